@@ -1,0 +1,99 @@
+"""What control and the other roles say to each other over the roles' node endpoints (HTTP on a unix socket).
+
+A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
+and answer when it is in force). `GET /state` is what the role has and sees. No transport here, only the messages.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gslb.snapshot.intent import Intent
+
+__all__ = [
+    "Applied", "EdgeState", "EnvoyState", "Offer", "Refusal", "RoleState", "RouteState", "VerdictState", "role_name",
+]  # fmt: skip
+
+
+class Message(BaseModel):
+    """Frozen. Unknown keys are ignored, so that neighbours of different versions understand each other."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Offer(Message):
+    """The body of prepare and publish. Every role compiles for itself, at the same `wall_s`, to the same digest."""
+
+    intent: Intent
+    wall_s: float
+
+
+class Applied(Message):
+    """What a role has in force (answer to publish), or has made ready (answer to prepare)."""
+
+    revision: int
+    overrides: int
+    digest: str
+
+
+class Refusal(Message):
+    """Status 422 to prepare, 409 to publish: nothing has changed."""
+
+    reasons: tuple[str, ...]
+
+
+class VerdictState(Message):
+    app: str
+    site: str
+    address: str
+    state: Literal["up", "down", "unknown"]
+    reason: str
+    since_wall_s: float
+
+
+class EnvoyState(Message):
+    """The Envoy of an edge role. `state`: live, starting, or backing_off after it died."""
+
+    state: Literal["live", "starting", "backing_off"]
+    pid: int | None = None
+    since_wall_s: float = 0.0
+    restarts: int = 0
+    adopted: bool = False
+    last_end: str = Field("", description="why the previous Envoy ended")
+
+
+class RouteState(Message):
+    app: str
+    route: str
+    requests: dict[str, int] = {}
+    mirrored: int = 0
+    skipped: dict[str, int] = {}
+
+
+class EdgeState(Message):
+    envoy: EnvoyState
+    routes: tuple[RouteState, ...] = ()
+
+
+class RoleState(Message):
+    """`applied` is None until the first snapshot. Only the part that belongs to the role is filled."""
+
+    name: str
+    role: Literal["dns", "edge"]
+    site: str | None = None
+    pid: int
+    started_wall_s: float
+    applied: Applied | None = None
+    applied_wall_s: float | None = None
+    ready: bool = Field(False, description="serving traffic")
+    verdicts: tuple[VerdictState, ...] = ()
+    dns_counts: dict[str, int] = {}
+    wire: str | None = Field(None, description="native or python, of a dns role")
+    edge: EdgeState | None = None
+
+
+def role_name(role: str, site: str | None = None) -> str:
+    """`dns`, `control` or `edge-SITE`: names the process, its socket and its folder."""
+    return f"{role}-{site}" if site else role

@@ -1,0 +1,237 @@
+"""What an operator may write, as frozen models. Reading files, positions and cross-checks live beside this module.
+
+Attribute names are the words of the policy file. Durations are seconds, percentages 0 to 100 with two decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from gslb.model.words import Address, DnsName, EndpointText, Name, Network, Percent, Port, Seconds
+
+__all__ = [
+    "App",
+    "Backend",
+    "Check",
+    "Edge",
+    "First",
+    "Listen",
+    "Location",
+    "Match",
+    "Mirror",
+    "Only",
+    "Policy",
+    "Priority",
+    "Route",
+    "Site",
+    "SteerFilter",
+    "Weighted",
+    "Zone",
+]
+
+
+def _as_list(value: Any) -> Any:
+    """One value may be written without brackets."""
+    return (value,) if isinstance(value, str) else value
+
+
+_Listed = BeforeValidator(_as_list)
+Addresses = Annotated[tuple[Address, ...], _Listed, Field(min_length=1)]
+Hosts = Annotated[tuple[DnsName, ...], _Listed, Field(min_length=1)]
+Methods = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")], ...], _Listed, Field(min_length=1)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class Model(BaseModel):
+    """Frozen, and a key that nobody defined is an error: a misspelt word must not be silently ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Zone(Model):
+    """The delegated zone that gslb answers for."""
+
+    name: DnsName
+    nameservers: Mapping[DnsName, Addresses] = Field(min_length=1, description="relative names get glue in the zone")
+    contact: DnsName | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
+    ttl: Seconds = Field(10.0, ge=1, le=86400, description="how long resolvers may keep an answer")
+
+
+class Edge(Model):
+    """One edge of a site: an Envoy and its addresses."""
+
+    public: Addresses = Field(description="what DNS hands out")
+    bind: Addresses | None = Field(None, description="what Envoy binds; default: public")
+    peer: EndpointText | None = Field(None, description="where other edges reach it")
+
+    @property
+    def bound(self) -> tuple[Any, ...]:
+        """The addresses that Envoy binds."""
+        return self.bind or self.public
+
+
+class Listen(Model):
+    """Ports that the edges of a site listen on."""
+
+    http: Port = 80
+
+
+class Location(Model):
+    """Where a site stands."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+
+
+class Site(Model):
+    """A place that serves: a data centre or a cloud region."""
+
+    edges: tuple[Edge, ...] = Field(min_length=1)
+    listen: Listen = Listen()
+    location: Location | None = None
+    networks: tuple[Network, ...] = Field((), description="clients that belong to this site")
+    capacity: Annotated[int, Field(gt=0)] | None = Field(None, description="requests per second that its edges sustain")
+
+
+class Only(Model):
+    """Restrict to these sites, whatever happens (residency): with none of them the answer is NODATA."""
+
+    only: tuple[Name, ...] = Field(min_length=1)
+
+
+class Priority(Model):
+    """Order the sites: the first living one serves."""
+
+    priority: tuple[Name, ...] = Field(min_length=1)
+
+
+class Weighted(Model):
+    """Pick one site by weight; weight 0 is standby, used when no site with weight is up."""
+
+    weighted: Mapping[Name, Weight] = Field(min_length=1)
+    by: Literal["window", "client", "answer"] = "window"
+
+
+class First(Model):
+    """Pick the first n sites of the order."""
+
+    first: Annotated[int, Field(ge=1, le=32)]
+
+
+_FILTERS = ("only", "priority", "weighted", "first")
+
+
+def _filter_tag(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "word"
+    keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, Model) else ()
+    return next((key for key in keys if key in _FILTERS), None)
+
+
+SteerFilter = Annotated[
+    Annotated[Literal["healthy", "networks"], Tag("word")]
+    | Annotated[Only, Tag("only")]
+    | Annotated[Priority, Tag("priority")]
+    | Annotated[Weighted, Tag("weighted")]
+    | Annotated[First, Tag("first")],
+    Discriminator(
+        _filter_tag,
+        custom_error_type="steer_filter",
+        custom_error_message="not a filter; write one of healthy, networks, only: [SITE], priority: [SITE], "
+        "weighted: {SITE: WEIGHT}, first: N",
+    ),
+]
+
+
+class Check(Model):
+    """The active check of a backend's endpoints. 200 is healthy."""
+
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")]
+    interval: Seconds = Field(2.0, ge=0.1, le=3600)
+    timeout: Seconds = Field(1.0, ge=0.05, le=300)
+    rise: Annotated[int, Field(ge=1, le=100)] = 2
+    fall: Annotated[int, Field(ge=1, le=100)] = 3
+
+
+class Backend(Model):
+    """A service behind the edges: a check, and per site the endpoints (`SITE: [HOST:PORT, ...]`)."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, tuple[EndpointText, ...]]
+
+    check: Check | None = None
+
+    @property
+    def endpoints(self) -> Mapping[str, tuple[str, ...]]:
+        """Site name to endpoints, in the order they were written."""
+        return self.__pydantic_extra__
+
+
+class Match(Model):
+    """Which requests a route takes. Everything that is given must hold."""
+
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(None, description="prefix, per segment")
+    exact: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(None, description="the whole path")
+    regex: Annotated[str, Field(max_length=1024)] | None = Field(None, description="the whole path, RE2 syntax")
+    method: Methods | None = None
+    headers: Mapping[str, str] = Field({}, description="header name to exact value")
+    query: Mapping[str, str] = Field({}, description="query parameter to exact value")
+
+    @model_validator(mode="after")
+    def _one_path(self) -> Match:
+        if sum(value is not None for value in (self.path, self.exact, self.regex)) > 1:
+            raise ValueError("path, exact and regex exclude each other; keep one of them")
+        return self
+
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1, without TRACE
+
+
+class Mirror(Model):
+    """A copy of a share of a route's requests, sent to a backend whose answers are thrown away."""
+
+    to: Name
+    percent: Percent = Field(description="of all requests of the route, whichever side answered")
+    methods: Methods = SAFE_METHODS
+    max_body: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
+        16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"
+    )
+
+
+class Route(Model):
+    """Where the matching requests go. The first route that matches wins."""
+
+    name: Name
+    match: Match = Match()
+    split: Mapping[Name, Percent] = Field(min_length=1, description="percent per backend; they add up to 100")
+    sticky: Literal["cookie"] | None = None
+    mirror: tuple[Mirror, ...] = Field((), max_length=8)
+    timeout: Seconds = Field(15.0, ge=0.01, le=3600)
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+
+
+class App(Model):
+    """A name that clients use, how it is steered, and where its paths go."""
+
+    hosts: Hosts
+    steer: tuple[SteerFilter, ...] | None = Field(
+        None, description="default: healthy, then all sites with equal weight"
+    )
+    failover: Literal["auto", "manual"] = "auto"
+    families: Literal["same", "mixed"] = "same"
+    ttl: Seconds | None = Field(None, ge=1, le=86400, description="default: the zone's")
+    backends: Mapping[Name, Backend] = Field(min_length=1)
+    routes: tuple[Route, ...] = Field(min_length=1)
+
+
+class Policy(Model):
+    """Everything that a policy folder says."""
+
+    environment: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] = "default"
+    zone: Zone
+    sites: Mapping[Name, Site] = Field(min_length=1)
+    apps: Mapping[Name, App] = {}

@@ -1,0 +1,145 @@
+"""The small written forms that a policy uses: durations, addresses, endpoints, names, percentages.
+
+Pure parsing, text to value; every function raises ValueError with a message that an operator can act on.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+__all__ = [
+    "Address",
+    "DnsName",
+    "EndpointText",
+    "IpAddress",
+    "IpNetwork",
+    "Name",
+    "Network",
+    "Percent",
+    "Port",
+    "Seconds",
+    "format_duration",
+    "parse_duration",
+    "parse_endpoint",
+]
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_MAX_NAME_OCTETS = 253  # RFC 1035 section 2.3.4: 255 on the wire, without the length of the first label and the root
+
+
+def parse_duration(value: object) -> float:
+    """`500ms`, `2s`, `10m`, `1h`, `1d`, or `1h30m`, as seconds. A bare number is refused: it hides its unit."""
+    if isinstance(value, str):
+        parts = _DURATION.findall(value)
+        if parts and "".join(number + unit for number, unit in parts) == value:
+            return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    raise ValueError(f"{value!r} is not a duration; write a number with its unit, such as 500ms, 2s, 10m or 1h")
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest written form that `parse_duration` reads back as the same value."""
+    for unit in ("d", "h", "m", "s"):
+        count = seconds / _UNIT_S[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)}{unit}"
+    return f"{round(seconds * 1000)}ms"
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """`10.1.0.11:8080`, `app2.dc.internal:8080` or `[2001:db8::1]:8080` as (host, port)."""
+    host, colon, port_text = text.rpartition(":")
+    bad = f"{text!r} is not an endpoint; write HOST:PORT, such as 10.1.0.11:8080 or [2001:db8::1]:8080"
+    if not colon or not port_text.isascii() or not port_text.isdigit() or not 1 <= int(port_text) <= 65535:
+        raise ValueError(bad)
+    if host.startswith("[") and host.endswith("]"):
+        return str(ipaddress.IPv6Address(host[1:-1])), int(port_text)
+    if re.fullmatch(r"[0-9.]+", host):
+        return str(ipaddress.IPv4Address(host)), int(port_text)
+    if not _is_dns_name(host):
+        raise ValueError(bad)
+    return host.lower(), int(port_text)
+
+
+def _is_dns_name(text: str) -> bool:
+    labels = text.removesuffix(".").split(".")
+    return len(text) <= _MAX_NAME_OCTETS and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def _endpoint(text: str) -> str:
+    parse_endpoint(text)
+    return text
+
+
+def _dns_name(text: str) -> str:
+    if not _is_dns_name(text):
+        raise ValueError(f"{text!r} is not a DNS name; use labels of letters, digits and hyphens, such as shop")
+    return text.lower()
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a name; use lower-case letters, digits and hyphens, 63 at most, as in shop-v2"
+        )
+    return text
+
+
+def _address(value: object) -> object:
+    if isinstance(value, str | ipaddress.IPv4Address | ipaddress.IPv6Address):
+        try:
+            return ipaddress.ip_address(value)
+        except ValueError:
+            pass
+    raise ValueError(f"{value!r} is not an IP address; write one such as 192.0.2.10 or 2001:db8::10")
+
+
+def _network(value: object) -> object:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is not a network ({error}); write one such as 10.0.0.0/8 or 2001:db8::/32"
+        ) from None
+
+
+def _percent(value: Any) -> float:
+    if isinstance(value, str) and value.endswith("%"):
+        value = value[:-1]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= 100 or round(number * 100) != round(number * 100, 6):
+        raise ValueError(f"{value!r} is not a percentage; write a number from 0 to 100 with at most two decimals")
+    return number
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["500ms", "10s", "1h"]}),
+]
+Percent = Annotated[float, BeforeValidator(_percent), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, AfterValidator(_name)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+EndpointText = Annotated[str, AfterValidator(_endpoint)]
+Address = Annotated[
+    IpAddress, BeforeValidator(_address), WithJsonSchema({"type": "string", "examples": ["192.0.2.10", "2001:db8::10"]})
+]
+Network = Annotated[
+    IpNetwork, BeforeValidator(_network), WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]})
+]

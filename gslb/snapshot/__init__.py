@@ -1,0 +1,8 @@
+"""What the system runs on. `compile_snapshot` turns what operators want into what DNS, edges and simulation obey.
+
+The types that pass between rooms stand in `types`, what operators want in `intent`.
+"""
+
+from gslb.snapshot.compile import compile_snapshot, next_expiry_s, probe_targets
+
+__all__ = ["compile_snapshot", "next_expiry_s", "probe_targets"]

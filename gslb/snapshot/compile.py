@@ -1,0 +1,229 @@
+"""`compile_snapshot(Intent, wall_s) -> Snapshot`: the one place that holds the rules of precedence.
+
+Share of a route: shift > policy. Eligibility of a site: drain > verdict (verdicts are no part of a snapshot).
+Everything that disagrees with the policy is a `Problem`, found before anything is published.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from gslb.errors import PolicyError, Problem
+from gslb.model import policy as written
+from gslb.model.words import parse_endpoint
+from gslb.snapshot.intent import Drain, Intent, Shift
+from gslb.snapshot.types import (
+    WHOLE_BP,
+    App,
+    AppName,
+    Backend,
+    BackendName,
+    Edge,
+    Endpoint,
+    Filter,
+    HealthCheck,
+    Match,
+    Mirror,
+    ProbeTarget,
+    Route,
+    Share,
+    Site,
+    SiteName,
+    Snapshot,
+    Source,
+    Version,
+    Zone,
+)
+
+__all__ = ["compile_snapshot", "next_expiry_s", "probe_targets"]
+
+EDGE_CHECK = HealthCheck(path="/", interval_s=2.0, timeout_s=1.0, rise=2, fall=3)
+"""How an edge is probed for an app none of whose needed backends has a check."""
+
+
+def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
+    """The snapshot that `intent` means at `wall_s`. Overrides past their expiry do not count.
+
+    Raises PolicyError where an override names what the policy does not have.
+    """
+    policy = intent.policy
+    _refuse_dangling(intent, wall_s)
+    sites = {SiteName(name): _site(SiteName(name), site, intent, wall_s) for name, site in policy.sites.items()}
+    snapshot = Snapshot(
+        version=Version(intent.revision, intent.overrides.version),
+        digest="",
+        environment=policy.environment,
+        zone=_zone(policy.zone),
+        sites=sites,
+        apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
+    )
+    return dataclasses.replace(snapshot, digest=_digest(snapshot))
+
+
+def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
+    """When (Unix seconds) the meaning of `intent` next changes by itself, or None."""
+    overrides = intent.overrides
+    made_by = [drain.by for drain in overrides.drains] + [shift.by for shift in overrides.shifts]
+    return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
+
+
+def probe_targets(snapshot: Snapshot) -> Iterable[ProbeTarget]:
+    """Everything that a DNS node looks at for this snapshot: per app and public edge address, each needed backend."""
+    for app in snapshot.apps.values():
+        checks: list[tuple[BackendName | None, HealthCheck]] = []
+        checks += [(name, check) for name in app.needed if (check := app.backends[name].check)]
+        checks = checks or [(None, EDGE_CHECK)]
+        for site in snapshot.sites.values():
+            for address in (address for edge in site.edges for address in edge.public):
+                for backend, check in checks:
+                    yield ProbeTarget(app.name, site.name, address, site.http_port, app.hosts[0], backend, check)
+
+
+def _active(item: Drain | Shift, wall_s: float) -> bool:
+    return item.by.expires_s is None or item.by.expires_s > wall_s
+
+
+def _zone(zone: written.Zone) -> Zone:
+    def absolute(name: str) -> str:
+        return name.removesuffix(".") if "." in name else f"{name}.{zone.name.removesuffix('.')}"
+
+    apex = zone.name.removesuffix(".")
+    servers = tuple((absolute(name), tuple(ips)) for name, ips in zone.nameservers.items())
+    return Zone(apex, servers, absolute(zone.contact or "hostmaster"), round(zone.ttl))
+
+
+def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:
+    edges = tuple(
+        Edge(tuple(edge.public), tuple(edge.bound), Endpoint(*parse_endpoint(edge.peer)) if edge.peer else None)
+        for edge in site.edges
+    )
+    drained = any(
+        drain.site == name and drain.app is None and not drain.entry_only and _active(drain, wall_s)
+        for drain in intent.overrides.drains
+    )
+    return Site(name, edges, site.listen.http, tuple(site.networks), drained)
+
+
+def _app(name: AppName, intent: Intent, wall_s: float) -> App:
+    policy, app = intent.policy, intent.policy.apps[name]
+    shifts = {shift.route: shift for shift in intent.overrides.shifts if shift.app == name and _active(shift, wall_s)}
+    routes = tuple(_route(route, shifts.get(route.name)) for route in app.routes)
+    half = WHOLE_BP // 2
+    needed = sorted({share.backend for route in routes for share in route.split if share.share_bp >= half})
+    drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
+    return App(
+        name=name,
+        hosts=tuple(_host(host, policy.zone.name.removesuffix(".")) for host in app.hosts),
+        chain=_chain(app, policy.sites),
+        failover=app.failover,
+        mixed_families=app.families == "mixed",
+        ttl_s=round(app.ttl if app.ttl is not None else policy.zone.ttl),
+        backends={
+            BackendName(key): _backend(BackendName(key), backend, policy.sites) for key, backend in app.backends.items()
+        },
+        routes=routes,
+        needed=tuple(needed),
+        no_entry=tuple(sorted({SiteName(drain.site) for drain in drains})),
+        no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
+    )
+
+
+def _host(host: str, zone: str) -> str:
+    """A name with a dot is absolute; a bare label stands in the zone."""
+    return host.removesuffix(".") if "." in host else f"{host}.{zone}"
+
+
+def _chain(app: written.App, sites: Mapping[str, written.Site]) -> tuple[Filter, ...]:
+    if app.steer is None:
+        return (Filter("healthy"), Filter("weighted", weights=tuple((SiteName(name), 1.0) for name in sites)))
+    return tuple(_filter(item) for item in app.steer)
+
+
+def _filter(item: written.SteerFilter) -> Filter:
+    match item:
+        case "healthy" | "networks":
+            return Filter(item)
+        case written.Only(only=sites):
+            return Filter("only", sites=tuple(map(SiteName, sites)))
+        case written.Priority(priority=sites):
+            return Filter("priority", sites=tuple(map(SiteName, sites)))
+        case written.Weighted(weighted=weights, by=by):
+            return Filter("weighted", weights=tuple((SiteName(site), w) for site, w in weights.items()), by=by)
+        case written.First(first=count):
+            return Filter("first", count=count)
+    raise AssertionError(item)
+
+
+def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, written.Site]) -> Backend:
+    check = backend.check
+    return Backend(
+        name=name,
+        check=HealthCheck(check.path, check.interval, check.timeout, check.rise, check.fall) if check else None,
+        endpoints={
+            SiteName(site): tuple(Endpoint(*parse_endpoint(text)) for text in backend.endpoints[site])
+            for site in sites
+            if backend.endpoints.get(site)
+        },
+    )
+
+
+def _route(route: written.Route, shift: Shift | None) -> Route:
+    source = Source("policy")
+    split: Mapping[str, float] = route.split
+    if shift is not None:
+        split = {**dict.fromkeys(route.split, 0.0), **shift.split}
+        source = Source("shift", " ".join(filter(None, [f"by {shift.by.author or 'unknown'}", shift.by.reason])))
+    match = route.match
+    return Route(
+        name=route.name,
+        match=Match(
+            prefix=match.path,
+            exact=match.exact,
+            regex=match.regex,
+            methods=tuple(match.method or ()),
+            headers=tuple(sorted((name.lower(), value) for name, value in match.headers.items())),
+            query=tuple(sorted(match.query.items())),
+        ),
+        split=tuple(Share(BackendName(name), round(split[name] * 100)) for name in sorted(split)),
+        source=source,
+        sticky=route.sticky is not None,
+        mirrors=tuple(
+            Mirror(BackendName(mirror.to), round(mirror.percent * 100), tuple(mirror.methods), mirror.max_body)
+            for mirror in route.mirror
+        ),
+        timeout_s=route.timeout,
+        retries=route.retries,
+    )
+
+
+def _refuse_dangling(intent: Intent, wall_s: float) -> None:
+    """Overrides that name what this policy does not have: an operator must undo them first, nothing is dropped."""
+    policy, problems = intent.policy, []
+    for drain in intent.overrides.drains:
+        if _active(drain, wall_s) and (drain.site not in policy.sites or (drain.app and drain.app not in policy.apps)):
+            what = drain.site + (f" --app {drain.app}" if drain.app else "")
+            problems.append(
+                Problem("overrides", 0, 0, "override-dangling", f"the drain of {what} names what this policy lacks",
+                        f"undo it first: gslb undrain {what}")
+            )  # fmt: skip
+    for shift in intent.overrides.shifts:
+        app = policy.apps.get(shift.app)
+        known = app is not None and any(route.name == shift.route for route in app.routes)
+        if _active(shift, wall_s) and (app is None or not known or not set(shift.split) <= set(app.backends)):
+            what = f"{shift.app}/{shift.route}"
+            problems.append(
+                Problem("overrides", 0, 0, "override-dangling", f"the shift of {what} names what this policy lacks",
+                        f"undo it first: gslb shift {what} --undo")
+            )  # fmt: skip
+    if problems:
+        raise PolicyError(problems)
+
+
+def _digest(snapshot: Snapshot) -> str:
+    content = dataclasses.asdict(snapshot)
+    del content["version"], content["digest"]
+    text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,313 @@
+"""What the system runs on: frozen values that pass between the rooms. No behaviour beyond looking things up.
+
+`Snapshot` is what shall be (compiled from an Intent); `LiveState` is what was observed; `Decision` is what steering
+made of both for one client; `RouteCounts` is what an edge counted. Units stand last in names; `share_bp` is in basis
+points, hundredths of a percent, so that shares are whole numbers that add up to 10,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+from gslb.model.words import IpAddress, IpNetwork
+
+__all__ = [
+    "App",
+    "AppName",
+    "Backend",
+    "BackendName",
+    "Candidate",
+    "Decision",
+    "Edge",
+    "Endpoint",
+    "Filter",
+    "FilterStep",
+    "HealthCheck",
+    "LiveState",
+    "Match",
+    "Mirror",
+    "Outcome",
+    "ProbeTarget",
+    "Route",
+    "RouteCounts",
+    "RouteId",
+    "Share",
+    "Site",
+    "SiteName",
+    "Snapshot",
+    "Source",
+    "Verdict",
+    "Version",
+    "Zone",
+]
+
+SiteName = NewType("SiteName", str)
+AppName = NewType("AppName", str)
+BackendName = NewType("BackendName", str)
+
+WHOLE_BP = 10_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """Which of two snapshots is newer. `revision` is the policy revision and SOA serial (u32); `overrides` counts
+    shifts and drains. Nobody ever applies an older version than it has."""
+
+    revision: int
+    overrides: int
+
+    def __str__(self) -> str:
+        return f"{self.revision}.{self.overrides}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`host` is an IP address (v6 without brackets) or a DNS name."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    path: str
+    interval_s: float
+    timeout_s: float
+    rise: int
+    fall: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A service of an app. `endpoints` holds only sites that have at least one, in policy order of the sites."""
+
+    name: BackendName
+    check: HealthCheck | None
+    endpoints: Mapping[SiteName, tuple[Endpoint, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One side of a split. Shares of a route stand in the order of backend names, whatever their weights: a sticky
+    draw is a point on a line, and the sides must keep their places on it."""
+
+    backend: BackendName
+    share_bp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an effective value comes from: the policy, or an override with who, when and why."""
+
+    kind: Literal["policy", "shift", "rollout"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    to: BackendName
+    share_bp: int
+    methods: tuple[str, ...]
+    max_body_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """At most one of `prefix` (per segment), `exact`, `regex` (RE2, whole path) is set; none: every path."""
+
+    prefix: str | None = None
+    exact: str | None = None
+    regex: str | None = None
+    methods: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`split` includes backends at share 0 that the policy or an override names, so that a shift keeps their pools."""
+
+    name: str
+    match: Match
+    split: tuple[Share, ...]
+    source: Source
+    sticky: bool
+    mirrors: tuple[Mirror, ...]
+    timeout_s: float
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted."""
+
+    kind: Literal["healthy", "networks", "only", "priority", "weighted", "first"]
+    sites: tuple[SiteName, ...] = ()
+    weights: tuple[tuple[SiteName, float], ...] = ()
+    by: Literal["window", "client", "answer"] = "window"
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """`hosts` are lower-case absolute names without the last dot. `needed` are the backends that take a site out when
+    they cannot be used from it (a share of half or more of some route). `no_entry` sites are kept out of DNS;
+    `no_local` sites also send what still arrives to the other sites' backends."""
+
+    name: AppName
+    hosts: tuple[str, ...]
+    chain: tuple[Filter, ...]
+    failover: Literal["auto", "manual"]
+    mixed_families: bool
+    ttl_s: int
+    backends: Mapping[BackendName, Backend]
+    routes: tuple[Route, ...]
+    needed: tuple[BackendName, ...]
+    no_entry: tuple[SiteName, ...]
+    no_local: tuple[SiteName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    public: tuple[IpAddress, ...]
+    bind: tuple[IpAddress, ...]
+    peer: Endpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    name: SiteName
+    edges: tuple[Edge, ...]
+    http_port: int
+    networks: tuple[IpNetwork, ...]
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Names are lower-case, absolute, without the last dot. Nameservers outside the zone have no addresses here."""
+
+    name: str
+    nameservers: tuple[tuple[str, tuple[IpAddress, ...]], ...]
+    contact: str
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that DNS and edges need. `digest` is the hash of the content without the version."""
+
+    version: Version
+    digest: str
+    environment: str
+    zone: Zone
+    sites: Mapping[SiteName, Site]
+    apps: Mapping[AppName, App]
+
+
+# Observations ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTarget:
+    """One thing that DNS nodes look at: can `backend` of `app` be used through this edge address? `backend` is None
+    where the app needs no checked backend: then the edge itself answers."""
+
+    app: AppName
+    site: SiteName
+    address: IpAddress
+    port: int
+    host: str
+    backend: BackendName | None
+    check: HealthCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is believed of one app at one edge address. `since_wall_s` is when the state last changed."""
+
+    state: Literal["up", "down", "unknown"]
+    reason: str
+    since_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Verdicts by app and public edge address. What nobody observed is unknown, and counts as up: lack of evidence
+    takes nobody out. `counter` rises with every change."""
+
+    counter: int = 0
+    verdicts: Mapping[tuple[AppName, IpAddress], Verdict] = field(default_factory=dict)
+
+    def is_down(self, app: AppName, address: IpAddress) -> bool:
+        verdict = self.verdicts.get((app, address))
+        return verdict is not None and verdict.state == "down"
+
+
+# Steering -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A site still in the running. Lower `rank` is better; picks look at the best rank only. `addresses` are what would
+    be handed out: the live ones, or all where none lives."""
+
+    site: SiteName
+    addresses: tuple[IpAddress, ...]
+    rank: int = 0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class FilterStep:
+    """What one filter did and why, for explain, logs and traces."""
+
+    filter: str
+    kept: tuple[SiteName, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One possible answer with its weight among its siblings. Weights are positive and add up to 1."""
+
+    sites: tuple[SiteName, ...]
+    addresses: tuple[IpAddress, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one class of clients may be told. No outcomes: NODATA (only `only` can do that).
+
+    `draw` says how one of several outcomes is chosen. `client_bits` is the prefix length of the client's address that
+    the decision depended on (0: none); ECS scope."""
+
+    outcomes: tuple[Outcome, ...]
+    draw: Literal["window", "client", "answer"]
+    client_bits: int
+    steps: tuple[FilterStep, ...]
+
+
+# Counting -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RouteId:
+    app: AppName
+    route: str
+
+    def __str__(self) -> str:
+        return f"{self.app}/{self.route}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCounts:
+    """What one edge counted for one route: requests by backend since the split last changed; mirrored requests sent,
+    and not sent by reason, since the edge role started."""
+
+    requests: Mapping[BackendName, int]
+    mirrored: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
