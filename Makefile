@@ -1,0 +1,49 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## make .venv and install the package with its locked dependencies
+
+.PHONY: run
+run: install ## the demo: DNS, two Envoy edges and tiny backends on loopback
+	@$(BIN)/gslb demo
+
+.PHONY: test
+test: install ## every test
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: install ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: check
+check: lint test ## what CI runs
+
+.PHONY: bench
+bench: install ## measure, side by side with the peer; figures go to docs/performance.md
+	$(BIN)/python -m bench
+
+.PHONY: golden
+golden: install ## write the golden files anew
+	GOLDEN_UPDATE=1 $(BIN)/pytest -q tests/golden
+
+.PHONY: lock
+lock: ## resolve the dependencies anew
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-header --extra dev --output-file requirements.lock pyproject.toml

@@ -1,0 +1,234 @@
+"""The one way by which anything changes: prepare everywhere, write to the store, publish everywhere, collect the acks.
+
+A refusal before the store was written changes nothing. A refusal after it (Envoy says no to what it had validated) puts
+the content from before back everywhere, as a newer version: versions only ever rise. A node that cannot be reached does
+not hold the others up; `follow` brings it to the current version when it is back. Edges are published before DNS, so
+that no answer names an edge that does not know the host yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import structlog
+from pydantic import ValidationError
+
+from gslb import clock
+from gslb.control.protocol import Applied, Offer, Refusal, RoleState
+from gslb.control.publishing import Published
+from gslb.errors import RefusedError
+from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import Snapshot
+from gslb.store.interface import AuditEntry, Store
+
+__all__ = ["NodeClient", "RolePublisher"]
+
+CONTACT_S = 1.0
+"""Every node is read this often, whether something changed or not (constant work)."""
+STATE_TIMEOUT_S = 1.0
+PREPARE_TIMEOUT_S = 30.0
+PUBLISH_TIMEOUT_S = 10.0
+UNREACHABLE = "cannot be reached; it takes the change when it is back"
+
+
+class NodeClient:
+    """One node, as control sees it: its endpoint, the last state that it told and when."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self._path = path
+        self._session: aiohttp.ClientSession | None = None
+        self.state: RoleState | None = None
+        self.heard_mono_s: float | None = None
+
+    @property
+    def reachable(self) -> bool:
+        return self.heard_mono_s is not None and clock.mono_s() - self.heard_mono_s < 3 * CONTACT_S
+
+    async def read(self) -> None:
+        """Ask for the state; a node that does not answer keeps its last one and grows old."""
+        try:
+            _status, body = await self._call("GET", "/state", None, STATE_TIMEOUT_S)
+            self.state = RoleState.model_validate_json(body)
+            self.heard_mono_s = clock.mono_s()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+            return
+
+    async def offer(self, path: str, offer: Offer, timeout_s: float) -> Applied | Refusal | None:
+        """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
+        try:
+            status, body = await self._call("POST", path, offer.model_dump_json(), timeout_s)
+            return Applied.model_validate_json(body) if status == 200 else Refusal.model_validate_json(body)  # noqa: PLR2004
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+            self.heard_mono_s = None
+            return None
+
+    async def _call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._path), force_close=True))
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        async with self._session.request(method, f"http://{self.name}{path}", data=body, timeout=timeout) as response:
+            return response.status, await response.read()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    intent: Intent
+    snapshot: Snapshot
+    wall_s: float
+
+    @property
+    def offer(self) -> Offer:
+        return Offer(intent=self.intent, wall_s=self.wall_s)
+
+
+class RolePublisher:
+    """Control's publisher to the role processes of `nodes`, edges first. One change at a time."""
+
+    def __init__(self, store: Store, nodes: tuple[NodeClient, ...]) -> None:
+        self._store = store
+        self._nodes = nodes
+        self._lock = asyncio.Lock()
+        self._current: _Current | None = None
+
+    # What control's API reads ---------------------------------------------------------------------------------------
+
+    def current(self) -> tuple[Intent, Snapshot] | None:
+        return (self._current.intent, self._current.snapshot) if self._current else None
+
+    def roles(self) -> Mapping[str, RoleState | None]:
+        return {node.name: node.state for node in self._nodes}
+
+    def ages_s(self) -> Mapping[str, float | None]:
+        """Seconds since each node last answered; None: never, or it did not answer a change."""
+        now = clock.mono_s()
+        return {n.name: None if n.heard_mono_s is None else now - n.heard_mono_s for n in self._nodes}
+
+    async def refresh(self) -> None:
+        """Read every node's state now."""
+        await asyncio.gather(*(node.read() for node in self._nodes))
+
+    # Changing -------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Go on from the store. Nodes that hold something older follow."""
+        intent = await asyncio.to_thread(self._store.read)
+        if intent is not None:
+            wall_s = clock.wall_s()
+            self._current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+
+    async def reach_all(self, timeout_s: float) -> None:
+        """Wait until every node answers, at most `timeout_s`."""
+        until = clock.mono_s() + timeout_s
+        await self.refresh()
+        while clock.mono_s() < until and not all(node.reachable for node in self._nodes):
+            await asyncio.sleep(0.05)
+            await self.refresh()
+
+    async def change(self, make: Callable[[Intent | None], Intent], audit: AuditEntry) -> Published:
+        """Publish what `make` turns the current Intent into. Returns when every reachable role has it in force.
+
+        Raises PolicyError or RefusedError, and then nothing has changed.
+        """
+        async with self._lock:
+            before = self._current
+            intent = make(before.intent if before else None)
+            if before is not None and intent == before.intent:
+                return Published(before.snapshot, before.snapshot, {})
+            wall_s = clock.wall_s()
+            after = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+            await self._prepare(after)
+            await self._commit(before, after, audit)
+            refusals, silent = await self._publish(after)
+            if refusals:
+                await self._put_back(before, after, refusals)
+                raise RefusedError("edge-refused", _sentence(refusals), "nothing has changed: what was in force before is again")
+            await self.refresh()
+            structlog.get_logger().info("published", version=str(after.snapshot.version), digest=after.snapshot.digest)
+            return Published(before.snapshot if before else None, after.snapshot, silent)
+
+    async def follow(self) -> None:
+        """For ever: read every node, and bring those that are behind to the current version."""
+        while True:
+            await self.refresh()
+            current = self._current
+            if current is not None and not self._lock.locked():
+                behind = [node for node in self._nodes if node.reachable and _is_behind(node, current.snapshot)]
+                await asyncio.gather(*(self._catch_up(node, current) for node in behind))
+            await asyncio.sleep(CONTACT_S)
+
+    async def close(self) -> None:
+        for node in self._nodes:
+            await node.close()
+
+    async def _catch_up(self, node: NodeClient, current: _Current) -> None:
+        answer = await node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S)
+        log = structlog.get_logger().bind(node=node.name, version=str(current.snapshot.version))
+        if isinstance(answer, Refusal):
+            log.error("a node refused the current version", why=answer.reasons)
+        elif answer is not None:
+            log.info("a node caught up")
+
+    async def _prepare(self, after: _Current) -> None:
+        asked = [node for node in self._nodes if node.reachable]
+        answers = await asyncio.gather(*(node.offer("/prepare", after.offer, PREPARE_TIMEOUT_S) for node in asked))
+        refusals = {n.name: a.reasons for n, a in zip(asked, answers, strict=True) if isinstance(a, Refusal)}
+        if refusals:
+            raise RefusedError("refused", _sentence(refusals), "nothing has changed; correct what is named and try again")
+
+    async def _commit(self, before: _Current | None, after: _Current, audit: AuditEntry) -> None:
+        expected = before.snapshot.version if before else None
+        await asyncio.to_thread(self._store.write, expected, after.intent, audit)
+        self._current = after
+
+    async def _publish(self, after: _Current) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        """Refusals and silences by node: edges side by side, then DNS."""
+        refusals: dict[str, tuple[str, ...]] = {}
+        silent: dict[str, str] = {}
+        edges = [node for node in self._nodes if node.name != "dns"]
+        for wave in (edges, [node for node in self._nodes if node.name == "dns"]):
+            known = [node for node in wave if node.reachable]
+            silent |= {node.name: UNREACHABLE for node in wave if not node.reachable}
+            answers = await asyncio.gather(*(n.offer("/publish", after.offer, PUBLISH_TIMEOUT_S) for n in known))
+            for node, answer in zip(known, answers, strict=True):
+                if isinstance(answer, Refusal):
+                    refusals[node.name] = answer.reasons
+                elif answer is None:
+                    silent[node.name] = UNREACHABLE
+            if refusals:
+                break
+        return refusals, silent
+
+    async def _put_back(
+        self, before: _Current | None, after: _Current, refusals: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        structlog.get_logger().error("a published version was refused", version=str(after.snapshot.version), why=refusals)
+        if before is None:
+            return
+        revised = after.intent.revision != before.intent.revision
+        overrides = before.intent.overrides.model_copy(update={"version": after.intent.overrides.version + 1})
+        update = {"overrides": overrides, "revision": after.intent.revision + 1 if revised else before.intent.revision}
+        intent = before.intent.model_copy(update=update)
+        back = _Current(intent, compile_snapshot(intent, after.wall_s), after.wall_s)
+        audit = AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=_sentence(refusals))
+        await self._commit(after, back, audit)
+        await self._publish(back)
+
+
+def _is_behind(node: NodeClient, snapshot: Snapshot) -> bool:
+    applied = node.state.applied if node.state else None
+    wanted = (snapshot.version.revision, snapshot.version.overrides, snapshot.digest)
+    return applied is None or (applied.revision, applied.overrides, applied.digest) != wanted
+
+
+def _sentence(refusals: Mapping[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{name}: {' '.join(reasons)}" for name, reasons in refusals.items())

@@ -1,0 +1,54 @@
+"""What an installation is told by its command line: folders, addresses, roles. Policy never stands here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from gslb.control.protocol import role_name
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseModel):
+    """Written to `settings.json` in the runtime folder by the supervisor, read by every role.
+
+    `runtime` holds sockets and locks and may vanish at a reboot; `data` holds what must survive. With `foreground`
+    an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    runtime: Path
+    data: Path
+    policy: Path | None = None
+    watch: bool = False
+    roles: tuple[str, ...] = ("control", "dns", "edge")
+    sites: tuple[str, ...] = ()
+    dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
+    api: tuple[str, int] = ("127.0.0.1", 8053)
+    envoy: str | None = None
+    envoy_concurrency: int | None = None
+    foreground: bool = False
+    log_format: str = "json"
+
+    def socket(self, name: str) -> Path:
+        """The unix socket of the role process `name`."""
+        return self.runtime / f"{name}.sock"
+
+    def nodes(self) -> tuple[str, ...]:
+        """The role processes that take snapshots, edges first."""
+        edges = [role_name("edge", site) for site in self.sites] if "edge" in self.roles else []
+        return (*edges, *(["dns"] if "dns" in self.roles else []))
+
+    def save(self) -> Path:
+        path = self.runtime / "settings.json"
+        path.write_text(json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls.model_validate_json(path.read_bytes())

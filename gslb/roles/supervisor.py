@@ -1,0 +1,152 @@
+"""The small supervisor behind `gslb run` and `gslb demo`: it starts role processes, restarts those that die, and stops
+them all. It knows nothing of policy, DNS or Envoy, so that there is little in it that can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import structlog
+
+from gslb import clock
+from gslb.control.protocol import role_name
+from gslb.errors import GslbError, HostError
+from gslb.roles.process import read_last_words
+from gslb.roles.publish import NodeClient
+from gslb.roles.settings import Settings
+from gslb.roles.tasks import back_off_s
+
+__all__ = ["Supervisor", "lock_folder", "make_folders"]
+
+STOP_WITHIN_S = 3.5
+"""After this what has not stopped is killed: the whole must be gone within 5 s of the signal."""
+LOOK_S = 0.05
+
+
+def make_folders(settings: Settings) -> None:
+    """The runtime and data folders, for their owner only. Raises HostError."""
+    for folder, flag in ((settings.runtime, "--runtime"), (settings.data, "--data")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = folder / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise HostError(
+                f"cannot write in the folder {folder}: {error.strerror}", f"name one that you may write: {flag} DIR"
+            ) from error
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> AsyncIterator[None]:  # type: ignore[misc]
+    """Hold `folder` for this process alone. Raises HostError naming who holds it."""
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+            raise HostError(
+                f"another gslb (pid {holder}) is running in {folder}",
+                "stop that one first, or give this one folders of its own: --runtime DIR --data DIR",
+            ) from None
+        os.truncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+class Supervisor:
+    """Runs the role processes of `settings` until `stop` resolves, then stops them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pids: dict[str, int] = {}
+        self._stopping = False
+
+    async def run(self, stop: asyncio.Future[signal.Signals], on_ready: Callable[[], None]) -> None:
+        """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
+        self.settings.save()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._keep(*role)) for role in self._roles()]
+                tasks.append(group.create_task(self._tell_ready(on_ready)))
+                number = await asyncio.shield(stop)
+                self._stopping = True
+                self._signal(number)
+                await self._gone()
+                for task in tasks:
+                    task.cancel()
+        except* GslbError as errors:
+            self._stopping = True
+            self._signal(signal.SIGINT)
+            await self._gone()
+            raise errors.exceptions[0] from None
+
+    def _roles(self) -> list[tuple[str, str, str | None]]:
+        settings = self.settings
+        roles: list[tuple[str, str, str | None]] = []
+        if "control" in settings.roles:
+            roles.append(("control", "control", None))
+        if "dns" in settings.roles:
+            roles.append(("dns", "dns", None))
+        if "edge" in settings.roles:
+            roles += [(role_name("edge", site), "edge", site) for site in settings.sites]
+        return roles
+
+    async def _keep(self, name: str, role: str, site: str | None) -> None:
+        """Keep one role process running. One that ends by itself at its first start ends everything."""
+        failures, started_before = 0, False
+        while not self._stopping:
+            since = clock.mono_s()
+            process = await self._start(role, site)
+            self.pids[name] = process.pid
+            code = await process.wait()
+            del self.pids[name]
+            if self._stopping:
+                return
+            said = read_last_words(self.settings.runtime, name)
+            if said is not None and not started_before:
+                raise said
+            started_before = True
+            failures = 0 if clock.mono_s() - since > 10 else failures + 1  # noqa: PLR2004
+            pause_s = back_off_s(failures)
+            structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+
+    async def _start(self, role: str, site: str | None) -> asyncio.subprocess.Process:
+        arguments = ["-m", "gslb.roles", role, "--settings", str(self.settings.runtime / "settings.json")]
+        if site is not None:
+            arguments += ["--site", site]
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True
+        )
+
+    async def _tell_ready(self, on_ready: Callable[[], None]) -> None:
+        nodes = [NodeClient(name, self.settings.socket(name)) for name in self.settings.nodes()]
+        try:
+            while not all(node.state is not None and node.state.ready and node.state.applied for node in nodes):
+                await asyncio.sleep(LOOK_S)
+                await asyncio.gather(*(node.read() for node in nodes))
+        finally:
+            for node in nodes:
+                await node.close()
+        on_ready()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in list(self.pids.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    async def _gone(self) -> None:
+        until = clock.mono_s() + STOP_WITHIN_S
+        while self.pids and clock.mono_s() < until:
+            await asyncio.sleep(0.02)
+        self._signal(signal.SIGKILL)
