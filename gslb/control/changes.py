@@ -1,0 +1,238 @@
+"""What an operator can ask for, as pure functions from Intent to Intent.
+
+Each raises PolicyError where the request does not fit the policy and RefusedError where it must not happen, and returns
+the very Intent that it was given where nothing changes. What an Intent means is `compile_snapshot`'s to say.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+
+from gslb.errors import PolicyError, Problem, RefusedError
+from gslb.model.policy import App, Policy, Route
+from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Drain, Intent, Provenance, Shift
+from gslb.snapshot.types import WHOLE_BP, AppName, SiteName, Snapshot
+from gslb.snapshot.types import App as CompiledApp
+
+__all__ = ["drain", "prune_expired", "require", "serving_sites", "set_policy", "shift", "undo_shift", "undrain"]
+
+LAST_SITE = "last-site"
+
+
+def require(intent: Intent | None) -> Intent:
+    """The Intent that an override needs below it. Raises RefusedError, rule `no-policy`, before the first policy."""
+    if intent is None:
+        raise RefusedError("no-policy", "no policy is in force yet", "give gslb run a folder with a policy first")
+    return intent
+
+
+def set_policy(intent: Intent | None, policy: Policy) -> Intent:
+    """`policy` under the next revision, overrides kept; unchanged where it says what is in force already."""
+    if intent is None:
+        return Intent(revision=1, policy=policy)
+    if policy.model_dump_json() == intent.policy.model_dump_json():  # the order of sites and backends is content too
+        return intent
+    return Intent(revision=intent.revision + 1, policy=policy, overrides=intent.overrides)
+
+
+def shift(intent: Intent, app: str, route: str, wanted: Mapping[str, float], by: Provenance) -> Intent:
+    """The named backends get these percentages of the route; the others keep their proportions among themselves.
+
+    Exact to 0.01 %, by largest remainder. A single other backend takes the rest even from 0; several others at 0 have
+    no proportions, so they must be named. The starting point is what is effective at `by.at_s`.
+    """
+    written = _route(intent.policy, app, route)
+    problems = [*_bad_shares(intent.policy.apps[app], wanted), *_bad_expiry(by)]
+    if problems:
+        raise PolicyError(problems)
+    snapshot = compile_snapshot(intent, by.at_s)
+    shares_bp = dict.fromkeys(written.split, 0) | _split_bp(snapshot, app, route)
+    named_bp = {name: round(percent * 100) for name, percent in wanted.items()}
+    others_bp = {name: share for name, share in shares_bp.items() if name not in named_bp}
+    rest_bp = WHOLE_BP - sum(named_bp.values())
+    split_bp = {**named_bp, **_rest(others_bp, rest_bp)}
+    new = Shift(app=app, route=route, split={name: bp / 100 for name, bp in sorted(split_bp.items())}, by=by)
+    kept = [item for item in intent.overrides.shifts if (item.app, item.route) != (app, route)]
+    return _overridden(intent, intent.overrides.drains, [*kept, new])
+
+
+def undo_shift(intent: Intent, app: str, route: str) -> Intent:
+    """The route follows the policy again; unchanged where it does already."""
+    kept = [item for item in intent.overrides.shifts if (item.app, item.route) != (app, route)]
+    if len(kept) == len(intent.overrides.shifts):
+        _route(intent.policy, app, route)
+        return intent
+    return _overridden(intent, intent.overrides.drains, kept)
+
+
+def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
+    """Takes a site out, for one app or for all, in place of an earlier drain of the same.
+
+    Unchanged where the same drain (but for who and when) is in force. Raises RefusedError, rule `last-site`, where an
+    app would be left with no site that serves it, unless `allow` names the rule.
+    """
+    _known("site", wanted.site, intent.policy.sites)
+    if wanted.app is not None:
+        _known("app", wanted.app, intent.policy.apps)
+    if problems := list(_bad_expiry(wanted.by)):
+        raise PolicyError(problems)
+    key = (wanted.site, wanted.app)
+    kept = [item for item in intent.overrides.drains if (item.site, item.app) != key]
+    same = next((item for item in intent.overrides.drains if (item.site, item.app) == key), None)
+    if same is not None and _alike(same, wanted):
+        return intent
+    new = _overridden(intent, [*kept, wanted], intent.overrides.shifts)
+    if LAST_SITE not in allow:
+        _refuse_last_site(intent, new, wanted)
+    return new
+
+
+def undrain(intent: Intent, site: str, app: str | None) -> Intent:
+    """Puts back what `drain` with the same site and app took out; unchanged where nothing of the site is drained.
+
+    Raises PolicyError, rule `drained-otherwise`, where the site is drained, but under another scope.
+    """
+    drains = intent.overrides.drains
+    kept = [item for item in drains if (item.site, item.app) != (site, app)]
+    if len(kept) < len(drains):
+        return _overridden(intent, kept, intent.overrides.shifts)
+    _known("site", site, intent.policy.sites)
+    if app is not None:
+        _known("app", app, intent.policy.apps)
+    whole = any(item.site == site and item.app is None for item in drains)
+    apps = sorted(item.app for item in drains if item.site == site and item.app is not None)
+    if whole and app is not None:
+        raise _problem("drained-otherwise", f"{site} is drained for every app, not for {app} alone",
+                       f"put the whole site back: gslb undrain {site}")  # fmt: skip
+    if apps and app is None:
+        raise _problem("drained-otherwise", f"{site} as a whole is not drained; it is for {', '.join(apps)}",
+                       "; ".join(f"gslb undrain {site} --app {name}" for name in apps))  # fmt: skip
+    return intent
+
+
+def prune_expired(intent: Intent, wall_s: float) -> Intent:
+    """Without the overrides whose time is over at `wall_s`; unchanged where there are none."""
+
+    def live(by: Provenance) -> bool:
+        return by.expires_s is None or by.expires_s > wall_s
+
+    drains = [item for item in intent.overrides.drains if live(item.by)]
+    shifts = [item for item in intent.overrides.shifts if live(item.by)]
+    if (len(drains), len(shifts)) == (len(intent.overrides.drains), len(intent.overrides.shifts)):
+        return intent
+    return _overridden(intent, drains, shifts)
+
+
+def serving_sites(snapshot: Snapshot, app: CompiledApp) -> tuple[SiteName, ...]:
+    """The sites that the app's chain can ever answer with, drained or not."""
+    sites = tuple(snapshot.sites)
+    for item in app.chain:
+        if item.kind in ("only", "weighted"):
+            named = item.sites if item.kind == "only" else tuple(site for site, _ in item.weights)
+            sites = tuple(site for site in sites if site in named)
+    return sites
+
+
+def _overridden(intent: Intent, drains: Iterable[Drain], shifts: Iterable[Shift]) -> Intent:
+    overrides = intent.overrides.model_copy(
+        update={"version": intent.overrides.version + 1, "drains": tuple(drains), "shifts": tuple(shifts)}
+    )
+    return intent.model_copy(update={"overrides": overrides})
+
+
+def _problem(rule: str, message: str, remedy: str) -> PolicyError:
+    return PolicyError([_request(rule, message, remedy)])
+
+
+def _request(rule: str, message: str, remedy: str) -> Problem:
+    return Problem("request", 0, 0, rule, message, remedy)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> Problem:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return _request(f"unknown-{kind}", f"there is no {kind} {name!r}", f"{hint}known: {', '.join(names) or 'none'}")
+
+
+def _known(kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise PolicyError([_unknown(kind, name, known)])
+
+
+def _route(policy: Policy, app: str, route: str) -> Route:
+    _known("app", app, policy.apps)
+    routes = {item.name: item for item in policy.apps[app].routes}
+    _known("route", route, routes)
+    return routes[route]
+
+
+def _bad_expiry(by: Provenance) -> Iterable[Problem]:
+    if by.expires_s is not None and by.expires_s <= by.at_s:
+        yield _request("expiry", "it would be over before it began", "give a time in the future, such as --for 1h")
+
+
+def _bad_shares(app: App, wanted: Mapping[str, float]) -> Iterable[Problem]:
+    if not wanted:
+        yield _request("split-empty", "no backend is named", "name at least one, such as checkout=25")
+    for name, percent in wanted.items():
+        if name not in app.backends:
+            yield _unknown("backend", name, app.backends)
+        elif not 0 <= percent <= 100 or abs(percent * 100 - round(percent * 100)) > 1e-6:
+            yield _request("percent", f"{name}={percent:g} is not a percentage of a split",
+                           "write a number from 0 to 100 with at most two decimals")  # fmt: skip
+        elif percent > 0 and not any(app.backends[name].endpoints.values()):
+            yield _request("no-endpoints", f"{name} has no endpoint at any site",
+                           "give it endpoints in the policy first, or shift to another backend")  # fmt: skip
+
+
+def _split_bp(snapshot: Snapshot, app: str, route: str) -> dict[str, int]:
+    compiled = next(item for item in snapshot.apps[AppName(app)].routes if item.name == route)
+    return {str(share.backend): share.share_bp for share in compiled.split}
+
+
+def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
+    """`rest_bp` over the others, in the proportions that they have, by largest remainder (ties by name)."""
+    if rest_bp < 0:
+        raise _problem("split-sum", f"the named backends add up to {(WHOLE_BP - rest_bp) / 100:g} %",
+                       "percentages of a route add up to 100")  # fmt: skip
+    if rest_bp == 0:
+        return dict.fromkeys(others_bp, 0)
+    total_bp = sum(others_bp.values())
+    if total_bp == 0 and len(others_bp) == 1:
+        return dict.fromkeys(others_bp, rest_bp)
+    if total_bp == 0:
+        names = ", ".join(sorted(others_bp)) or "none is left"
+        raise _problem("split-sum", f"{rest_bp / 100:g} % would go to nobody: no other backend has a share",
+                       f"say where the rest goes, so that it adds up to 100 (others: {names})")  # fmt: skip
+    whole = {name: rest_bp * share // total_bp for name, share in others_bp.items()}
+    by_remainder = sorted(others_bp, key=lambda name: (-(rest_bp * others_bp[name] % total_bp), name))
+    missing = rest_bp - sum(whole.values())
+    return {name: share + (name in by_remainder[:missing]) for name, share in whole.items()}
+
+
+def _alike(one: Drain, other: Drain) -> bool:
+    return (one.entry_only, one.by.reason, one.by.expires_s) == (
+        other.entry_only, other.by.reason, other.by.expires_s,
+    )  # fmt: skip
+
+
+def _refuse_last_site(before: Intent, after: Intent, wanted: Drain) -> None:
+    old, new = compile_snapshot(before, wanted.by.at_s), compile_snapshot(after, wanted.by.at_s)
+    left = [
+        name
+        for name, app in new.apps.items()
+        if _in_service(old, old.apps[name]) and not _in_service(new, app)
+    ]  # fmt: skip
+    if left:
+        raise RefusedError(
+            LAST_SITE,
+            f"{wanted.site} is the last site in service for {', '.join(left)}",
+            f"put another site back first, or insist: --allow {LAST_SITE}",
+        )
+
+
+def _in_service(snapshot: Snapshot, app: CompiledApp) -> bool:
+    return any(site not in app.no_entry for site in serving_sites(snapshot, app))

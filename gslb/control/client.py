@@ -1,0 +1,151 @@
+"""What the command line uses to reach control: HTTP over its unix socket, or over TCP for reading.
+
+Only the standard library's light parts, because every command waits for this import. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from gslb.errors import GslbError, HostError, PolicyError, Problem, RefusedError
+
+__all__ = ["Client", "control_socket", "runtime_folder"]
+
+TIMEOUT_S = 60.0
+"""Longer than control takes to hear from every role or to give up on it."""
+LIMIT_BYTES = 16 * 1024 * 1024
+_START = "is gslb running? start it with gslb run or gslb demo, or say where it is with --server"
+
+
+def runtime_folder() -> Path:
+    """Where the processes of this installation keep their sockets: `$GSLB_RUNTIME`, or by who runs it."""
+    if chosen := os.environ.get("GSLB_RUNTIME"):
+        return Path(chosen)
+    if os.getuid() == 0:
+        return Path("/run/gslb")
+    if session := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(session) / "gslb"
+    return Path(f"/tmp/gslb-{os.getuid()}")  # noqa: S108 - the name holds the user; who makes it checks its owner
+
+
+def control_socket(runtime: Path) -> Path:
+    """The socket on which control takes changes."""
+    return runtime / "control.sock"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Client:
+    """`server`: a socket's path, `unix:PATH`, `http://ADDRESS:PORT` (reading only), or None for this machine's.
+
+    Every call raises HostError where control cannot be reached or is broken, PolicyError where it finds the request
+    wrong, RefusedError where it refuses it.
+    """
+
+    def __init__(self, server: str | None = None) -> None:
+        self.server = server or str(control_socket(runtime_folder()))
+
+    def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        return self._call("GET", _target(path, query), None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._call("POST", path, body)
+
+    def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        return self._call("DELETE", _target(path, query), None)
+
+    def _call(self, method: str, target: str, body: Mapping[str, Any] | None) -> Any:
+        connection = self._connection()
+        try:
+            text = None if body is None else json.dumps(body).encode()
+            connection.request(method, target, text, {"Content-Type": "application/json"} if text else {})
+            response = connection.getresponse()
+            data = response.read(LIMIT_BYTES)
+        except TimeoutError:
+            raise HostError(
+                f"control at {self.server} did not answer within {TIMEOUT_S:g} s",
+                "look at its log; a change may have been made: gslb status and gslb history tell",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise HostError(*_why(self.server, error)) from error
+        finally:
+            connection.close()
+        return _understood(self.server, response.status, data)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self.server.startswith(("http:", "https:")):
+            return _UnixConnection(self.server.removeprefix("unix:"))
+        url = urlsplit(self.server)
+        try:
+            port = url.port
+        except ValueError:
+            port = 0
+        if url.scheme != "http" or not url.hostname or port == 0 or url.path.strip("/"):
+            raise HostError(
+                f"{self.server} is not a server that gslb can ask",
+                "write a socket's path, or http://ADDRESS:PORT, such as http://127.0.0.1:8053",
+            )
+        return http.client.HTTPConnection(url.hostname, port, timeout=TIMEOUT_S)
+
+
+def path_of(*parts: str) -> str:
+    """A path of the API from its parts, each quoted whole."""
+    return "/".join(("/v1", *(quote(part, safe="") for part in parts)))
+
+
+def _target(path: str, query: Mapping[str, str | None] | None) -> str:
+    given = {key: value for key, value in (query or {}).items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _why(server: str, error: Exception) -> tuple[str, str]:
+    """What went wrong on the way to control, and what to do about it."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no gslb at {server}", _START
+    if isinstance(error, PermissionError):
+        return f"this user may not talk to the gslb at {server}", "run the command as the user that runs gslb (or root)"
+    if isinstance(error, ConnectionRefusedError):
+        return f"nobody answers at {server}", _START
+    return f"the gslb at {server} cannot be asked: {error}", _START
+
+
+def _understood(server: str, status: int, data: bytes) -> Any:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    if answer is None or (status >= 400 and not isinstance(answer, dict)):
+        raise HostError(f"what answers at {server} is not gslb (HTTP status {status})", "check --server")
+    if status < 400:
+        return answer
+    raise _problem(status, answer)
+
+
+def _problem(status: int, answer: Mapping[str, Any]) -> GslbError:
+    """The error that control raised, again (RFC 9457, with our `rule`, `remedy` and `problems`)."""
+    message, remedy = str(answer.get("detail", "")), str(answer.get("remedy", ""))
+    if status >= 500:
+        return HostError(message or f"control failed (HTTP status {status})", remedy or "look at its log")
+    if "problems" in answer:
+        return PolicyError(Problem("request", 0, 0, *_texts(item)) for item in answer["problems"])
+    return RefusedError(str(answer.get("rule", f"http-{status}")), message, remedy)
+
+
+def _texts(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(item.get("rule", "")), str(item.get("message", "")), str(item.get("remedy", ""))

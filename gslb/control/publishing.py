@@ -1,0 +1,60 @@
+"""The seam between the API and what carries a change to the other processes. Types only: no transport, no rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gslb.control.protocol import RoleState
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import Snapshot
+from gslb.store import AuditEntry, AuditRecord
+
+__all__ = ["Make", "Published", "Publisher"]
+
+Make = Callable[[Intent | None], Intent]
+"""The change itself: from the Intent in force (None: nothing yet) to the wanted one. Pure, so it may be called again.
+
+Raises PolicyError or RefusedError. Returns the very Intent that it was given where nothing has to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A change that is in the store. `before` is None for the first policy.
+
+    `unacknowledged` names the roles that have not said that it is in force, with the reason of each; they catch up
+    by themselves.
+    """
+
+    before: Snapshot | None
+    after: Snapshot
+    unacknowledged: Mapping[str, str] = field(default_factory=dict)
+
+
+class Publisher(Protocol):
+    """What the API needs of the control role. `current`, `roles` and `ages_s` answer at once, from memory."""
+
+    def current(self) -> tuple[Intent, Snapshot] | None:
+        """What is in force; None before the first policy."""
+        ...
+
+    def roles(self) -> Mapping[str, RoleState | None]:
+        """Every role that should run, by name (`dns`, `edge-SITE`), and the last state it told; None: never reached."""
+        ...
+
+    def ages_s(self) -> Mapping[str, float]:
+        """Seconds since each role last answered. A role that never did is missing."""
+        ...
+
+    async def change(self, make: Make, audit: AuditEntry) -> Published:
+        """Prepares the change everywhere, stores it, publishes it, waits for every role. One change at a time.
+
+        Where `make` returns what it was given, nothing is written or sent, and `before` is `after`.
+        Raises PolicyError, RefusedError or HostError: then nothing has changed anywhere.
+        """
+        ...
+
+    async def history(self, limit: int) -> Sequence[AuditRecord]:
+        """The last `limit` changes, newest first. Raises HostError."""
+        ...

@@ -1,0 +1,254 @@
+"""The store of one machine: one SQLite file in WAL mode. The processes of this machine share it.
+
+Policies are kept for good, one row a revision; triggers keep them and the audit from ever being changed. Nothing here
+decides what an Intent means, and nothing here waits longer than `BUSY_S` for a neighbour's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from gslb.errors import HostError, RefusedError
+from gslb.model.policy import Policy
+from gslb.snapshot.intent import Intent, Overrides
+from gslb.snapshot.types import Version
+from gslb.store.interface import AuditEntry, AuditRecord, version_of
+
+__all__ = ["EmbeddedStore"]
+
+SCHEMA = 1
+BUSY_S = 5.0
+LIMIT_BYTES = 16 * 1024 * 1024
+"""A policy of 2,000 endpoints is under 1 MiB. What is larger than this is a mistake, and would be one everywhere."""
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE policies (
+  revision INTEGER PRIMARY KEY CHECK (revision BETWEEN 1 AND 4294967295),
+  digest TEXT NOT NULL, policy TEXT NOT NULL, author TEXT NOT NULL, message TEXT NOT NULL, at_s REAL NOT NULL
+);
+CREATE TABLE overrides (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1), version INTEGER NOT NULL CHECK (version >= 0), value TEXT NOT NULL
+);
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, author TEXT NOT NULL, action TEXT NOT NULL,
+  detail TEXT NOT NULL, reason TEXT NOT NULL, revision INTEGER NOT NULL, overrides INTEGER NOT NULL
+);
+"""
+
+# REPLACE deletes without firing a delete trigger, so inserting over a row is refused by a trigger of its own.
+_APPEND_ONLY = """
+CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
+  WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
+  BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
+"""
+
+_REMEDIES = {
+    "SQLITE_READONLY": "make the folder and its files writable for the user that runs gslb, or choose another folder",
+    "SQLITE_CANTOPEN": "make the folder writable for the user that runs gslb, or choose another folder",
+    "SQLITE_PERM": "make the folder writable for the user that runs gslb, or choose another folder",
+    "SQLITE_BUSY": "another process holds the store: end it, or wait until it is done, and try again",
+    "SQLITE_LOCKED": "another process holds the store: end it, or wait until it is done, and try again",
+    "SQLITE_FULL": "free some space on that disk; the last good policy stays in force meanwhile",
+    "SQLITE_NOTADB": "it is not a gslb store: move the file away, or choose another folder",
+    "SQLITE_CORRUPT": "move the file away and restore the last backup; what runs keeps its last good policy",
+    "SQLITE_IOERR": "check the disk and its file system; what runs keeps its last good policy",
+}
+
+
+class EmbeddedStore:
+    """One file, made with mode 0600 where it is missing; its folder must exist.
+
+    Raises HostError where the file cannot be opened, is no gslb store, or was written by a newer gslb.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        _private_file(path)
+        with self._blaming():
+            self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            with self._blaming():
+                self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                self._connection.execute("PRAGMA synchronous = FULL")
+            with self._transaction("IMMEDIATE"):
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def read(self) -> Intent | None:
+        """See Store.read."""
+        with self._transaction("DEFERRED"):
+            return self._read()
+
+    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry) -> None:
+        """See Store.write."""
+        policy, overrides = intent.policy.model_dump_json(), intent.overrides.model_dump_json()
+        if len(policy) + len(overrides) > LIMIT_BYTES:
+            raise RefusedError(
+                "too-large",
+                f"the policy takes {len(policy) + len(overrides)} octets; the store takes {LIMIT_BYTES}",
+                "remove what is not needed, or split the policy over several installations",
+            )
+        digest = hashlib.sha256(policy.encode()).hexdigest()
+        with self._transaction("IMMEDIATE"):
+            current = self._version()
+            _refuse_stale(expected, current, version_of(intent))
+            known = self._one("SELECT digest FROM policies WHERE revision = ?", intent.revision)
+            if known is None:
+                self._connection.execute(
+                    "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)",
+                    (intent.revision, digest, policy, audit.author, audit.reason, audit.at_s),
+                )
+            elif known[0] != digest:
+                raise RefusedError(
+                    "immutable-revision",
+                    f"revision {intent.revision} stands for another policy already",
+                    "give the changed policy the next revision",
+                )
+            self._connection.execute(
+                "INSERT INTO overrides VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET (version, value) = (?, ?)",
+                (intent.overrides.version, overrides) * 2,
+            )
+            self._connection.execute(
+                "INSERT INTO audit (at_s, author, action, detail, reason, revision, overrides)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (audit.at_s, audit.author, audit.action, audit.detail, audit.reason,
+                 intent.revision, intent.overrides.version),
+            )  # fmt: skip
+
+    def history(self, limit: int) -> Sequence[AuditRecord]:
+        """See Store.history."""
+        with self._transaction("DEFERRED"):
+            rows = self._connection.execute(
+                "SELECT number, revision, overrides, at_s, author, action, detail, reason FROM audit"
+                " ORDER BY number DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [AuditRecord(number, Version(rev, over), AuditEntry(*rest)) for number, rev, over, *rest in rows]
+
+    def _prepare(self) -> None:
+        """Makes the tables in an empty file; refuses a file that this gslb does not understand."""
+        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            append_only = (("policies", "revision"), ("audit", "number"))
+            script = _TABLES + "".join(_APPEND_ONLY.format(table=table, key=key) for table, key in append_only)
+            for statement in _statements(script):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            return
+        row = self._one("SELECT value FROM meta WHERE key = 'schema'") if "meta" in tables else None
+        if row is None or not str(row[0]).isdecimal():
+            raise HostError(f"{self._path} is a database, but no gslb store", _REMEDIES["SQLITE_NOTADB"])
+        if int(row[0]) > SCHEMA:
+            raise HostError(
+                f"{self._path} was written by a newer gslb (schema {row[0]}, this one knows {SCHEMA})",
+                "run that version again, or restore a backup that this version made",
+            )
+
+    def _read(self) -> Intent | None:
+        row = self._one("SELECT revision, policy FROM policies ORDER BY revision DESC LIMIT 1")
+        overrides = self._one("SELECT value FROM overrides")
+        if row is None or overrides is None:
+            return None
+        try:
+            return Intent(
+                revision=row[0],
+                policy=Policy.model_validate_json(row[1]),
+                overrides=Overrides.model_validate_json(overrides[0]),
+            )
+        except ValueError as error:
+            raise HostError(
+                f"{self._path} holds a policy that this gslb cannot read: {str(error).splitlines()[0]}",
+                "run the version that wrote it, or restore a backup",
+            ) from error
+
+    def _version(self) -> Version | None:
+        row = self._one("SELECT max(revision), (SELECT version FROM overrides) FROM policies")
+        return Version(row[0], row[1]) if row and row[0] is not None else None
+
+    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+        return row
+
+    @contextmanager
+    def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[None]:
+        """IMMEDIATE: a writer waits for its turn at the beginning, and never finds out at the end. Readers, DEFERRED,
+        wait for nobody."""
+        with self._lock, self._blaming():
+            self._connection.execute(f"BEGIN {kind}")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _blaming(self) -> Iterator[None]:
+        """SQLite's errors as HostError, with what to do about them."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+            remedy = next((text for key, text in _REMEDIES.items() if name.startswith(key)), "")
+            raise HostError(
+                f"the store {self._path} cannot be used: {error}",
+                remedy or "check the file, or move it away and restore a backup",
+            ) from error
+
+
+def _private_file(path: Path) -> None:
+    """Made here, so that the mode is right from the first moment; SQLite gives its side files the same."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(handle, 0o600)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise HostError(
+            f"the store {path} cannot be opened: {error.strerror}",
+            "let its folder exist and be writable for the user that runs gslb, or choose another folder",
+        ) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one, because `executescript` would commit the transaction that keeps two first starts apart."""
+    pending = ""
+    for line in script.splitlines():
+        pending += line + "\n"
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _refuse_stale(expected: Version | None, current: Version | None, new: Version) -> None:
+    if current != expected:
+        raise RefusedError(
+            "stale",
+            f"version {current or 'none'} is in force, and the change was made on {expected or 'none'}",
+            "somebody else was faster: look at what is in force now, and ask again",
+        )
+    if current is not None and new <= current:
+        raise RefusedError(
+            "stale",
+            f"version {new} is not newer than {current}, which is in force",
+            "look at what is in force now, and ask again",
+        )
