@@ -43,8 +43,8 @@ class Publisher(Protocol):
         """Every role that should run, by name (`dns`, `edge-SITE`), and the last state it told; None: never reached."""
         ...
 
-    def ages_s(self) -> Mapping[str, float]:
-        """Seconds since each role last answered. A role that never did is missing."""
+    def ages_s(self) -> Mapping[str, float | None]:
+        """Seconds since each role last answered; None: never, or it did not answer the last change."""
         ...
 
     async def change(self, make: Make, audit: AuditEntry) -> Published:

@@ -23,6 +23,7 @@ from gslb.store.interface import AuditEntry, AuditRecord, version_of
 
 __all__ = ["EmbeddedStore"]
 
+FILE_NAME = "gslb.db"
 SCHEMA = 1
 BUSY_S = 5.0
 LIMIT_BYTES = 16 * 1024 * 1024
@@ -66,13 +67,13 @@ _REMEDIES = {
 
 
 class EmbeddedStore:
-    """One file, made with mode 0600 where it is missing; its folder must exist.
+    """`gslb.db` in the data folder `folder`, which must exist; the file is made, with mode 0600, where it is missing.
 
     Raises HostError where the file cannot be opened, is no gslb store, or was written by a newer gslb.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = path = folder / FILE_NAME
         self._lock = threading.Lock()
         _private_file(path)
         with self._blaming():
