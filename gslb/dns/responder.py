@@ -1,0 +1,172 @@
+"""Sockets around `answer`: reads datagrams and streams, writes replies, counts. Policy, tables and the content of
+replies are somebody else's; nothing here waits for anything but its own sockets.
+
+An exception while answering is a bug, and costs one SERVFAIL, a count and a log line, never the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import socket
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from gslb import clock
+from gslb.dns.listening import IP_PKTINFO, Listener, bind_all
+from gslb.dns.query import HEADER_BYTES
+from gslb.dns.streams import Limits, Streams
+from gslb.dns.tables import Peer, Rcode, Tables
+from gslb.dns.wire import answer, header_only, rcode_of
+
+__all__ = ["Responder"]
+
+_DATAGRAMS_PER_WAKEUP = 64
+"""Then the loop sees to its other work: 64 answers take about half a millisecond."""
+_QUERY_LIMIT_BYTES = 4096
+"""A longer UDP query is cut off here, and then refused as malformed."""
+_ANCILLARY_BYTES = 128
+_TICK_S = 1.0
+_LOG_INTERVAL_S = 60.0
+_TC = 0x02
+
+_log = structlog.get_logger(__name__)
+
+
+class Responder:
+    """Serves one zone on UDP and TCP. Open, publish tables, and publish again whenever they change; then close.
+
+    Before the first `publish` every query meets silence, which resolvers take for a slow server and not for an answer.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._tables: Tables | None = None
+        self._listeners: tuple[Listener, ...] = ()
+        self._streams = Streams(self.respond, limits or Limits())
+        self._counts: Counter[str] = Counter()
+        self._ticker: asyncio.TimerHandle | None = None
+        self._next_log_s = 0.0
+
+    async def open(self, listen: Sequence[tuple[str, int]]) -> None:
+        """Bind UDP and TCP of each (address, port), all or none, and start to serve.
+
+        Raises HostError: address in use, no permission, no such address on this machine.
+        """
+        self._listeners = bind_all(listen)
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            read = self._read_wildcard if listener.wildcard else self._read
+            loop.add_reader(listener.udp, read, listener.udp)
+            await self._streams.serve(listener.tcp)
+        self._tick()
+
+    def publish(self, tables: Tables) -> None:
+        """Answer from `tables` from the next query on."""
+        self._tables = dataclasses.replace(tables, wall_offset_s=clock.wall_s() - clock.mono_s())
+
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """What it listens on, with the ports that the kernel chose where 0 was asked for."""
+        return tuple((listener.host, listener.port) for listener in self._listeners)
+
+    def counts(self) -> dict[str, int]:
+        """Counters since the start: `queries_udp`, `queries_tcp`, `responses_<rcode>`, `truncated`, `dropped`
+        (silence), `send_failed`, `failed` (exceptions while answering), `tcp_connections`, `tcp_refused`, `tcp_evicted`
+        and the gauge `tcp_open`. What never happened is missing."""
+        return {**self._counts, **self._streams.counts()}
+
+    async def close(self) -> None:
+        """Stop serving and give back every socket and connection. Closing twice does nothing."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            loop.remove_reader(listener.udp)
+            listener.udp.close()
+        self._listeners = ()
+        await self._streams.close()
+
+    def respond(self, packet: bytes, peer: Peer, mono_s: float) -> bytes | None:
+        """The reply to `packet`, counted. None: silence."""
+        tables = self._tables
+        self._counts["queries_tcp" if peer.tcp else "queries_udp"] += 1
+        if tables is None:
+            self._counts["dropped"] += 1
+            return None
+        try:
+            reply = answer(tables, packet, peer, mono_s, random.getrandbits(32))
+        except Exception:  # noqa: BLE001 - the one place where a bug must not end the service
+            self._report(mono_s)
+            reply = header_only(packet, Rcode.SERVFAIL) if len(packet) >= HEADER_BYTES else None
+        if reply is None:
+            self._counts["dropped"] += 1
+            return None
+        self._counts[_RESPONSES[rcode_of(reply)]] += 1
+        if reply[2] & _TC:
+            self._counts["truncated"] += 1
+        return reply
+
+    def _report(self, mono_s: float) -> None:
+        """At most one line a minute, or a bug that every query meets would fill the disk."""
+        self._counts["failed"] += 1
+        if mono_s >= self._next_log_s:
+            self._next_log_s = mono_s + _LOG_INTERVAL_S
+            _log.exception("a query could not be answered and got SERVFAIL", failures_so_far=self._counts["failed"])
+
+    def _tick(self) -> None:
+        """Follow the wall clock: steps of it must not need a new publication."""
+        if self._tables is not None:
+            self.publish(self._tables)
+        self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    def _read(self, sock: socket.socket) -> None:
+        """Answer what has arrived on a socket that is bound to one address."""
+        mono_s = clock.mono_s()
+        for _ in range(_DATAGRAMS_PER_WAKEUP):
+            try:
+                packet, source = sock.recvfrom(_QUERY_LIMIT_BYTES)
+            except OSError:  # nothing left, or an error that belongs to some earlier reply
+                return
+            reply = self.respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            if reply is not None:
+                try:
+                    sock.sendto(reply, source)
+                except OSError:  # a full buffer or no route: the resolver asks again
+                    self._counts["send_failed"] += 1
+
+    def _read_wildcard(self, sock: socket.socket) -> None:
+        """The same on a socket that is bound to all addresses: replies leave from the address that was asked."""
+        mono_s = clock.mono_s()
+        for _ in range(_DATAGRAMS_PER_WAKEUP):
+            try:
+                packet, ancillary, _, source = sock.recvmsg(_QUERY_LIMIT_BYTES, _ANCILLARY_BYTES)
+            except OSError:
+                return
+            reply = self.respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            if reply is not None:
+                try:
+                    sock.sendmsg((reply,), _from_asked(ancillary), 0, source)
+                except OSError:
+                    self._counts["send_failed"] += 1
+
+
+_RESPONSES = {rcode.value: f"responses_{rcode.name.lower()}" for rcode in Rcode}
+
+
+def _packed(family: int, host: str) -> bytes:
+    return socket.inet_pton(family, host.partition("%")[0])  # link-local sources carry their interface
+
+
+def _from_asked(ancillary: Sequence[tuple[int, int, bytes]]) -> list[tuple[int, int, Any]]:
+    """What makes the kernel send from where the query arrived (RFC 3542 section 6.2; ip(7) for IPv4)."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            # in_pktinfo: interface, local address, destination of the header. The interface is left to routing.
+            return [(level, kind, struct.pack("=i4s4s", 0, data[4:8], bytes(4)))]
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+            return [(level, kind, data)]
+    return []
