@@ -321,7 +321,7 @@ async def test_at_most_so_many_in_flight_and_the_others_get_their_turn():
 async def test_targets_that_stay_keep_their_health_and_those_that_leave_are_forgotten():
     changes = Changes()
     prober = Prober(changes)
-    async with server(saying(OK)) as (port, heads), running(prober):
+    async with server(saying(OK)) as (port, _heads), running(prober):
         prober.set_targets([target(port, interval_s=60.0), target(port, app="gone")])
         assert await prober.first_round()
         prober.set_targets([target(port, interval_s=60.0), target(port, app="new", timeout_s=4.0)])

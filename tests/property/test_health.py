@@ -1,0 +1,99 @@
+"""The verdict machine against a model that is written the other way round: it looks back over the whole history."""
+
+import ipaddress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from gslb.health.verdict import Board, Result, TargetKey, step, untried
+from gslb.snapshot.types import HealthCheck, ProbeTarget
+
+ADDRESSES = [ipaddress.ip_address(f"192.0.2.{n}") for n in (1, 2)]
+BACKENDS = ["monolith", "checkout", None]
+
+
+def target(address, backend, rise=2, fall=3):
+    check = HealthCheck("/", 1.0, 1.0, rise, fall)
+    return ProbeTarget("shop", "dc", address, 80, "shop.gslb.test", backend, check)
+
+
+def believed(history, rise, fall):
+    """The phase that a whole history of results means."""
+    if not history:
+        return "unknown"
+    phase, since = history[0], 0
+    for end in range(1, len(history) + 1):
+        needed = fall if phase else rise
+        recent = history[max(since, end - needed) : end]
+        if len(recent) == needed and all(result != phase for result in recent):
+            phase, since = not phase, end
+    return "up" if phase else "down"
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 5), st.integers(1, 5))
+def test_step_means_what_looking_back_over_the_history_means(history, rise, fall):
+    probed = target(ADDRESSES[0], "monolith", rise, fall)
+    health = untried(probed)
+    for count, ok in enumerate(history, 1):
+        health = step(health, Result(ok, str(ok)), probed.check)
+        assert health.phase == believed(history[:count], rise, fall)
+        assert health.reason == str(health.phase == "up")
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(2, 5))
+def test_never_flips_with_fewer_in_a_row_than_asked(history, needed):
+    probed = target(ADDRESSES[0], None, needed, needed)
+    health, run, last = untried(probed), 0, None
+    for ok in history:
+        run, last = (run + 1 if ok == last else 1), ok
+        before, health = health, step(health, Result(ok, ""), probed.check)
+        if "unknown" not in (before.phase, health.phase) and before.phase != health.phase:
+            assert run >= needed
+
+
+class BoardMachine(RuleBasedStateMachine):
+    """Any order of results, new targets and settling leaves the board with what each target's own history means."""
+
+    @initialize()
+    def start(self):
+        self.board, self.now_s, self.histories, self.since = Board(), 0.0, {}, {}
+
+    @rule(places=st.sets(st.tuples(st.sampled_from(ADDRESSES), st.sampled_from(BACKENDS))))
+    def watch(self, places):
+        targets = [target(*place) for place in sorted(places, key=str)]
+        self.board.watch(targets)
+        self.histories = {t: self.histories.get(t, []) for t in targets}
+
+    @rule(data=st.data(), ok=st.booleans())
+    def record(self, data, ok):
+        if self.histories:
+            probed = data.draw(st.sampled_from(sorted(self.histories, key=str)))
+            self.board.record(TargetKey.of(probed), Result(ok, f"{probed.backend}: {ok}"), probed.check)
+            self.histories[probed].append(ok)
+
+    @rule()
+    def settle(self):
+        self.now_s += 1.0
+        before = self.board.live
+        moved = self.board.settle(self.now_s)
+        after = self.board.live
+        assert after.verdicts.keys() == {("shop", t.address) for t in self.histories}
+        expected_move = before.verdicts.keys() != after.verdicts.keys()
+        for place, verdict in after.verdicts.items():
+            phases = {believed(h, 2, 3) for t, h in self.histories.items() if t.address == place[1]}
+            assert verdict.state == next(p for p in ("down", "unknown", "up") if p in phases)
+            old = before.verdicts.get(place)
+            same = old is not None and old.state == verdict.state
+            assert verdict.since_wall_s == (old.since_wall_s if same else self.now_s)
+            expected_move |= not same
+        assert moved == expected_move
+        assert after.counter - before.counter == (before.verdicts != after.verdicts)
+
+    @invariant()
+    def first_round(self):
+        assert self.board.first_round_done == all(self.histories.values())
+
+
+BoardMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_board = BoardMachine.TestCase
