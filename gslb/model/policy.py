@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from gslb.model.words import Address, DnsName, EndpointText, Name, Network, Percent, Port, Seconds
+from gslb.model.words import Address, DnsName, EndpointText, Mailbox, Name, Network, Percent, Port, Seconds
 
 __all__ = [
     "App",
@@ -38,11 +38,19 @@ def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-_Listed = BeforeValidator(_as_list)
-Addresses = Annotated[tuple[Address, ...], _Listed, Field(min_length=1)]
-Hosts = Annotated[tuple[DnsName, ...], _Listed, Field(min_length=1)]
-Methods = Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")], ...], _Listed, Field(min_length=1)]
-Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+_OneOrMore = Field(min_length=1)
+_Method = Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")]
+_AddressList = Annotated[tuple[Address, ...], _OneOrMore]
+_HostList = Annotated[tuple[DnsName, ...], _OneOrMore]
+_MethodList = Annotated[tuple[_Method, ...], _OneOrMore]
+_EndpointList = tuple[EndpointText, ...]
+Addresses = Annotated[_AddressList, BeforeValidator(_as_list, json_schema_input_type=Address | _AddressList)]
+Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=DnsName | _HostList)]
+Methods = Annotated[_MethodList, BeforeValidator(_as_list, json_schema_input_type=_Method | _MethodList)]
+Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
+Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
+Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
 
 
 class Model(BaseModel):
@@ -56,7 +64,7 @@ class Zone(Model):
 
     name: DnsName
     nameservers: Mapping[DnsName, Addresses] = Field(min_length=1, description="relative names get glue in the zone")
-    contact: DnsName | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
+    contact: Mailbox | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
     ttl: Seconds = Field(10.0, ge=1, le=86400, description="how long resolvers may keep an answer")
 
 
@@ -83,8 +91,8 @@ class Location(Model):
     """Where a site stands."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
+    lat: Latitude
+    lon: Longitude
 
 
 class Site(Model):
@@ -94,7 +102,9 @@ class Site(Model):
     listen: Listen = Listen()
     location: Location | None = None
     networks: tuple[Network, ...] = Field((), description="clients that belong to this site")
-    capacity: Annotated[int, Field(gt=0)] | None = Field(None, description="requests per second that its edges sustain")
+    capacity: Annotated[int, Field(gt=0, strict=True)] | None = Field(
+        None, description="requests per second that its edges sustain"
+    )
 
 
 class Only(Model):
@@ -119,7 +129,7 @@ class Weighted(Model):
 class First(Model):
     """Pick the first n sites of the order."""
 
-    first: Annotated[int, Field(ge=1, le=32)]
+    first: Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
 _FILTERS = ("only", "priority", "weighted", "first")
@@ -153,15 +163,15 @@ class Check(Model):
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")]
     interval: Seconds = Field(2.0, ge=0.1, le=3600)
     timeout: Seconds = Field(1.0, ge=0.05, le=300)
-    rise: Annotated[int, Field(ge=1, le=100)] = 2
-    fall: Annotated[int, Field(ge=1, le=100)] = 3
+    rise: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
+    fall: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
 
 
 class Backend(Model):
     """A service behind the edges: a check, and per site the endpoints (`SITE: [HOST:PORT, ...]`)."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, tuple[EndpointText, ...]]
+    __pydantic_extra__: dict[str, Endpoints]
 
     check: Check | None = None
 
@@ -197,7 +207,7 @@ class Mirror(Model):
     to: Name
     percent: Percent = Field(description="of all requests of the route, whichever side answered")
     methods: Methods = SAFE_METHODS
-    max_body: Annotated[int, Field(ge=0, le=1_048_576)] = Field(
+    max_body: Annotated[int, Field(ge=0, le=1_048_576, strict=True)] = Field(
         16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"
     )
 
@@ -211,7 +221,7 @@ class Route(Model):
     sticky: Literal["cookie"] | None = None
     mirror: tuple[Mirror, ...] = Field((), max_length=8)
     timeout: Seconds = Field(15.0, ge=0.01, le=3600)
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retries: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
 
 
 class App(Model):

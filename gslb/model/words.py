@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -17,6 +18,7 @@ __all__ = [
     "EndpointText",
     "IpAddress",
     "IpNetwork",
+    "Mailbox",
     "Name",
     "Network",
     "Percent",
@@ -30,7 +32,7 @@ __all__ = [
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
@@ -47,12 +49,12 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest written form that `parse_duration` reads back as the same value."""
-    for unit in ("d", "h", "m", "s"):
-        count = seconds / _UNIT_S[unit]
-        if count >= 1 and count == int(count):
-            return f"{int(count)}{unit}"
-    return f"{round(seconds * 1000)}ms"
+    """A short written form that `parse_duration` reads back as exactly the same value."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = round(seconds / _UNIT_S[unit])
+        if count >= 1 and count * _UNIT_S[unit] == seconds:
+            return f"{count}{unit}"
+    return f"{Decimal(repr(seconds)):f}s"
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:
@@ -61,10 +63,13 @@ def parse_endpoint(text: str) -> tuple[str, int]:
     bad = f"{text!r} is not an endpoint; write HOST:PORT, such as 10.1.0.11:8080 or [2001:db8::1]:8080"
     if not colon or not port_text.isascii() or not port_text.isdigit() or not 1 <= int(port_text) <= 65535:
         raise ValueError(bad)
-    if host.startswith("[") and host.endswith("]"):
-        return str(ipaddress.IPv6Address(host[1:-1])), int(port_text)
-    if re.fullmatch(r"[0-9.]+", host):
-        return str(ipaddress.IPv4Address(host)), int(port_text)
+    try:
+        if host.startswith("[") and host.endswith("]"):
+            return str(ipaddress.IPv6Address(host[1:-1])), int(port_text)
+        if re.fullmatch(r"[0-9.]+", host):
+            return str(ipaddress.IPv4Address(host)), int(port_text)
+    except ipaddress.AddressValueError as error:
+        raise ValueError(bad) from error
     if not _is_dns_name(host):
         raise ValueError(bad)
     return host.lower(), int(port_text)
@@ -84,6 +89,16 @@ def _dns_name(text: str) -> str:
     if not _is_dns_name(text):
         raise ValueError(f"{text!r} is not a DNS name; use labels of letters, digits and hyphens, such as shop")
     return text.lower()
+
+
+def _mailbox(text: str) -> str:
+    """`hostmaster@example.com` as the name that a SOA record holds, `hostmaster.example.com` (RFC 1035 section 8)."""
+    person, at, domain = text.partition("@")
+    if at and (not _LABEL.fullmatch(person) or not _is_dns_name(domain)):
+        raise ValueError(
+            f"{text!r} is not a mailbox; write one without dots before the @, such as hostmaster@example.com"
+        )
+    return _dns_name(f"{person}.{domain}" if at else text)
 
 
 def _name(text: str) -> str:
@@ -115,11 +130,10 @@ def _network(value: object) -> object:
 
 
 def _percent(value: Any) -> float:
-    if isinstance(value, str) and value.endswith("%"):
-        value = value[:-1]
+    written = value[:-1] if isinstance(value, str) and value.endswith("%") else value
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(written)
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if isinstance(value, bool) or not 0 <= number <= 100 or round(number * 100) != round(number * 100, 6):
         raise ValueError(f"{value!r} is not a percentage; write a number from 0 to 100 with at most two decimals")
@@ -132,10 +146,17 @@ Seconds = Annotated[
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "examples": ["500ms", "10s", "1h"]}),
 ]
-Percent = Annotated[float, BeforeValidator(_percent), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^[0-9.]+%$"}]}
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Name = Annotated[str, AfterValidator(_name)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
 EndpointText = Annotated[str, AfterValidator(_endpoint)]
 Address = Annotated[
     IpAddress, BeforeValidator(_address), WithJsonSchema({"type": "string", "examples": ["192.0.2.10", "2001:db8::10"]})

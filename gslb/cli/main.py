@@ -1,0 +1,112 @@
+"""The command `gslb`: which commands there are, and which error ends with which exit code.
+
+Commands live in modules of their own, imported when they are run, so that `gslb --help` is quick. No command's work
+is done here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from gslb import __version__
+from gslb.errors import HostError, PolicyError, RefusedError
+
+__all__ = ["gslb", "main", "run"]
+
+EXIT_GOOD, EXIT_POLICY, EXIT_HOST, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+_COMMANDS = {
+    "init": ("gslb.cli.check:init", "Write a commented starter policy."),
+    "check": ("gslb.cli.check:check", "Say whether a policy is good, and what to correct."),
+    "schema": ("gslb.cli.check:schema", "Print the JSON Schema of a policy, for editors."),
+    "demo": ("gslb.cli.serve:demo", "Run everything here, with example services, to try it out."),
+    "run": ("gslb.cli.serve:run", "Run the roles of a policy on this machine."),
+    "role": ("gslb.cli.serve:role", "Run one role as a process of its own."),
+    "status": ("gslb.cli.operate:status", "Show sites, verdicts and splits as they are now."),
+    "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
+    "drain": ("gslb.cli.operate:drain", "Take a site out."),
+    "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
+}
+"""Name to `module:attribute` and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        guess = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        if args[0] not in _COMMANDS and guess:
+            raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{guess[0]}'?", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gslb")
+def gslb() -> None:
+    """Move traffic between a data centre and clouds, by one policy.
+
+    \b
+    Start here:
+      gslb init               a starter policy in ./policies
+      gslb check              is it good?
+      gslb demo               see it at work
+
+    Exit codes: 0 good; 1 the policy or the request is wrong; 2 the machine or the command line is.
+    """
+
+
+def main() -> None:
+    """The entry point of the command line."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. What went wrong is said on stderr, never as a traceback unless
+    GSLB_DEBUG=1 asks for one."""
+    try:
+        result = gslb.main(args=list(arguments), prog_name="gslb", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except (PolicyError, RefusedError) as error:
+        return _say(error, EXIT_POLICY)
+    except HostError as error:
+        return _say(error, EXIT_HOST)
+    except Exception as error:  # noqa: BLE001 - the last resort: an operator gets one line
+        if os.environ.get("GSLB_DEBUG") == "1":
+            traceback.print_exc()
+        text = " ".join(str(error).split()) or "no message"
+        click.echo(f"gslb: unexpected {type(error).__name__}: {text}  (GSLB_DEBUG=1 shows where)", err=True)
+        return EXIT_HOST
+    return result if isinstance(result, int) else EXIT_GOOD
+
+
+def _say(error: Exception, code: int) -> int:
+    click.echo(str(error), err=True)
+    return code

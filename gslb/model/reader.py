@@ -1,0 +1,167 @@
+"""`parse_policy`: the files of a policy folder, as octets, to one checked policy with every problem at once.
+
+The order of the passes and how documents merge. No file system here (see `folder`), no rule about values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gslb.errors import PolicyError, Problem
+from gslb.model.checks import check_policy
+from gslb.model.policy import Policy
+from gslb.model.reserved import drop_reserved
+from gslb.model.shape import read_shape
+from gslb.model.tree import Node, Place
+from gslb.model.yaml_reader import MAX_NODES, read_yaml
+
+__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "Loaded", "parse_policy"]
+
+MAX_FILE_BYTES = 4 * 2**20
+MAX_TOTAL_BYTES = 16 * 2**20
+MAX_FILES = 1000
+MAX_PROBLEMS = 200
+
+_MERGED = ("sites", "apps")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A policy that is good. `digest` is of the files' names and octets (16 hex digits): the same files, the same
+    digest, wherever the folder stands."""
+
+    policy: Policy
+    warnings: tuple[Problem, ...]
+    digest: str
+
+
+def parse_policy(files: Mapping[str, bytes]) -> Loaded:
+    """The one policy that `files` (name as the operator wrote it, to content) say together.
+
+    Raises PolicyError with every problem, warnings included; with more than 200 of them, the first 200 in file order.
+    """
+    problems = list(_limits(files))
+    if problems:
+        raise PolicyError(problems)
+    roots: list[Node] = []
+    complete, nodes_left = True, MAX_NODES
+    for name in sorted(files):
+        documents = read_yaml(name, files[name], nodes_left)
+        nodes_left -= sum(root.size for root in documents.roots)
+        problems += documents.problems
+        complete = complete and documents.complete
+        roots += documents.roots
+    if not roots and not problems:
+        first = min(files, default="policy")
+        raise PolicyError([Problem(first, 0, 0, "no-policy", "there is no policy in it", "start with: gslb init")])
+    policy = _judge(roots, problems, complete=complete)
+    if policy is None or any(problem.severity == "error" for problem in problems):
+        raise PolicyError(_first(problems))
+    return Loaded(policy, tuple(sorted(problems)), _digest(files))
+
+
+def _judge(roots: list[Node], problems: list[Problem], *, complete: bool) -> Policy | None:
+    """Merge, then each pass on what the one before could make sense of. Adds to `problems`."""
+    root = _merge(roots, problems)
+    if root is None:
+        return None
+    complete = complete and not any(problem.rule in ("not-a-mapping", "foreign-document") for problem in problems)
+    root, reserved = drop_reserved(root)
+    shape = read_shape(root, complete=complete)
+    problems += [*reserved, *shape.problems]
+    if shape.policy is not None:
+        problems += check_policy(shape.policy, shape.root)
+    return shape.policy
+
+
+def _limits(files: Mapping[str, bytes]) -> Iterable[Problem]:
+    split = "split it, or remove what is not policy"
+    if len(files) > MAX_FILES:
+        yield Problem(min(files), 0, 0, "too-large", f"{len(files):,} files; {MAX_FILES:,} is the limit", split)
+    for name, data in files.items():
+        if len(data) > MAX_FILE_BYTES:
+            yield Problem(name, 0, 0, "too-large", f"larger than {MAX_FILE_BYTES >> 20} MiB", split)
+    if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+        yield Problem(min(files), 0, 0, "too-large", f"all files: more than {MAX_TOTAL_BYTES >> 20} MiB", split)
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    ordered = sorted(set(problems))
+    left = len(ordered) - MAX_PROBLEMS
+    if left <= 0:
+        return ordered
+    last = ordered[MAX_PROBLEMS - 1]
+    more = Problem(
+        last.file,
+        last.line,
+        last.column,
+        "~more",
+        f"and {left:,} more problems",
+        "correct those above, then check again",
+    )
+    return [*ordered[:MAX_PROBLEMS], more]
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    content = hashlib.sha256()
+    for name, data in sorted((name.rpartition("/")[2], data) for name, data in files.items()):
+        content.update(f"{name}\0{len(data)}\0".encode("utf-8", "surrogateescape") + data)
+    return content.hexdigest()[:16]
+
+
+def _merge(roots: list[Node], problems: list[Problem]) -> Node | None:
+    """One mapping of all documents: `sites` and `apps` are put together, any other key may be given once."""
+    merged: dict[str, Node] = {}
+    keys: dict[str, Place] = {}
+    first: Place | None = None
+    for root in roots:
+        if not isinstance(root.value, dict):
+            what = "a list" if isinstance(root.value, list) else "a single value"
+            problems.append(
+                Problem(*root.place, "not-a-mapping", f"this document is {what}", "write KEY: VALUE, as in zone: ...")
+            )
+            continue
+        if "apiVersion" in root.keys:
+            problems.append(_foreign(root))
+            continue
+        first = first or root.place
+        _merge_into(merged, keys, root, problems)
+    return None if first is None else Node(first, merged, keys)
+
+
+def _merge_into(merged: dict[str, Node], keys: dict[str, Place], root: Node, problems: list[Problem]) -> None:
+    assert isinstance(root.value, dict)
+    for key, node in root.value.items():
+        old = merged.get(key)
+        if old is None:
+            merged[key], keys[key] = node, root.keys[key]
+        elif key in _MERGED and isinstance(old.value, dict) and isinstance(node.value, dict):
+            both = Node(old.place, dict(old.value), dict(old.keys))
+            merged[key] = both
+            assert isinstance(both.value, dict)
+            for name, child in node.value.items():
+                if name in both.value:
+                    problems.append(_twice(f"{key}.{name}", node.keys[name], both.keys[name]))
+                else:
+                    both.value[name], both.keys[name] = child, node.keys[name]
+        else:
+            problems.append(_twice(key, root.keys[key], keys[key]))
+
+
+def _twice(what: str, second: Place, first: Place) -> Problem:
+    message = f"{what} stands here a second time; the first is at {first}"
+    return Problem(*second, "duplicate-key", message, "keep one of the two")
+
+
+def _foreign(root: Node) -> Problem:
+    assert isinstance(root.value, dict)
+    kind = root.value.get("kind")
+    name = f"{kind.value} " if kind and isinstance(kind.value, str) else ""
+    return Problem(
+        *root.keys["apiVersion"],
+        "foreign-document",
+        f"{name[:80]}documents with an apiVersion are not available in this version",
+        "write its routes as apps, and move this document out of the policy folder",
+    )

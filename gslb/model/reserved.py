@@ -1,0 +1,89 @@
+"""Words that the policy language keeps for later: refused by name, with what to write instead.
+
+Silence would be worse than an error here: somebody who writes `tls` believes that it is in force. Where a reserved
+word is given the value that already holds (`dnssec: false`), it is accepted and dropped. No other checks belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gslb.errors import Problem
+from gslb.model.tree import Node, Path, locate, without
+
+__all__ = ["drop_reserved"]
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A reserved key at `path` (`*` is any key or index). `harmless` is the value that changes nothing."""
+
+    path: tuple[str, ...]
+    remedy: str
+    harmless: object = _MISSING
+
+
+_HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in front of them"
+
+_WORDS = (
+    _Word(("zone", "dnssec"), "delete it, or write dnssec: false; leave the DS record out of the parent zone", False),
+    _Word(("zone", "records"), "delete it; keep names that need no steering in a zone of their own"),
+    _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
+    _Word(("apps", "*", "tls"), _HTTP_ONLY),
+    _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),
+    _Word(("apps", "*", "backends", "*", "tls"), "delete it: edges speak plain HTTP to endpoints"),
+    _Word(("apps", "*", "backends", "*", "via"), "delete it, or write via: direct", "direct"),
+    _Word(("apps", "*", "routes", "*", "mirror", "*", "compare"), "delete it, or write compare: false", False),
+    _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),
+)  # fmt: skip
+
+_FILTERS = {
+    "geo": "write `networks` (clients by address), or `priority: [SITE, ...]`, instead",
+    "latency": "write `networks` (clients by address), or `priority: [SITE, ...]`, instead",
+    "shed": "write `weighted: {SITE: WEIGHT}` as the last filter instead",
+}
+
+
+def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
+    """`root` without reserved words, and a problem (`not-available`) for each that would have had an effect."""
+    problems = []
+    kept = root
+    for word in _WORDS:
+        for path, node in tuple(_matches(root, word.path)):
+            kept = without(kept, path)
+            if node.value != word.harmless or type(node.value) is not type(word.harmless):
+                problems.append(_problem(root, path, word.remedy))
+    for path, node in _matches(root, ("zone", "ttl")):
+        if isinstance(node.value, dict):
+            problems.append(_problem(root, path, "write one duration, such as ttl: 10s", "a ttl with min and max"))
+            kept = without(kept, path)
+    for path, node in _matches(root, ("apps", "*", "steer", "*")):
+        name = node.value if isinstance(node.value, str) else next(iter(node.keys), "")
+        if name in _FILTERS:
+            problems.append(_problem(root, path, _FILTERS[name], f"the filter {name}"))
+            # Without one of its filters a chain means something else: leave the rest of it unchecked this time.
+            kept = without(kept, path[:3])
+    return kept, problems
+
+
+def _problem(root: Node, path: Path, remedy: str, what: str = "") -> Problem:
+    place = locate(root, path, key=True)
+    return Problem(*place, "not-available", f"{what or path[-1]} is not available in this version", remedy)
+
+
+def _matches(node: Node, pattern: tuple[str, ...]) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+    if not pattern:
+        yield (), node
+        return
+    step, rest = pattern[0], pattern[1:]
+    children: list[tuple[str | int, Node]] = []
+    if isinstance(node.value, dict):
+        children += [(key, child) for key, child in node.value.items() if step in ("*", key)]
+    elif isinstance(node.value, list) and step == "*":
+        children += enumerate(node.value)
+    for key, child in children:
+        for path, found in _matches(child, rest):
+            yield (key, *path), found

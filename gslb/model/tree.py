@@ -1,0 +1,99 @@
+"""A YAML document as a tree that knows where everything was written.
+
+Only the tree: no reading of files, no rules about what a policy may say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+__all__ = ["Node", "Path", "Place", "Value", "find", "locate", "plain", "without"]
+
+Path = Sequence[str | int]
+"""Keys and list indices from the root, as in `("apps", "shop", "routes", 0, "split")`."""
+
+
+class Place(NamedTuple):
+    """Where something starts. Lines and columns count from 1, columns in characters; 0 is the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A scalar, list or mapping. `keys` holds the places of a mapping's keys; `size` counts this node and all below it
+    with every alias written out, `height` the levels below it."""
+
+    place: Place
+    value: Value
+    keys: dict[str, Place] = field(default_factory=dict)
+    size: int = 1
+    height: int = 0
+
+
+Value = str | int | float | bool | None | list[Node] | dict[str, Node]
+
+
+def plain(node: Node) -> Any:
+    """The tree as the dicts, lists and scalars that it stands for."""
+    if isinstance(node.value, dict):
+        return {key: plain(child) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(child) for child in node.value]
+    return node.value
+
+
+def _child(node: Node, step: str | int) -> Node | None:
+    if isinstance(node.value, dict) and isinstance(step, str):
+        return node.value.get(step)
+    if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None
+
+
+def find(root: Node, path: Path) -> Node | None:
+    """The node at `path`, or None where the tree does not reach that far."""
+    node: Node | None = root
+    for step in path:
+        node = node and _child(node, step)
+    return node
+
+
+def locate(root: Node, path: Path, *, key: bool = False) -> Place:
+    """Where the value at `path` starts, or with `key` where its key does. Where the tree ends early, the last place on
+    the way: the parent of what is missing."""
+    node, place = root, root.place
+    for step in path:
+        child = _child(node, step)
+        if child is None:
+            break
+        place = node.keys.get(str(step), child.place) if key else child.place
+        node = child
+    return place
+
+
+def without(root: Node, path: Path) -> Node:
+    """The tree less what stands at `path`; the same tree where nothing does. Nothing is changed in place: an alias
+    shares its node with the anchor."""
+    step, rest = path[0], path[1:]
+    child = _child(root, step)
+    if child is None:
+        return root
+    if isinstance(root.value, dict):
+        changed = {k: v for k, v in root.value.items() if rest or k != step}
+        if rest:
+            changed[str(step)] = without(child, rest)
+        return dataclasses.replace(root, value=changed)
+    assert isinstance(root.value, list)
+    items = [
+        without(item, rest) if place == step else item for place, item in enumerate(root.value) if rest or place != step
+    ]
+    return dataclasses.replace(root, value=items)
