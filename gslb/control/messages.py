@@ -1,0 +1,197 @@
+"""The bodies of the HTTP API: what comes in, what goes out, and what an error looks like. No rule of the product here.
+
+Unknown keys are errors: a misspelt word must not be silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gslb.model.words import Name
+
+__all__ = [
+    "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "Healthz", "History", "HistoryItem",
+    "HistoryQuery", "MirrorSeen", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen",
+    "Status", "Undoing", "VersionSeen",
+]  # fmt: skip
+
+Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""One line of text for people. Control characters would reach the terminals of others."""
+Author = Annotated[Line, Field(max_length=64)]
+Share = Annotated[float, Field(ge=0, le=100, description="percent, with at most two decimals")]
+Lasting = Annotated[float, Field(gt=0, le=10 * 365 * 86400)]
+Allow = Literal["last-site"]
+
+
+class Body(BaseModel):
+    """Frozen, strict about keys, and free of values that JSON does not have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ShiftRequest(Body):
+    """The named backends get these percentages; the others of the route keep their proportions."""
+
+    app: Name
+    route: Name
+    split: Annotated[dict[Name, Share], Field(min_length=1, max_length=64)]
+    expires_in_s: Lasting | None = None
+    reason: Line = ""
+    author: Author = ""
+
+
+class DrainRequest(Body):
+    """`app` None: the whole site. `entry_only`: out of DNS, but still serving what arrives."""
+
+    site: Name
+    app: Name | None = None
+    entry_only: bool = False
+    expires_in_s: Lasting | None = None
+    reason: Line = ""
+    author: Author = ""
+    allow: Annotated[list[Allow], Field(max_length=8)] = []
+
+
+class Undoing(Body):
+    """The query of what takes something back: who, and why."""
+
+    author: Author = ""
+    reason: Line = ""
+
+
+class DrainKey(Undoing):
+    """The query of undrain: which drain of the site."""
+
+    app: Name | None = None
+
+
+class HistoryQuery(Body):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class VersionSeen(Body):
+    revision: int
+    overrides: int
+    digest: str
+
+
+class Change(Body):
+    """What every change answers. `undo` is the command that takes it back, None where nothing has changed.
+    `unacknowledged` names the roles that do not have it in force yet, with the reason of each."""
+
+    environment: str
+    undo: str | None
+    snapshot: VersionSeen
+    unacknowledged: Mapping[str, str]
+
+
+class ShiftChange(Change):
+    """Percent by backend."""
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
+class DrainChange(Change):
+    """By app: `in service`, `entry drained` or `drained`."""
+
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+
+
+class HistoryItem(Body):
+    number: int
+    at: str
+    author: str
+    action: str
+    detail: str
+    reason: str
+    revision: int
+    overrides: int
+
+
+class History(Body):
+    """Newest first."""
+
+    changes: list[HistoryItem]
+
+
+class RoleSeen(Body):
+    state: Literal["ready", "starting", "unreachable"]
+    pid: int | None
+    revision: int | None
+    overrides: int | None
+    digest: str | None
+    age_s: float | None
+    in_sync: bool
+
+
+class AppSeen(Body):
+    verdict: Literal["up", "down", "unknown"]
+    reason: str
+    since: str | None
+    drained: bool
+
+
+class SiteSeen(AppSeen):
+    apps: Mapping[str, AppSeen]
+
+
+class SplitSeen(Body):
+    """Percent by backend; `observed` is empty where nothing was requested since the split last changed."""
+
+    intended: Mapping[str, float]
+    observed: Mapping[str, float]
+    requests: int
+    source: Literal["policy", "shift", "rollout"]
+    detail: str
+
+
+class MirrorSeen(Body):
+    sent: int
+    skipped: Mapping[str, int]
+
+
+class EdgeSeen(Body):
+    """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve."""
+
+    state: Literal["live", "starting", "backing_off", "unreachable"]
+    pid: int | None
+    since: str | None
+    restarts: int | None
+    adopted: bool | None
+    last_end: str | None
+
+
+class Status(Body):
+    """Everything that runs; `environment` and `snapshot` are None before the first policy."""
+
+    environment: str | None
+    snapshot: VersionSeen | None
+    roles: Mapping[str, RoleSeen]
+    sites: Mapping[str, SiteSeen]
+    splits: Mapping[str, SplitSeen]
+    mirrors: Mapping[str, MirrorSeen]
+    edges: Mapping[str, EdgeSeen]
+
+
+class Healthz(Body):
+    status: Literal["ok"]
+    version: str
+
+
+class ProblemAnswer(BaseModel):
+    """RFC 9457, with `rule` (a stable id), `remedy` (what to do), and `problems` where several things are wrong."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    rule: str
+    remedy: str
+    problems: list[dict[str, Any]] = []

@@ -1,0 +1,232 @@
+"""What an operator sees of everything that runs: intended beside observed. Pure; times come in, nothing is asked.
+
+What nobody reports any more is unknown here, never the last good news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gslb.control.changes import serving_sites
+from gslb.control.protocol import EdgeState, RoleState, RouteState, VerdictState
+from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.snapshot.types import App, Route, SiteName, Snapshot
+
+__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "iso", "reachable", "role_state", "status"]
+
+UNREACHABLE_S = 3.0
+"""Three reads missed in a row, at one a second: a single slow answer is no outage."""
+
+_WORST = {"down": 0, "unknown": 1, "up": 2}
+
+
+def status(
+    current: tuple[Intent, Snapshot] | None,
+    roles: Mapping[str, RoleState | None],
+    ages_s: Mapping[str, float | None],
+    wall_s: float,
+) -> dict[str, Any]:
+    """Everything, as plain JSON values. Times are ISO 8601 in UTC; shares are percentages, to 0.01.
+
+    `current` is what is in force, None before the first policy; `ages_s` as in Publisher.ages_s; `wall_s` is now.
+    """
+    snapshot = current[1] if current else None
+    reached = reachable(roles, ages_s)
+    seen: dict[str, Any] = {
+        "environment": snapshot.environment if snapshot else None,
+        "snapshot": _version(snapshot) if snapshot else None,
+        "roles": {name: _role(name, state, ages_s, snapshot) for name, state in sorted(roles.items())},
+        "sites": {},
+        "splits": {},
+        "mirrors": {},
+        "edges": {},
+    }
+    if current is None:
+        return seen
+    intent, snapshot = current
+    verdicts = [verdict for state in reached for verdict in state.verdicts]
+    counted = _counted(reached)
+    for site in snapshot.sites:
+        seen["sites"][site] = _site(intent, snapshot, site, verdicts, wall_s)
+        seen["edges"][site] = _edge(next((s.edge for s in reached if s.edge and s.site == site), None))
+    for app in snapshot.apps.values():
+        for route in app.routes:
+            key = f"{app.name}/{route.name}"
+            counts = counted.get((app.name, route.name), [])
+            seen["splits"][key] = _split(route, counts)
+            if route.mirrors:
+                seen["mirrors"][key] = _mirrors(counts)
+    return seen
+
+
+def reachable(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> list[RoleState]:
+    """The states that are fresh enough to be believed, by name of the role."""
+    return [state for name, state in sorted(roles.items()) if state is not None and _fresh(ages_s.get(name))]
+
+
+def is_in_sync(state: RoleState, snapshot: Snapshot | None) -> bool:
+    """Has the role the very snapshot in force that control has?"""
+    applied = state.applied
+    if applied is None or snapshot is None:
+        return applied is None and snapshot is None
+    version = snapshot.version
+    return (applied.revision, applied.overrides, applied.digest) == (
+        version.revision, version.overrides, snapshot.digest,
+    )  # fmt: skip
+
+
+def role_state(state: RoleState | None, age_s: float | None) -> str:
+    """`ready`, `starting` or `unreachable`."""
+    if state is None or not _fresh(age_s):
+        return "unreachable"
+    return "ready" if state.ready else "starting"
+
+
+def drained_how(app: App, site: SiteName) -> str:
+    """`in service`, `drained`, or `entry drained` (out of DNS only)."""
+    if site in app.no_local:
+        return "drained"
+    return "entry drained" if site in app.no_entry else "in service"
+
+
+def iso(wall_s: float) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fresh(age_s: float | None) -> bool:
+    return age_s is not None and age_s < UNREACHABLE_S
+
+
+def _version(snapshot: Snapshot) -> dict[str, Any]:
+    version = snapshot.version
+    return {"revision": version.revision, "overrides": version.overrides, "digest": snapshot.digest}
+
+
+def _role(
+    name: str, state: RoleState | None, ages_s: Mapping[str, float | None], snapshot: Snapshot | None
+) -> dict[str, Any]:
+    age_s, applied = ages_s.get(name), state.applied if state else None
+    how = role_state(state, age_s)
+    return {
+        "state": how,
+        "pid": state.pid if state else None,
+        "revision": applied.revision if applied else None,
+        "overrides": applied.overrides if applied else None,
+        "digest": applied.digest if applied else None,
+        "age_s": None if age_s is None else round(age_s, 1),
+        "in_sync": state is not None and how != "unreachable" and is_in_sync(state, snapshot),
+    }
+
+
+def _site(
+    intent: Intent, snapshot: Snapshot, site: SiteName, verdicts: Iterable[VerdictState], wall_s: float
+) -> dict[str, Any]:
+    apps: dict[str, Any] = {}
+    drains = [d for d in intent.overrides.drains if d.site == site and not _over(d.by, wall_s)]
+    for name, app in snapshot.apps.items():
+        if site not in serving_sites(snapshot, app):
+            continue
+        apps[name] = _verdict([v for v in verdicts if (v.app, v.site) == (name, site)])
+        own = [_drain(drain) for drain in drains if drain.app == name]
+        apps[name]["drained"] = drained_how(app, site) != "in service"
+        apps[name]["reason"] = "; ".join(filter(None, [*own, apps[name]["reason"]]))
+    worst = min(apps, key=lambda name: _WORST[apps[name]["verdict"]], default=None)
+    whole = [_drain(drain) for drain in drains if drain.app is None]
+    reason = since = None
+    if worst is not None:
+        verdict, since = apps[worst]["verdict"], apps[worst]["since"]
+        reason = "" if verdict == "up" else f"{worst}: {apps[worst]['reason']}"
+    return {
+        "verdict": apps[worst]["verdict"] if worst is not None else "unknown",
+        "reason": "; ".join(filter(None, [*whole, "no app uses this site" if worst is None else reason])),
+        "since": since,
+        "drained": bool(whole),
+        "apps": apps,
+    }
+
+
+def _over(by: Provenance, wall_s: float) -> bool:
+    return by.expires_s is not None and by.expires_s <= wall_s
+
+
+def _drain(drain: Drain) -> str:
+    words = "entry drained" if drain.entry_only else "drained"
+    words += f" by {drain.by.author}" if drain.by.author else ""
+    words += f" until {iso(drain.by.expires_s)}" if drain.by.expires_s is not None else ""
+    return words + (f": {drain.by.reason}" if drain.by.reason else "")
+
+
+def _verdict(verdicts: list[VerdictState]) -> dict[str, Any]:
+    """An app at a site: up while one address is, down when every one is, like the answers that DNS gives."""
+    states = {verdict.state for verdict in verdicts}
+    state = "up" if "up" in states else "down" if states == {"down"} else "unknown"
+    deciding = [verdict for verdict in verdicts if verdict.state == state]
+    if not deciding:
+        return {"verdict": "unknown", "reason": "nobody has reported yet", "since": None}
+    choose = max if state == "down" else min
+    shown = deciding if state != "up" else [v for v in verdicts if v.state == "down"] or deciding[:1]
+    return {
+        "verdict": state,
+        "reason": "; ".join(_reason(verdict, len(verdicts)) for verdict in shown),
+        "since": iso(choose(verdict.since_wall_s for verdict in deciding)),
+    }
+
+
+def _reason(verdict: VerdictState, addresses: int) -> str:
+    if addresses == 1 or verdict.state == "up":
+        return verdict.reason
+    return f"{verdict.address} is {verdict.state}: {verdict.reason}"
+
+
+def _edge(edge: EdgeState | None) -> dict[str, Any]:
+    if edge is None:
+        return {"state": "unreachable", "pid": None, "since": None, "restarts": None, "adopted": None, "last_end": None}
+    envoy = edge.envoy
+    return {
+        "state": envoy.state,
+        "pid": envoy.pid,
+        "since": iso(envoy.since_wall_s) if envoy.since_wall_s else None,
+        "restarts": envoy.restarts,
+        "adopted": envoy.adopted,
+        "last_end": envoy.last_end,
+    }
+
+
+def _counted(reached: Iterable[RoleState]) -> Mapping[tuple[str, str], list[RouteState]]:
+    counts: dict[tuple[str, str], list[RouteState]] = {}
+    for state in reached:
+        for route in state.edge.routes if state.edge else ():
+            counts.setdefault((route.app, route.route), []).append(route)
+    return counts
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for key, number in count.items():
+            total[key] = total.get(key, 0) + number
+    return total
+
+
+def _split(route: Route, counts: list[RouteState]) -> dict[str, Any]:
+    requests = _sum(count.requests for count in counts)
+    total = sum(requests.values())
+    return {
+        "intended": {str(share.backend): share.share_bp / 100 for share in route.split},
+        "observed": {name: round(100 * number / total, 2) for name, number in sorted(requests.items())}
+        if total
+        else {},
+        "requests": total,
+        "source": route.source.kind,
+        "detail": route.source.detail,
+    }
+
+
+def _mirrors(counts: list[RouteState]) -> dict[str, Any]:
+    return {
+        "sent": sum(count.mirrored for count in counts),
+        "skipped": dict(sorted(_sum(count.skipped for count in counts).items())),
+    }
