@@ -30,6 +30,9 @@ MAX_IN_FLIGHT = 512
 FIRST_ROUND_GRACE_S = 0.5
 """What a first round may take beyond the largest timeout: 1,000 probes cost about 0.25 s of processor time."""
 
+TICK_S = 0.01
+"""What is due within a tick is started together, and verdicts that change within it are announced together."""
+
 WARN_EVERY_S = 10.0
 
 
@@ -122,6 +125,7 @@ class Prober:
                     self._wake.clear()
                     self._announce()
                     await self._sleep(self._start_due(session, tasks))
+                    await asyncio.sleep(TICK_S)
         finally:
             self.running = False
 
