@@ -1,0 +1,62 @@
+"""What a change answers: before, after, and the command that takes it back. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gslb.control.publishing import Published
+from gslb.control.status import drained_how
+from gslb.snapshot.types import AppName, Route, SiteName, Snapshot
+
+__all__ = ["drain_change", "shift_change"]
+
+
+def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
+    """The answer to a shift or to its undoing, as messages.ShiftChange."""
+    before, after = _route(published.before, app, route), _route(published.after, app, route)
+    undo = None
+    if before is not None and (before.split, before.source) != (after and after.split, after and after.source):
+        undo = f"gslb shift {app}/{route} --undo"
+        if before.source.kind == "shift":
+            shares = " ".join(f"{name}={percent:g}" for name, percent in _percents(before).items())
+            undo = f"gslb shift {app}/{route} {shares}"
+    return {"before": _percents(before), "after": _percents(after), "undo": undo, **_common(published)}
+
+
+def drain_change(published: Published, site: str, app: str | None) -> dict[str, Any]:
+    """The answer to a drain or to its undoing, as messages.DrainChange."""
+    before, after = _drained(published.before, site, app), _drained(published.after, site, app)
+    undo = None
+    if published.before != published.after:
+        scope = site if app is None else f"{site} --app {app}"
+        was = set(before.values())
+        entry = " --entry" if was == {"entry drained"} else ""
+        undo = f"gslb undrain {scope}" if "in service" in was or not was else f"gslb drain {scope}{entry}"
+    return {"before": before, "after": after, "undo": undo, **_common(published)}
+
+
+def _common(published: Published) -> dict[str, Any]:
+    after = published.after
+    return {
+        "environment": after.environment,
+        "snapshot": {
+            "revision": after.version.revision,
+            "overrides": after.version.overrides,
+            "digest": after.digest,
+        },
+        "unacknowledged": dict(published.unacknowledged),
+    }
+
+
+def _route(snapshot: Snapshot | None, app: str, route: str) -> Route | None:
+    compiled = snapshot.apps.get(AppName(app)) if snapshot else None
+    return next((item for item in compiled.routes if item.name == route), None) if compiled else None
+
+
+def _percents(route: Route | None) -> dict[str, float]:
+    return {str(share.backend): share.share_bp / 100 for share in route.split} if route else {}
+
+
+def _drained(snapshot: Snapshot | None, site: str, app: str | None) -> dict[str, str]:
+    apps = snapshot.apps if snapshot else {}
+    return {name: drained_how(item, SiteName(site)) for name, item in apps.items() if app in (None, name)}

@@ -1,0 +1,136 @@
+"""Prometheus metrics, made at each scrape from the states that the roles told. Nothing is counted here.
+
+A role that cannot be reached keeps `gslb_role_up` 0 and loses what it alone knew: a stale number looks like a good one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from gslb import __version__
+from gslb.control.protocol import RoleState
+from gslb.control.publishing import Publisher
+from gslb.control.status import drained_how, is_in_sync, reachable, role_state
+from gslb.snapshot.types import Snapshot
+
+__all__ = ["CONTENT_TYPE_LATEST", "exposition"]
+
+
+def exposition(publisher: Publisher) -> bytes:
+    """What a scrape gets, in the text format that CONTENT_TYPE_LATEST names."""
+    registry = CollectorRegistry()
+    registry.register(_StateCollector(publisher))
+    return generate_latest(registry)
+
+
+class _StateCollector(Collector):
+    def __init__(self, publisher: Publisher) -> None:
+        current = publisher.current()
+        self._snapshot = current[1] if current else None
+        self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
+        self._reached = reachable(self._roles, self._ages_s)
+
+    def collect(self) -> Iterator[Metric]:
+        wires = sorted({state.wire for state in self._reached if state.wire})
+        yield InfoMetricFamily(
+            "gslb_build",
+            "The version, and the loop that answers DNS.",
+            {"version": __version__, "wire": ",".join(wires) or "unknown"},
+        )
+        yield from _roles(self._snapshot, self._roles, self._ages_s)
+        if self._snapshot is not None:
+            yield from _intended(self._snapshot)
+        yield from _verdicts(self._reached)
+        yield from _dns(self._reached)
+        yield from _edges(self._reached)
+
+
+def _roles(
+    snapshot: Snapshot | None, roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]
+) -> Iterator[Metric]:
+    up = GaugeMetricFamily("gslb_role_up", "1: the role answers and serves.", labels=["role"])
+    in_sync = GaugeMetricFamily("gslb_role_in_sync", "1: the role has what control has in force.", labels=["role"])
+    age = GaugeMetricFamily("gslb_role_age_seconds", "Time since the role last answered.", labels=["role"])
+    for name, state in sorted(roles.items()):
+        age_s = ages_s.get(name)
+        how = role_state(state, age_s)
+        up.add_metric([name], how == "ready")
+        in_sync.add_metric([name], state is not None and how != "unreachable" and is_in_sync(state, snapshot))
+        if age_s is not None:
+            age.add_metric([name], age_s)
+    yield from (up, in_sync, age)
+
+
+def _intended(snapshot: Snapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily("gslb_snapshot_revision", "Policy revision in force.", value=snapshot.version.revision)
+    yield GaugeMetricFamily("gslb_snapshot_overrides", "Changes of overrides so far.", value=snapshot.version.overrides)
+    drained = GaugeMetricFamily("gslb_site_drained", "1: out of DNS for this app.", labels=["app", "site"])
+    split = GaugeMetricFamily(
+        "gslb_split_intended_ratio", "Share of the route's requests, 0 to 1.", labels=["app", "route", "backend"]
+    )
+    for app in snapshot.apps.values():
+        for site in snapshot.sites:
+            drained.add_metric([app.name, site], drained_how(app, site) != "in service")
+        for route in app.routes:
+            for share in route.split:
+                split.add_metric([app.name, route.name, share.backend], share.share_bp / 10_000)
+    yield from (drained, split)
+
+
+def _verdicts(reached: list[RoleState]) -> Iterator[Metric]:
+    labels = ["role", "app", "site", "address"]
+    up = GaugeMetricFamily("gslb_verdict_up", "1: up, 0: down; missing while unknown.", labels=labels)
+    changed = GaugeMetricFamily("gslb_verdict_changed_timestamp_seconds", "When it last changed.", labels=labels)
+    for state in reached:
+        for verdict in state.verdicts:
+            values = [state.name, verdict.app, verdict.site, verdict.address]
+            if verdict.state != "unknown":
+                up.add_metric(values, verdict.state == "up")
+            changed.add_metric(values, verdict.since_wall_s)
+    yield from (up, changed)
+
+
+def _dns(reached: list[RoleState]) -> Iterator[Metric]:
+    counters: dict[str, CounterMetricFamily] = {}
+    for state in reached:
+        for key, number in sorted(state.dns_counts.items()):
+            name = "gslb_dns_" + re.sub(r"[^a-z0-9_]", "_", key.lower()).removesuffix("_total")
+            if name not in counters:
+                counters[name] = CounterMetricFamily(name, f"What the DNS loop counts as {key}.", labels=["role"])
+            counters[name].add_metric([state.name], number)
+    yield from counters.values()
+
+
+def _edges(reached: list[RoleState]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("gslb_envoy_up", "1: the site's Envoy is live.", labels=["site"])
+    restarts = CounterMetricFamily("gslb_envoy_restarts", "How often it was started again.", labels=["site"])
+    labels = ["site", "app", "route"]
+    requests = CounterMetricFamily(
+        "gslb_split_requests",
+        "Requests by the backend that took them; begins anew when the split changes.",
+        labels=[*labels, "backend"],
+    )
+    sent = CounterMetricFamily("gslb_mirror_sent", "Requests that were mirrored.", labels=labels)
+    skipped = CounterMetricFamily(
+        "gslb_mirror_skipped", "Requests due for mirroring that were not.", labels=[*labels, "reason"]
+    )
+    for state in reached:
+        if state.edge is None:
+            continue
+        site = state.site or ""
+        up.add_metric([site], state.edge.envoy.state == "live")
+        restarts.add_metric([site], state.edge.envoy.restarts)
+        for route in state.edge.routes:
+            values = [site, route.app, route.route]
+            for backend, number in sorted(route.requests.items()):
+                requests.add_metric([*values, backend], number)
+            sent.add_metric(values, route.mirrored)
+            for reason, number in sorted(route.skipped.items()):
+                skipped.add_metric([*values, reason], number)
+    yield from (up, restarts, requests, sent, skipped)

@@ -1,0 +1,186 @@
+"""The table of the HTTP API and what each line of it does. Limits, guards and errors are `api`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gslb import __version__, clock
+from gslb.control import answers, changes, messages, metrics, page
+from gslb.control.openapi import describe
+from gslb.control.publishing import Make, Published, Publisher
+from gslb.control.status import iso, status
+from gslb.model.words import format_duration
+from gslb.snapshot.intent import Drain, Provenance
+from gslb.store import AuditEntry
+
+__all__ = ["TABLE", "Asked", "Endpoint", "Media"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, read and checked against its line of the table."""
+
+    publisher: Publisher
+    path: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An answer that is not JSON, or the name of its type in the table."""
+
+    content_type: str
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`query` and `body` say what is taken; `answer` what comes back."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    handler: Callable[[Asked], Awaitable[dict[str, Any] | Media]]
+    summary: str
+    answer: type[messages.Body] | Media
+    query: type[messages.Body] | None = None
+    body: type[messages.Body] | None = None
+
+
+async def _status(asked: Asked) -> dict[str, Any]:
+    publisher = asked.publisher
+    return status(publisher.current(), publisher.roles(), publisher.ages_s(), clock.wall_s())
+
+
+async def _shift(asked: Asked) -> dict[str, Any]:
+    wanted: messages.ShiftRequest = asked.body
+    by = _provenance(wanted)
+    shares = " ".join(f"{name}={percent:g}" for name, percent in sorted(wanted.split.items()))
+    published = await _change(
+        asked.publisher,
+        lambda intent: changes.shift(changes.require(intent), wanted.app, wanted.route, wanted.split, by),
+        by,
+        ("shift", f"{wanted.app}/{wanted.route} {shares}"),
+    )
+    return answers.shift_change(published, wanted.app, wanted.route)
+
+
+async def _undo_shift(asked: Asked) -> dict[str, Any]:
+    app, route, query = asked.path["app"], asked.path["route"], asked.query
+    published = await _change(
+        asked.publisher,
+        lambda intent: changes.undo_shift(changes.require(intent), app, route),
+        Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s()),
+        ("undo-shift", f"{app}/{route}"),
+    )
+    return answers.shift_change(published, app, route)
+
+
+async def _drain(asked: Asked) -> dict[str, Any]:
+    wanted: messages.DrainRequest = asked.body
+    by = _provenance(wanted)
+    drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
+    flags = [" --entry"] * wanted.entry_only + [f" --allow {rule}" for rule in wanted.allow]
+    published = await _change(
+        asked.publisher,
+        lambda intent: changes.drain(changes.require(intent), drain, wanted.allow),
+        by,
+        ("drain", _scope(wanted.site, wanted.app) + "".join(flags)),
+    )
+    return answers.drain_change(published, wanted.site, wanted.app)
+
+
+async def _undrain(asked: Asked) -> dict[str, Any]:
+    site, query = asked.path["site"], asked.query
+    published = await _change(
+        asked.publisher,
+        lambda intent: changes.undrain(changes.require(intent), site, query.app),
+        Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s()),
+        ("undrain", _scope(site, query.app)),
+    )
+    return answers.drain_change(published, site, query.app)
+
+
+async def _history(asked: Asked) -> dict[str, Any]:
+    return {
+        "changes": [
+            {
+                "number": record.number,
+                "at": iso(record.entry.at_s),
+                "author": record.entry.author,
+                "action": record.entry.action,
+                "detail": record.entry.detail,
+                "reason": record.entry.reason,
+                "revision": record.version.revision,
+                "overrides": record.version.overrides,
+            }
+            for record in await asked.publisher.history(asked.query.limit)
+        ]
+    }
+
+
+async def _metrics(asked: Asked) -> Media:
+    return Media(metrics.CONTENT_TYPE_LATEST, metrics.exposition(asked.publisher))
+
+
+async def _dashboard(_asked: Asked) -> Media:
+    return _file("index.html")
+
+
+async def _style(_asked: Asked) -> Media:
+    return _file("style.css")
+
+
+async def _script(_asked: Asked) -> Media:
+    return _file("dashboard.js")
+
+
+async def _openapi(_asked: Asked) -> dict[str, Any]:
+    return describe(TABLE)
+
+
+async def _healthz(_asked: Asked) -> dict[str, Any]:
+    return {"status": "ok", "version": __version__}
+
+
+def _provenance(wanted: messages.ShiftRequest | messages.DrainRequest) -> Provenance:
+    now_s = clock.wall_s()
+    expires_s = None if wanted.expires_in_s is None else now_s + wanted.expires_in_s
+    return Provenance(author=wanted.author, reason=wanted.reason, at_s=now_s, expires_s=expires_s)
+
+
+async def _change(publisher: Publisher, make: Make, by: Provenance, what: tuple[str, str]) -> Published:
+    action, detail = what
+    if by.expires_s is not None:
+        detail += f" --for {format_duration(round(by.expires_s - by.at_s, 3))}"
+    audit = AuditEntry(at_s=by.at_s, author=by.author, action=action, detail=detail, reason=by.reason)
+    return await publisher.change(make, audit)
+
+
+def _scope(site: str, app: str | None) -> str:
+    return site if app is None else f"{site} --app {app}"
+
+
+def _file(name: str) -> Media:
+    return Media(page.FILES[name], page.static_file(name))
+
+
+TABLE = (
+    Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", messages.Status),
+    Endpoint("POST", "/v1/shifts", _shift, "Set the split of one route, at once",
+             messages.ShiftChange, body=messages.ShiftRequest),
+    Endpoint("DELETE", "/v1/shifts/{app}/{route}", _undo_shift, "Let the route follow the policy again",
+             messages.ShiftChange, query=messages.Undoing),
+    Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
+    Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
+    Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
+             messages.History, query=messages.HistoryQuery),
+    Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),
+    Endpoint("GET", "/healthz", _healthz, "Does control itself answer?", messages.Healthz),
+    Endpoint("GET", "/openapi.json", _openapi, "This description", Media("application/json")),
+    Endpoint("GET", "/", _dashboard, "The dashboard", Media("text/html")),
+    Endpoint("GET", "/static/style.css", _style, "The dashboard's style", Media("text/css")),
+    Endpoint("GET", "/static/dashboard.js", _script, "The dashboard's script", Media("text/javascript")),
+)  # fmt: skip
