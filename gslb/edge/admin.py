@@ -1,0 +1,81 @@
+"""Envoy's admin interface over its unix socket. Asks and tells; what follows from an answer is decided elsewhere.
+
+Every call has a timeout: a frozen Envoy accepts connections and never answers.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from gslb.edge.stats import parse_stats
+from gslb.errors import HostError
+
+__all__ = ["Admin"]
+
+_TIMEOUT_S = 5.0
+_BODY_LIMIT_BYTES = 256 * 1024**2
+
+
+class Admin:
+    """The admin interface at `socket`. Every method but `ready` raises HostError where Envoy does not answer."""
+
+    def __init__(self, socket: str) -> None:
+        self.socket = socket
+
+    async def ready(self, timeout_s: float) -> bool | None:
+        """Whether Envoy serves (False: it is starting, or told to go), or None: no answer within `timeout_s`."""
+        try:
+            status, _ = await self._ask("GET", "/ready", {}, timeout_s)
+        except HostError:
+            return None
+        return status == HTTPStatus.OK
+
+    async def stats(self, pattern: str) -> dict[str, int | str]:
+        """Counters, gauges and texts whose name matches the RE2 `pattern`."""
+        _, body = await self._ask("GET", "/stats", {"format": "json", "filter": pattern})
+        return parse_stats(body)
+
+    async def refusals(self) -> tuple[str, ...]:
+        """Why Envoy refused the last files that it was given, in its own words."""
+        _, body = await self._ask("GET", "/config_dump", {})
+        try:
+            return tuple(dict.fromkeys(_error_details(json.loads(body))))
+        except ValueError as error:
+            raise HostError(
+                f"Envoy's configuration dump cannot be read: {error}", "use an Envoy of version 1.40"
+            ) from (error)
+
+    async def set_leaving(self, leaving: bool) -> None:
+        """Tell open connections to go (`connection: close`, GOAWAY), or stop telling them."""
+        await self._ask("POST", f"/healthcheck/{'fail' if leaving else 'ok'}", {})
+
+    async def _ask(
+        self, method: str, path: str, query: dict[str, str], timeout_s: float = _TIMEOUT_S
+    ) -> tuple[int, bytes]:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(self.socket), timeout=timeout) as session,
+                session.request(method, f"http://envoy{path}", params=query) as response,
+            ):
+                return response.status, await response.content.read(_BODY_LIMIT_BYTES)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise HostError(
+                f"Envoy does not answer at {self.socket}: {error or 'no answer in time'}",
+                "see envoy.log beside the socket; Envoy is started again by itself",
+            ) from error
+
+
+def _error_details(node: Any) -> list[str]:
+    """The `error_state.details` anywhere in a configuration dump (envoy.admin.v3.UpdateFailureState)."""
+    if isinstance(node, list):
+        return [text for item in node for text in _error_details(item)]
+    if not isinstance(node, dict):
+        return []
+    own = node.get("error_state")
+    found = [str(own["details"])] if isinstance(own, dict) and "details" in own else []
+    return found + [text for key, item in node.items() if key != "error_state" for text in _error_details(item)]

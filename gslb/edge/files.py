@@ -1,0 +1,118 @@
+"""Discovery files: what Envoy serves, on disk, replaced whole. Whether Envoy took them is asked in `handover`.
+
+Envoy sees a rename into a watched folder and nothing else, so a file is written aside and renamed. The files outlive
+this process: an edge that starts with everything else gone serves what they say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gslb.edge.render import EdgeConfig, Paths, Resource, discovery
+from gslb.errors import HostError
+
+__all__ = ["Document", "Files", "documents", "write_whole"]
+
+_SOCKET_PATH_BYTES = 107  # sun_path without its last zero
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One discovery file. `digest` is of the resources alone; `version` is what Envoy shows, and ends in it."""
+
+    snapshot: str
+    resources: Sequence[Resource]
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps(self.resources, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def version(self) -> str:
+        return f"{self.snapshot} {self.digest}"
+
+    def encode(self) -> bytes:
+        """envoy.service.discovery.v3.DiscoveryResponse in JSON."""
+        return json.dumps({"version_info": self.version, "resources": self.resources}, indent=1).encode()
+
+
+def documents(config: EdgeConfig, paths: Paths) -> Mapping[str, Document]:
+    """The documents of `config` by path."""
+    return {path: Document(config.version, resources) for path, resources in discovery(config, paths).items()}
+
+
+class Files:
+    """The folder of one edge: `lds/`, `cds/`, `rds/`, the bootstrap, Envoy's socket and log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.bootstrap = self.folder / "bootstrap.json"
+        self.log = self.folder / "envoy.log"
+        self.process = self.folder / "envoy.process.json"
+        self.paths = Paths(
+            admin=str(self.folder / "admin.sock"),
+            listeners=str(self.folder / "lds" / "listeners.json"),
+            clusters=str(self.folder / "cds" / "clusters.json"),
+            routes=str(self.folder / "rds" / "routes.json"),
+        )
+
+    def make_folders(self) -> None:
+        """Raises HostError where the folder cannot be written or its name is too long for a unix socket."""
+        if len(os.fsencode(self.paths.admin)) > _SOCKET_PATH_BYTES:
+            raise HostError(
+                f"{self.paths.admin} is too long for a unix socket ({_SOCKET_PATH_BYTES} octets)",
+                "choose a data folder with a shorter path",
+            )
+        try:
+            for path in self._all():
+                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HostError(f"{self.folder} cannot be written: {error.strerror}", "choose another data folder") from (
+                error
+            )
+
+    def read(self, path: str) -> Document | None:
+        """What lies there, or None where nothing does that can be read."""
+        try:
+            content: dict[str, Any] = json.loads(Path(path).read_bytes())
+            snapshot = str(content["version_info"]).rpartition(" ")[0]
+            return Document(snapshot, content["resources"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def read_all(self) -> dict[str, Document | None]:
+        return {path: self.read(path) for path in self._all()}
+
+    def write(self, path: str, document: Document | None) -> None:
+        """Replace what lies at `path`; None removes it."""
+        if document is None:
+            Path(path).unlink(missing_ok=True)
+        else:
+            write_whole(Path(path), document.encode())
+
+    def complete(self) -> bool:
+        """Whether Envoy could start with what is there."""
+        return all(self.read_all().values())
+
+    def _all(self) -> tuple[str, str, str]:
+        return (self.paths.clusters, self.paths.routes, self.paths.listeners)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """All of `content` or what was there before, also after a power cut. Raises HostError."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise HostError(f"{path} cannot be written: {error.strerror}", "free space, or fix its owner") from error

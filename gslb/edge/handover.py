@@ -1,0 +1,134 @@
+"""Gives Envoy a new configuration in an order that loses no request, and knows whether it was taken.
+
+Clusters before the routes that name them, routes before listeners, and what is gone leaves last. Envoy acknowledges by
+showing the version of a file in its statistics; a refusal raises a counter and keeps what was in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gslb import clock
+from gslb.edge.admin import Admin
+from gslb.edge.files import Document, Files
+from gslb.edge.render.config import ROUTES_NAME, STAT_PREFIX
+from gslb.errors import HostError, RefusedError
+
+__all__ = ["Handover"]
+
+_POLL_S = 0.02
+_TAKE_LIMIT_S = 20.0
+_WARM_LIMIT_S = 5.0
+"""How long new clusters may warm (a first health check, a first name resolution) before routes use them anyway: what
+is not warm by then is dead, and must not hold back a change."""
+_PATTERN = (
+    rf"^(cluster_manager\.(cds\.|warming)|listener_manager\.(lds\.|total_listeners_w)|http\.{STAT_PREFIX}\.rds\.)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    """Where Envoy shows what became of one file. `warming` is a gauge that is 0 when it is in force."""
+
+    path: str
+    stats: str
+    warming: str | None = None
+
+
+class Handover:
+    """Publishes documents through `files` to the Envoy behind `admin`."""
+
+    def __init__(self, files: Files, admin: Admin) -> None:
+        self._files, self._admin = files, admin
+        paths = files.paths
+        self._clusters = _Subscription(paths.clusters, "cluster_manager.cds", "cluster_manager.warming_clusters")
+        self._routes = _Subscription(paths.routes, f"http.{STAT_PREFIX}.rds.{ROUTES_NAME}")
+        self._listeners = _Subscription(
+            paths.listeners, "listener_manager.lds", "listener_manager.total_listeners_warming"
+        )
+
+    async def to_running(self, new: Mapping[str, Document]) -> None:
+        """Raises RefusedError, with Envoy's reason, after the files of before are back; HostError where Envoy does not
+        answer, likewise."""
+        before = self._files.read_all()
+        try:
+            clusters, routes, listeners = (item.path for item in self._subscriptions())
+            await self._replace(self._clusters, _union(before[clusters], new[clusters]))
+            await self._replace(self._routes, new[routes])
+            await self._replace(self._listeners, new[listeners])
+            await self._replace(self._clusters, new[clusters])
+        except (RefusedError, HostError):
+            self.put_back(before)
+            raise
+
+    def to_disk(self, new: Mapping[str, Document]) -> None:
+        """For an Envoy that is about to start."""
+        for item in self._subscriptions():
+            self._files.write(item.path, new[item.path])
+
+    def put_back(self, before: Mapping[str, Document | None]) -> None:
+        for item in self._subscriptions():
+            self._files.write(item.path, before[item.path])
+
+    async def confirm(self, limit_s: float = _TAKE_LIMIT_S) -> None:
+        """Wait until what is on disk is in force. Raises RefusedError or HostError."""
+        for item in self._subscriptions():
+            document = self._files.read(item.path)
+            if document is not None:
+                await self._taken(item, document, 0, limit_s)
+
+    def _subscriptions(self) -> tuple[_Subscription, _Subscription, _Subscription]:
+        return (self._clusters, self._routes, self._listeners)
+
+    async def _replace(self, item: _Subscription, document: Document) -> None:
+        current = self._files.read(item.path)
+        if current is not None and current.digest == document.digest:
+            return
+        stats = await self._admin.stats(_PATTERN)
+        self._files.write(item.path, document)
+        await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"), _TAKE_LIMIT_S)
+
+    async def _taken(self, item: _Subscription, document: Document, rejected_before: int, limit_s: float) -> None:
+        """Wait for the acknowledgement of `document`, then for it to be warm."""
+        deadline_s = clock.mono_s() + limit_s
+        while not await self._is_taken(item, document, rejected_before):
+            if clock.mono_s() > deadline_s:
+                raise HostError(
+                    f"Envoy did not take {item.path} within {limit_s:g} s", "see envoy.log in the same data folder"
+                )
+            await asyncio.sleep(_POLL_S)
+        deadline_s = clock.mono_s() + _WARM_LIMIT_S
+        while item.warming and clock.mono_s() < deadline_s:
+            if not _number(await self._admin.stats(_PATTERN), item.warming):
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _is_taken(self, item: _Subscription, document: Document, rejected_before: int) -> bool:
+        try:
+            stats = await self._admin.stats(_PATTERN)
+        except HostError:
+            return False  # starting, or busy; the caller's deadline bounds the wait
+        if stats.get(f"{item.stats}.version_text") == document.version:
+            return True
+        if _number(stats, f"{item.stats}.update_rejected") > rejected_before:
+            reasons = await self._admin.refusals()
+            raise RefusedError(
+                "envoy-refused",
+                f"Envoy refused the new configuration: {'; '.join(reasons) or 'it gave no reason'}",
+                "nothing has changed; take the reason to the policy, or see envoy.log",
+            )
+        return False
+
+
+def _union(before: Document | None, new: Document) -> Document:
+    """The new resources and those that routes still in force may name."""
+    names = {resource["name"] for resource in new.resources}
+    kept = [resource for resource in before.resources if resource["name"] not in names] if before else []
+    return Document(new.snapshot, [*new.resources, *kept])
+
+
+def _number(stats: Mapping[str, int | str], name: str) -> int:
+    value = stats.get(name, 0)
+    return value if isinstance(value, int) else 0

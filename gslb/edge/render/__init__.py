@@ -1,0 +1,21 @@
+"""`render(Snapshot, site) -> EdgeConfig`: a back end of the snapshot whose output is Envoy v3 resources.
+
+Pure: equal snapshots give equal resources. Live health never enters (Envoy checks its own endpoints), or every flap
+would republish. Envoy semantics named here were tried on Envoy 1.40.
+"""
+
+from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, static_bootstrap
+from gslb.edge.render.config import EdgeConfig, Resource, Skip, StatsIndex
+from gslb.edge.render.edge import render
+
+__all__ = [
+    "EdgeConfig",
+    "Paths",
+    "Resource",
+    "Skip",
+    "StatsIndex",
+    "bootstrap",
+    "discovery",
+    "render",
+    "static_bootstrap",
+]

@@ -1,0 +1,113 @@
+"""How an Envoy comes to its resources: a bootstrap and discovery files, or all of it in one static file.
+
+The static form is for `envoy --mode validate`, which does not look at discovery files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gslb.edge.render.config import ROUTES_NAME, EdgeConfig
+from gslb.edge.render.listeners import connection_manager
+from gslb.snapshot.types import SiteName
+
+__all__ = ["Paths", "bootstrap", "discovery", "static_bootstrap"]
+
+_TYPES = "type.googleapis.com/envoy.config"
+_MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
+_MAX_HEAP_BYTES = 2 * 1024**3
+_MAX_CONNECTIONS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Files that Envoy reads, absolute. Each discovery file has a folder of its own: a watched folder re-reads every
+    subscription that shares it."""
+
+    admin: str
+    listeners: str
+    clusters: str
+    routes: str
+
+
+def bootstrap(paths: Paths, site: SiteName) -> dict[str, Any]:
+    """envoy.config.bootstrap.v3.Bootstrap over filesystem discovery. The admin interface is a unix socket that only
+    this user may open, never the network."""
+    return {
+        **_common(paths.admin, site),
+        "dynamic_resources": {
+            "lds_config": _watched(paths.listeners),
+            "cds_config": _watched(paths.clusters),
+        },
+    }
+
+
+def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
+    """The same resources in one file."""
+    listeners = [connection_manager(dict(item), {"route_config": config.routes}) for item in config.listeners]
+    return {
+        **_common(admin, config.site),
+        "static_resources": {"listeners": listeners, "clusters": list(config.clusters)},
+    }
+
+
+def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, Any]]]:
+    """Resources by the file that holds them, each with its type."""
+    rds = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _watched(paths.routes)}}
+    listeners = [connection_manager(dict(item), rds) for item in config.listeners]
+    return {
+        paths.listeners: [_typed("listener.v3.Listener", item) for item in listeners],
+        paths.clusters: [_typed("cluster.v3.Cluster", item) for item in config.clusters],
+        paths.routes: [_typed("route.v3.RouteConfiguration", config.routes)],
+    }
+
+
+def _typed(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {"@type": f"{_TYPES}.{kind}", **resource}
+
+
+def _watched(path: str) -> dict[str, Any]:
+    """Only a rename into the folder is seen, so writers must replace files whole."""
+    folder = path.rpartition("/")[0]
+    return {"resource_api_version": "V3", "path_config_source": {"path": path, "watched_directory": {"path": folder}}}
+
+
+def _common(admin: str, site: SiteName) -> dict[str, Any]:
+    return {
+        "node": {"id": site, "cluster": site},
+        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
+        "stats_config": {"use_all_default_tags": False},
+        "overload_manager": _overload(),
+    }
+
+
+def _overload() -> dict[str, Any]:
+    """Short of memory, the edge first gives back what it can, then refuses requests rather than die."""
+    heap = "envoy.resource_monitors.fixed_heap"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
+    return {
+        "refresh_interval": "0.250s",
+        "resource_monitors": [
+            {
+                "name": heap,
+                "typed_config": {
+                    "@type": f"{_MONITORS}.fixed_heap.v3.FixedHeapConfig",
+                    "max_heap_size_bytes": _MAX_HEAP_BYTES,
+                },
+            },
+            {
+                "name": connections,
+                "typed_config": {
+                    "@type": f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": _MAX_CONNECTIONS,
+                },
+            },
+        ],
+        "actions": [
+            {"name": f"envoy.overload_actions.{action}", "triggers": [{"name": heap, "threshold": {"value": value}}]}
+            for action, value in (("shrink_heap", 0.90), ("stop_accepting_requests", 0.95))
+        ],
+    }

@@ -1,0 +1,176 @@
+"""Clusters: leaves (endpoints of one site), aliases (one side of one split), shadows (one mirror each).
+
+An alias is an aggregate over leaves: this site's first, then the others in the order of the policy, so that a dead
+pool's requests go on to the next site. A drained site stands last in its own edge's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gslb.edge.render.config import alias_name, duration, elsewhere_name, leaf_name, shadow_name
+from gslb.snapshot.types import App, Backend, Endpoint, HealthCheck, Mirror, Route, RouteId, SiteName
+
+__all__ = ["app_clusters", "has_local_probe"]
+
+_CONNECT_TIMEOUT = duration(1)
+_BUFFER_BYTES = 32_768  # Envoy's edge guide
+_IDLE_TIMEOUT = duration(4)  # common servers hang up after 5 s of silence: leave first, or a POST meets a closed socket
+_BREAKERS = {"max_connections": 20_000, "max_pending_requests": 20_000, "max_requests": 20_000, "max_retries": 2_000}
+"""Raised: with Envoy's 3 retries, 800 requests/s on a backend that was killed showed more than 600 errors; with
+1,000, seven."""
+_SHADOW_BREAKERS = {"max_connections": 64, "max_pending_requests": 64, "max_requests": 128, "max_retries": 0}
+"""Small: a mirror that cannot keep up is dropped (`target_busy`), it must not eat the edge's memory or sockets."""
+_SHADOW_MAX_S = 5.0
+_HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_AGGREGATE = "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig"
+_OUTLIERS = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 5,
+    "interval": duration(1),
+    "base_ejection_time": duration(5),
+    "max_ejection_time": duration(30),
+    "max_ejection_percent": 100,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_consecutive_gateway_failure": 0,
+    "enforcing_success_rate": 0,
+    "enforcing_local_origin_success_rate": 0,
+}
+"""Only for backends without a check, and only for what Envoy itself could not do (connect, get an answer in time): a
+status that a service means must not take it out."""
+
+
+def app_clusters(app: App, site: SiteName) -> Iterable[dict[str, Any]]:
+    """Every cluster that `app` needs at the edge of `site`: leaves before what stands on them."""
+    for backend in app.backends.values():
+        for where, endpoints in backend.endpoints.items():
+            yield _leaf(leaf_name(app.name, backend.name, where), app, backend, [(where, endpoints)])
+    for name in app.needed:
+        if app.backends[name].check and not has_local_probe(app.backends[name], site):
+            yield _aggregate(elsewhere_name(app.name, name), app, app.backends[name], site)
+    for route in app.routes:
+        route_id = RouteId(app.name, route.name)
+        for share in route.split:
+            yield _aggregate(alias_name(route_id, share.backend), app, app.backends[share.backend], site)
+        for index, mirror in enumerate(route.mirrors):
+            yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, site)
+
+
+def has_local_probe(backend: Backend, site: SiteName) -> bool:
+    """Whether front-door probes look at the site's own endpoints."""
+    return site in backend.endpoints
+
+
+def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:
+    """The sites that have endpoints: the own one first, or last where it is drained."""
+    own_place = len(backend.endpoints) if site in app.no_local else -1
+    places = {where: own_place if where == site else place for place, where in enumerate(backend.endpoints)}
+    return sorted(places, key=lambda where: places[where])
+
+
+def _leaf(
+    name: str, app: App, backend: Backend, groups: Sequence[tuple[SiteName, tuple[Endpoint, ...]]]
+) -> dict[str, Any]:
+    """A pool; `groups` are priorities, the first is used while any of it lives."""
+    named = any(not _is_address(endpoint.host) for _, endpoints in groups for endpoint in endpoints)
+    cluster: dict[str, Any] = {
+        "name": name,
+        "type": "STRICT_DNS" if named else "STATIC",
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "lb_policy": "LEAST_REQUEST",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "ignore_health_on_host_removal": True,
+        "circuit_breakers": {"thresholds": [_BREAKERS]},
+        "load_assignment": {
+            "cluster_name": name,
+            "policy": {"overprovisioning_factor": 100},
+            "endpoints": [_priority(place, where, endpoints) for place, (where, endpoints) in enumerate(groups)],
+        },
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http()},
+    }
+    if named:
+        cluster["dns_lookup_family"] = "V4_PREFERRED"
+    if backend.check:
+        cluster["health_checks"] = [_health_check(backend.check, app.hosts[0])]
+    else:
+        cluster["outlier_detection"] = _OUTLIERS
+    return cluster
+
+
+def _is_address(host: str) -> bool:
+    """Hosts are parsed already: only IPv6 addresses hold a colon, only IPv4 ones end in a digit-only label."""
+    return ":" in host or host.rpartition(".")[2].isdigit()
+
+
+def _priority(place: int, where: SiteName, endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    return {
+        "locality": {"zone": where},
+        "priority": place,
+        "lb_endpoints": [
+            {"endpoint": {"address": {"socket_address": {"address": item.host, "port_value": item.port}}}}
+            for item in endpoints
+        ],
+    }
+
+
+def _http(max_stream_s: float | None = None) -> dict[str, Any]:
+    common = {"idle_timeout": _IDLE_TIMEOUT}
+    if max_stream_s is not None:
+        common["max_stream_duration"] = duration(max_stream_s)
+    return {
+        "@type": _HTTP_OPTIONS,
+        "common_http_protocol_options": common,
+        "explicit_http_config": {"http_protocol_options": {}},
+    }
+
+
+def _health_check(check: HealthCheck, host: str) -> dict[str, Any]:
+    """200 is healthy. Any other status counts towards `fall` like a timeout; without `retriable_statuses` Envoy would
+    take an endpoint out at the first one. An idle cluster is checked as often as a busy one."""
+    interval = duration(check.interval_s)
+    return {
+        "timeout": duration(check.timeout_s),
+        "interval": interval,
+        "no_traffic_interval": interval,
+        "no_traffic_healthy_interval": interval,
+        "healthy_threshold": check.rise,
+        "unhealthy_threshold": check.fall,
+        "http_health_check": {
+            "host": host,
+            "path": check.path,
+            "retriable_statuses": [{"start": 100, "end": 600}],
+        },
+    }
+
+
+def _aggregate(name: str, app: App, backend: Backend, site: SiteName) -> dict[str, Any]:
+    leaves = [leaf_name(app.name, backend.name, where) for where in _in_order(app, backend, site)]
+    if not leaves:
+        return _leaf(name, app, backend, [])
+    return {
+        "name": name,
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.aggregate",
+            "typed_config": {"@type": _AGGREGATE, "clusters": leaves},
+        },
+        "circuit_breakers": {"thresholds": [_BREAKERS]},
+    }
+
+
+def _shadow(name: str, app: App, route: Route, mirror: Mirror, site: SiteName) -> dict[str, Any]:
+    """A pool of its own, so that what the mirror does cannot take a connection or a breaker from the primary."""
+    backend = app.backends[mirror.to]
+    order = _in_order(app, backend, site)
+    used = order[:1] if order[:1] == [site] else order
+    groups = [(where, backend.endpoints[where]) for where in used]
+    options = _http(min(route.timeout_s, _SHADOW_MAX_S))
+    return {
+        **_leaf(name, app, backend, groups),
+        "circuit_breakers": {"thresholds": [_SHADOW_BREAKERS]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    }

@@ -1,0 +1,102 @@
+"""The rendered values and the names in them. No Envoy semantics: those stand beside the resource they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gslb.snapshot.types import AppName, BackendName, RouteId, Share, SiteName
+
+__all__ = [
+    "MIRROR_RUNTIME",
+    "ROUTES_NAME",
+    "STAT_PREFIX",
+    "EdgeConfig",
+    "Resource",
+    "Skip",
+    "StatsIndex",
+    "alias_name",
+    "duration",
+    "elsewhere_name",
+    "leaf_name",
+    "route_stats",
+    "shadow_name",
+    "skip_prefix",
+]
+
+Resource = Mapping[str, Any]
+"""A v3 resource in the JSON form of protobuf."""
+
+ROUTES_NAME = "edge"
+"""The one RouteConfiguration that all listeners of a site share."""
+
+STAT_PREFIX = "edge"
+MIRROR_RUNTIME = "gslb.mirror"
+"""Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (numerator of a million) override a mirror at once, without files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What it means when the route of a statistic took a request: `mirrors` mirrors of `route` did not get it."""
+
+    route: RouteId
+    reason: str
+    mirrors: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatsIndex:
+    """What Envoy's counters mean. Keys: name of an alias cluster, of a shadow cluster, prefix of a route's counters."""
+
+    aliases: Mapping[str, tuple[RouteId, BackendName]]
+    shadows: Mapping[str, tuple[RouteId, int]]
+    skips: Mapping[str, Skip]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Everything that the Envoy of one site serves. Listeners have no routes yet: where those come from (a watched
+    file, or inline for validation) is decided by `discovery` and `static_bootstrap`."""
+
+    site: SiteName
+    version: str
+    drained: bool
+    listeners: tuple[Resource, ...]
+    clusters: tuple[Resource, ...]
+    routes: Resource
+    splits: Mapping[RouteId, tuple[Share, ...]]
+    index: StatsIndex
+
+
+def leaf_name(app: AppName, backend: BackendName, site: SiteName) -> str:
+    """The pool of a backend's endpoints at one site. Names of the policy hold none of `/`, `@`, `~`."""
+    return f"{app}/{backend}@{site}"
+
+
+def elsewhere_name(app: AppName, backend: BackendName) -> str:
+    """All pools of a backend, for front-door probes at a site that has none itself."""
+    return f"{app}/{backend}@*"
+
+
+def alias_name(route: RouteId, backend: BackendName) -> str:
+    """One side of one route's split: counters of its own over shared pools."""
+    return f"{route}/{backend}"
+
+
+def shadow_name(route: RouteId, index: int, backend: BackendName) -> str:
+    return f"{route}/{backend}~mirror{index}"
+
+
+def skip_prefix(route: str, reason: str, mirrors: int) -> str:
+    return f"{route}~{reason}~{mirrors}"
+
+
+def route_stats(app: AppName, stat_prefix: str) -> str:
+    """How Envoy names the counters of a route with a `stat_prefix` (Route.stat_prefix)."""
+    return f"vhost.{app}.route.{stat_prefix}"
+
+
+def duration(seconds: float) -> str:
+    """google.protobuf.Duration in JSON, to the millisecond."""
+    return f"{seconds:.3f}s"

@@ -1,0 +1,83 @@
+"""Listeners: one per address, hardened as Envoy's edge guide says. No routes: those are shared, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gslb.edge.render.config import STAT_PREFIX, duration
+from gslb.model.words import IpAddress
+from gslb.snapshot.types import Site
+
+__all__ = ["bound_addresses", "connection_manager", "site_listeners"]
+
+_BUFFER_BYTES = 32_768
+_FILTERS = "type.googleapis.com/envoy.extensions.filters"
+
+
+def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
+    """What the site's Envoy binds, each once, in the order of the policy."""
+    return tuple(dict.fromkeys(address for edge in site.edges for address in edge.bind))
+
+
+def site_listeners(site: Site) -> tuple[dict[str, Any], ...]:
+    return tuple(_listener(address, site.http_port) for address in bound_addresses(site))
+
+
+def connection_manager(listener: dict[str, Any], routes: dict[str, Any]) -> dict[str, Any]:
+    """`listener` with a route specifier (`rds` or `route_config`) in its connection manager."""
+    config = {**listener["filter_chains"][0]["filters"][0]["typed_config"], **routes}
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": config}]
+    return {**listener, "filter_chains": [{"filters": filters}]}
+
+
+def _listener(address: IpAddress, port: int) -> dict[str, Any]:
+    bare: dict[str, Any] = {
+        "name": f"http-{address}-{port}",
+        "address": {"socket_address": {"address": str(address), "port_value": port}},
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "filter_chains": [{"filters": [{"typed_config": _http()}]}],
+    }
+    return connection_manager(bare, {})
+
+
+def _http() -> dict[str, Any]:
+    """`internal_address_config` trusts nobody, or private clients could set `x-envoy-*` and the request id. The id is
+    left as it was drawn (`pack_trace_reason`): it is what a new sticky user is drawn by, and becomes the cookie.
+    `dynamic_stats` stay on: they are the counters per side of a split."""
+    return {
+        "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": STAT_PREFIX,
+        "codec_type": "AUTO",
+        "use_remote_address": True,
+        "internal_address_config": {},
+        "request_id_extension": {
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
+                "pack_trace_reason": False,
+                "use_request_id_for_trace_sampling": False,
+            }
+        },
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "strip_trailing_host_dot": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "common_http_protocol_options": {
+            "idle_timeout": duration(60),
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": 1_048_576,
+        },
+        "request_headers_timeout": duration(10),
+        "stream_idle_timeout": duration(300),
+        "delayed_close_timeout": duration(1),
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
+            }
+        ],
+    }

@@ -1,0 +1,44 @@
+"""A policy's match to Envoy's RouteMatch (envoy.config.route.v3.RouteMatch). No actions here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gslb.edge.render.config import Resource
+from gslb.snapshot.types import Match
+
+__all__ = ["header_equals", "method_in", "route_match"]
+
+
+def route_match(match: Match, guards: Sequence[Resource] = ()) -> dict[str, Any]:
+    """All of `match`, and all of `guards` (header matchers) too."""
+    headers = [method_in(match.methods)] if match.methods else []
+    headers += [header_equals(name, value) for name, value in match.headers]
+    headers += guards
+    query = [{"name": name, "string_match": {"exact": value}} for name, value in match.query]
+    return {
+        **_path(match),
+        **({"headers": headers} if headers else {}),
+        **({"query_parameters": query} if query else {}),
+    }
+
+
+def _path(match: Match) -> dict[str, Any]:
+    if match.exact is not None:
+        return {"path": match.exact}
+    if match.regex is not None:
+        return {"safe_regex": {"regex": match.regex}}
+    prefix = (match.prefix or "/").rstrip("/")
+    # Per segment: `/v2` takes `/v2` and `/v2/x`, not `/v2x`. The field refuses `/` and a slash at the end.
+    return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+
+
+def header_equals(name: str, value: str) -> Resource:
+    return {"name": name, "string_match": {"exact": value}}
+
+
+def method_in(methods: Sequence[str]) -> Resource:
+    if len(methods) == 1:
+        return header_equals(":method", methods[0])
+    return {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}

@@ -1,0 +1,172 @@
+"""The edge of one site: takes snapshots, hands them to Envoy, keeps Envoy alive, tells what was counted.
+
+Composition only. What Envoy serves is decided in `render`, the order of a change in `handover`, life in `keeper`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gslb.edge.admin import Admin
+from gslb.edge.files import Document, Files, documents, write_whole
+from gslb.edge.handover import Handover
+from gslb.edge.keeper import EnvoyState, Hooks, Keeper
+from gslb.edge.process import Command, refuse_taken_addresses
+from gslb.edge.render import EdgeConfig, bootstrap, render, static_bootstrap
+from gslb.edge.stats import COUNTERS_FILTER, Tally, route_counts
+from gslb.errors import HostError, RefusedError
+from gslb.model.words import IpAddress
+from gslb.snapshot.types import RouteCounts, RouteId, SiteName, Snapshot
+
+__all__ = ["EdgeRunner", "RouteState"]
+
+_VALIDATE_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    route: RouteId
+    counts: RouteCounts
+
+
+class EdgeRunner:
+    """One Envoy for `site`, with its files in `data`. `run` must be under way for `publish` to succeed."""
+
+    def __init__(self, site: SiteName, data: Path, envoy: Path, concurrency: int = 1) -> None:
+        self._site, self._envoy = site, envoy
+        self._files = Files(data)
+        self._admin = Admin(self._files.paths.admin)
+        self._handover = Handover(self._files, self._admin)
+        command = Command(envoy, self._files.bootstrap, concurrency)
+        hooks = Hooks(self._became_live, self._count, self._ended, lambda: _addresses(self._on_disk()))
+        self._keeper = Keeper(command, self._files, self._admin, hooks)
+        self._publishing = asyncio.Lock()
+        self._startable = asyncio.Event()
+        self._config: EdgeConfig | None = None
+        self._tally = Tally()
+
+    async def prepare(self, snapshot: Snapshot) -> None:
+        """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
+        config = render(snapshot, self._site)
+        self._files.make_folders()
+        content = json.dumps(static_bootstrap(config, self._files.paths.admin)).encode()
+        aside = self._files.folder / "prepared.json"
+        async with self._publishing:
+            write_whole(aside, content)
+            await _validate(self._envoy, aside)
+
+    async def publish(self, snapshot: Snapshot) -> None:
+        """Put `snapshot` in force; returns when it is. Raises RefusedError where Envoy refuses and HostError where it
+        cannot start or does not answer: the last good files are then back in place."""
+        config = render(snapshot, self._site)
+        self._files.make_folders()
+        async with self._publishing:
+            await self._hand_over(config)
+            await self._count()
+            before = self._config
+            self._config = config
+            self._tally.rebase(_moved(before, config))
+            await self._admin.set_leaving(config.drained)
+
+    async def run(self) -> None:
+        """Keep Envoy alive until cancelled, with the files of an earlier run at once where there are some."""
+        self._files.make_folders()
+        write_whole(self._files.bootstrap, json.dumps(bootstrap(self._files.paths, self._site), indent=1).encode())
+        if self._files.complete():
+            self._startable.set()
+        await self._startable.wait()
+        await self._keeper.run()
+
+    async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
+        """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
+        does not answer."""
+        envoy = self._keeper.state()
+        if envoy.state == "live":
+            try:
+                await self._count()
+            except HostError:
+                envoy = self._keeper.state()
+        if self._config is None:
+            return envoy, ()
+        counts = route_counts(self._config.index, self._tally.totals())
+        return envoy, tuple(RouteState(route, counts[route]) for route in counts)
+
+    async def close(self, end_envoy: bool) -> None:
+        """After `run` was cancelled: end Envoy, or leave it serving for the next run to adopt."""
+        if end_envoy:
+            await self._keeper.end()
+        else:
+            self._keeper.leave()
+
+    async def _hand_over(self, config: EdgeConfig) -> None:
+        new = documents(config, self._files.paths)
+        taken = _addresses(self._on_disk()) if self._keeper.running else []
+        wanted = _addresses(new[self._files.paths.listeners])
+        refuse_taken_addresses([address for address in wanted if address not in taken])
+        if self._keeper.running:
+            await self._handover.to_running(new)
+            return
+        before = self._files.read_all()
+        self._handover.to_disk(new)
+        self._startable.set()
+        try:
+            await self._handover.confirm()
+        except (RefusedError, HostError):
+            self._handover.put_back(before)
+            raise
+
+    def _on_disk(self) -> Document | None:
+        return self._files.read(self._files.paths.listeners)
+
+    async def _became_live(self) -> None:
+        if self._config is not None:
+            await self._admin.set_leaving(self._config.drained)
+
+    async def _count(self) -> None:
+        stats = await self._admin.stats(COUNTERS_FILTER)
+        self._tally.observe({name: value for name, value in stats.items() if isinstance(value, int)})
+
+    def _ended(self) -> None:
+        self._tally.process_ended()
+
+
+def _addresses(document: Document | None) -> list[tuple[IpAddress, int]]:
+    """What the listeners of `document` bind."""
+    resources = document.resources if document else ()
+    sockets = [resource["address"]["socket_address"] for resource in resources]
+    return [(ipaddress.ip_address(item["address"]), int(item["port_value"])) for item in sockets]
+
+
+def _moved(before: EdgeConfig | None, now: EdgeConfig) -> Sequence[str]:
+    """The alias clusters of the routes whose split is not what it was."""
+    old = before.splits if before else {}
+    changed = {route for route, split in now.splits.items() if old.get(route) != split}
+    return [cluster for cluster, (route, _) in now.index.aliases.items() if route in changed]
+
+
+async def _validate(envoy: Path, file: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        envoy, "--mode", "validate", "-c", file, "-l", "warning", "--disable-hot-restart",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=dict(os.environ),
+    )  # fmt: skip
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), _VALIDATE_LIMIT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise HostError(
+            f"{envoy} did not validate within {_VALIDATE_LIMIT_S:g} s", "see the load of this machine"
+        ) from (None)
+    if process.returncode != 0:
+        lines = output.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"exit status {process.returncode}"
+        raise RefusedError(
+            "envoy-validate", f"Envoy cannot take this policy: {reason}", "take the reason to the policy"
+        )

@@ -1,0 +1,97 @@
+"""Envoy's counters to RouteCounts. Pure parsing and arithmetic; fetching is in `admin`.
+
+Envoy counts from zero in every process. `Tally` adds up over processes and takes off what was counted before a split
+changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gslb.edge.render import StatsIndex
+from gslb.errors import HostError
+from gslb.snapshot.types import BackendName, RouteCounts, RouteId
+
+__all__ = ["COUNTERS_FILTER", "Counters", "Tally", "parse_stats", "route_counts"]
+
+Counters = Mapping[str, int]
+
+_REQUESTS = "external.upstream_rq_completed"
+_MIRRORED = "upstream_rq_total"
+_SHADOW_LOSSES = {"upstream_cx_none_healthy": "target_down", "upstream_rq_pending_overflow": "target_busy"}
+_SKIPPED = "upstream_rq_completed"
+COUNTERS_FILTER = (
+    r"^cluster\..*(\.external\.upstream_rq_completed"
+    r"|~mirror\d+\.upstream_(rq_total|cx_none_healthy|rq_pending_overflow))$"
+    r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
+)
+"""What `/stats` must hold for `route_counts`, and little more: a thousand apps have a hundred times as much."""
+
+
+def parse_stats(body: bytes) -> dict[str, int | str]:
+    """`/stats?format=json` by name: counters and gauges are numbers, version texts are strings; no histograms.
+
+    Raises HostError where it is something else.
+    """
+    try:
+        stats = json.loads(body)["stats"]
+        return {item["name"]: item["value"] for item in stats if "name" in item}
+    except (ValueError, TypeError, KeyError) as error:
+        raise HostError(f"Envoy's statistics cannot be read: {error!r}", "use an Envoy of version 1.40") from error
+
+
+def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCounts]:
+    """What `counters` say of every route of `index`. A request counts once, for the side that it was drawn to, when
+    its answer is complete, whatever retries it took. Reasons for not mirroring: `method`, `body_too_large`,
+    `body_unknown_length` (the request was not fit, whatever percent is mirrored), `target_down`, `target_busy`."""
+    requests: dict[RouteId, dict[BackendName, int]] = {}
+    for cluster, (route, backend) in index.aliases.items():
+        requests.setdefault(route, {})[backend] = counters.get(f"cluster.{cluster}.{_REQUESTS}", 0)
+    mirrored: dict[RouteId, int] = dict.fromkeys(requests, 0)
+    skipped: dict[RouteId, dict[str, int]] = {route: {} for route in requests}
+    for prefix, skip in index.skips.items():
+        _add(skipped[skip.route], skip.reason, skip.mirrors * counters.get(f"{prefix}.{_SKIPPED}", 0))
+    for cluster, (route, _) in index.shadows.items():
+        mirrored[route] += counters.get(f"cluster.{cluster}.{_MIRRORED}", 0)
+        for name, reason in _SHADOW_LOSSES.items():
+            _add(skipped[route], reason, counters.get(f"cluster.{cluster}.{name}", 0))
+    return {route: RouteCounts(sides, mirrored[route], skipped[route]) for route, sides in requests.items()}
+
+
+def _add(totals: dict[str, int], reason: str, count: int) -> None:
+    if count:
+        totals[reason] = totals.get(reason, 0) + count
+
+
+@dataclass
+class Tally:
+    """Counters over the lives of several Envoys. `observe` what one shows, `process_ended` when it is gone,
+    `rebase` a cluster when its share has changed."""
+
+    _ended: dict[str, int] = field(default_factory=dict)
+    _current: dict[str, int] = field(default_factory=dict)
+    _base: dict[str, int] = field(default_factory=dict)
+
+    def observe(self, counters: Counters) -> None:
+        self._current = dict(counters)
+
+    def process_ended(self) -> None:
+        """What was counted since the last look is lost: it died with the process."""
+        self._ended = self._sums()
+        self._current = {}
+
+    def rebase(self, clusters: Iterable[str]) -> None:
+        """Requests of these alias clusters count from now on."""
+        sums = self._sums()
+        for cluster in clusters:
+            name = f"cluster.{cluster}.{_REQUESTS}"
+            self._base[name] = sums.get(name, 0)
+
+    def totals(self) -> dict[str, int]:
+        return {name: value - self._base.get(name, 0) for name, value in self._sums().items()}
+
+    def _sums(self) -> dict[str, int]:
+        names = self._ended.keys() | self._current.keys()
+        return {name: self._ended.get(name, 0) + self._current.get(name, 0) for name in names}
