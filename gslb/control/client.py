@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from gslb.errors import GslbError, HostError, PolicyError, Problem, RefusedError
 
-__all__ = ["Client", "control_socket", "runtime_folder"]
+__all__ = ["Client", "control_socket", "path_of", "runtime_folder"]
 
 TIMEOUT_S = 60.0
 """Longer than control takes to hear from every role or to give up on it."""

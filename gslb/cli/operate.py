@@ -1,0 +1,195 @@
+"""The commands of every day: status, shift, drain, undrain. Arguments and printing; control does the work."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import click
+
+from gslb.cli.tables import change_lines, console, status_page
+from gslb.control.client import Client, path_of
+from gslb.errors import HostError
+
+__all__ = ["drain", "shift", "status", "undrain"]
+
+WATCH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What commands have in common: which installation, how to print, and for changes how long and why."""
+
+    server: str | None
+    as_json: bool
+    lasting: float | None = None
+    reason: str = ""
+
+    @property
+    def client(self) -> Client:
+        return Client(self.server)
+
+
+_SERVER = click.option(
+    "--server",
+    envvar="GSLB_SERVER",
+    metavar="SOCKET",
+    help="Which gslb: a control socket's path, or http://ADDRESS:PORT for reading. Default: this machine's.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_REASON = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")
+
+
+def _taking(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command these options, which it gets as one `wish`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            common = {field.name: given.pop(field.name) for field in fields(_Wish) if field.name in given}
+            command(wish=_Wish(**common), **given)
+
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), run)
+
+    return decorate
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    from gslb.model.words import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_FOR = click.option(
+    "--for", "lasting", metavar="TIME", callback=_seconds, help="Ends by itself after this, such as 30m or 1h."
+)
+
+
+@click.command(epilog="Example: gslb status --watch")
+@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+@_taking(_SERVER, _JSON)
+def status(*, watch: bool, wish: _Wish) -> None:
+    """Sites with their verdicts, splits intended and observed, mirrors, and every role's version."""
+    client = wish.client
+    if not watch:
+        seen = client.get("/v1/status")
+        if wish.as_json:
+            click.echo(json.dumps(seen, indent=2))
+        else:
+            console().print(status_page(seen))
+        return
+    if wish.as_json:
+        raise click.UsageError("--watch and --json exclude each other")
+    _watch(client)
+
+
+def _watch(client: Client) -> None:
+    from rich.live import Live
+
+    seen = client.get("/v1/status")
+    with Live(status_page(seen), console=console(), auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(WATCH_S)
+                live.update(status_page(client.get("/v1/status")), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+@click.command(epilog="Example: gslb shift shop/pay checkout=25 --for 1h --reason 'first quarter'")
+@click.argument("route", metavar="APP/ROUTE")
+@click.argument("shares", metavar="[BACKEND=PERCENT]...", nargs=-1)
+@click.option("--undo", is_flag=True, help="Let the route follow the policy again.")
+@_taking(_FOR, _REASON, _SERVER, _JSON)
+def shift(*, route: str, shares: tuple[str, ...], undo: bool, wish: _Wish) -> None:
+    """Set the split of one route, at once.
+
+    The named backends get these percentages; the others keep their proportions among themselves.
+    """
+    app, slash, name = route.partition("/")
+    if not slash or not app or not name or "/" in name:
+        raise click.BadParameter(f"{route!r} is no route; write APP/ROUTE, such as shop/pay", param_hint="APP/ROUTE")
+    if undo == bool(shares) or (undo and wish.lasting is not None):
+        raise click.UsageError("name backends with their percentages, such as checkout=25, or --undo alone")
+    client = wish.client
+    if undo:
+        answer = client.delete(path_of("shifts", app, name), {"author": _author(), "reason": wish.reason})
+        what = f"{route} follows the policy again"
+    else:
+        wanted = {"app": app, "route": name, "split": _split(shares), "expires_in_s": wish.lasting}
+        answer = client.post("/v1/shifts", {**wanted, "reason": wish.reason, "author": _author()})
+        what = f"shift of {route}"
+    _tell(answer, what, as_json=wish.as_json)
+
+
+def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
+    split: dict[str, float] = {}
+    for share in shares:
+        backend, _, percent = share.partition("=")
+        try:
+            value = float(percent.removesuffix("%"))
+        except ValueError:
+            value = -1.0
+        if not backend or not 0 <= value <= 100:
+            raise click.BadParameter(f"{share!r}: write BACKEND=PERCENT, such as checkout=25", param_hint="BACKEND")
+        if backend in split:
+            raise click.BadParameter(f"{backend} is named twice", param_hint="BACKEND")
+        split[backend] = value
+    return split
+
+
+@click.command(epilog="Example: gslb drain dc --reason 'power work' --for 4h")
+@click.argument("site", metavar="SITE")
+@click.option("--app", metavar="APP", help="For this app alone.")
+@click.option("--entry", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
+@click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
+@_taking(_FOR, _REASON, _SERVER, _JSON)
+def drain(*, site: str, app: str | None, entry: bool, allow: tuple[str, ...], wish: _Wish) -> None:
+    """Take a site out: of DNS at once, and what still arrives goes to the other sites' backends."""
+    wanted = {"site": site, "app": app, "entry_only": entry, "expires_in_s": wish.lasting, "allow": list(allow)}
+    answer = wish.client.post("/v1/drains", {**wanted, "reason": wish.reason, "author": _author()})
+    _tell(answer, f"drain of {site}", as_json=wish.as_json)
+
+
+@click.command(epilog="Example: gslb undrain dc")
+@click.argument("site", metavar="SITE")
+@click.option("--app", metavar="APP", help="For this app alone; as it was drained.")
+@_taking(_REASON, _SERVER, _JSON)
+def undrain(*, site: str, app: str | None, wish: _Wish) -> None:
+    """Put a site back."""
+    query = {"app": app, "author": _author(), "reason": wish.reason}
+    answer = wish.client.delete(path_of("drains", site), query)
+    _tell(answer, f"{site} is back", as_json=wish.as_json)
+
+
+def _author() -> str:
+    """The person, also behind sudo."""
+    try:
+        return (os.environ.get("SUDO_USER") or getpass.getuser())[:64]
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _tell(answer: Mapping[str, Any], what: str, *, as_json: bool) -> None:
+    """Prints a change. Raises HostError, after printing, where roles do not have it in force yet."""
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        click.echo("\n".join(change_lines(answer, what)))
+    if answer["unacknowledged"]:
+        sys.stdout.flush()
+        silent = "; ".join(f"{name}: {why}" for name, why in answer["unacknowledged"].items())
+        raise HostError(
+            f"the change is stored, but not in force everywhere: {silent}",
+            "gslb status shows when they have caught up; they do so by themselves once they are reached",
+        )

@@ -1,0 +1,132 @@
+"""Tables for people, from what control answers. Printing alone: nothing is asked or decided here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+__all__ = ["change_lines", "console", "status_page"]
+
+PIPED_WIDTH = 160
+"""Columns where nobody's terminal says how many there are: a reason should not be cut in a log."""
+
+_STYLES = {
+    "up": "green", "ready": "green", "live": "green", "down": "bold red", "unreachable": "bold red",
+    "unknown": "yellow", "starting": "yellow", "backing_off": "bold red", "drained": "yellow",
+}  # fmt: skip
+
+
+def console() -> Console:
+    """Standard output, in colour where it is a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=False)
+
+
+def status_page(seen: Mapping[str, Any]) -> RenderableType:
+    """What `/v1/status` answers, for a terminal."""
+    from rich.console import Group
+    from rich.text import Text
+
+    if seen["snapshot"] is None:
+        return Group(Text("No policy is in force yet."), _roles(seen))
+    snapshot = seen["snapshot"]
+    head = Text.assemble(
+        ("environment ", "dim"), (str(seen["environment"]), "bold"),
+        ("   policy revision ", "dim"), str(snapshot["revision"]),
+        ("   overrides ", "dim"), str(snapshot["overrides"]),
+        ("   digest ", "dim"), str(snapshot["digest"]),
+    )  # fmt: skip
+    parts: list[RenderableType] = [head, _sites(seen), _splits(seen)]
+    if seen["mirrors"]:
+        parts.append(_mirrors(seen))
+    return Group(*parts, _roles(seen))
+
+
+def change_lines(answer: Mapping[str, Any], what: str) -> Iterable[str]:
+    """What a change did: environment, before, after, and how to take it back."""
+    yield f"environment {answer['environment']}: {what}"
+    names = list(answer["after"] or answer["before"])
+    width = max(map(len, names), default=0)
+    for name in names:
+        before, after = _value(answer["before"].get(name)), _value(answer["after"].get(name))
+        yield f"  {name:<{width}}  {before} -> {after}" if before != after else f"  {name:<{width}}  {after}"
+    yield f"to undo: {answer['undo']}" if answer["undo"] else "nothing had to change"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:g} %" if isinstance(value, int | float) else str(value)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, expand=False
+    )
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: object) -> None:
+    """As text, never as markup: a reason may hold brackets, and may come from far away."""
+    from rich.text import Text
+
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in texts))
+
+
+def _sites(seen: Mapping[str, Any]) -> Table:
+    table = _table("Sites", "site", "app", "verdict", "in service", "since", "envoy", "why")
+    for name, site in seen["sites"].items():
+        envoy = seen["edges"].get(name, {}).get("state", "")
+        if not site["apps"]:
+            _row(table, name, "", site["verdict"], _service(site), site["since"], envoy, site["reason"])
+        for app, verdict in site["apps"].items():
+            reasons = [site["reason"]] if site["drained"] else []
+            why = "; ".join([*reasons, *([verdict["reason"]] if verdict["reason"] not in site["reason"] else [])])
+            _row(table, name, app, verdict["verdict"], _service(verdict), verdict["since"], envoy, why)
+            name = envoy = ""
+    return table
+
+
+def _service(seen: Mapping[str, Any]) -> str:
+    return "drained" if seen["drained"] else "yes"
+
+
+def _splits(seen: Mapping[str, Any]) -> Table:
+    table = _table("Splits", "route", "backend", "intended", "observed", "requests", "source")
+    for route, split in seen["splits"].items():
+        name, requests, source = route, str(split["requests"]), f"{split['source']} {split['detail']}".strip()
+        for backend in sorted({*split["intended"], *split["observed"]}):
+            observed = split["observed"].get(backend, 0.0 if split["observed"] else None)
+            _row(table, name, backend, _value(split["intended"].get(backend)), _value(observed), requests, source)
+            name = requests = source = ""
+    return table
+
+
+def _mirrors(seen: Mapping[str, Any]) -> Table:
+    table = _table("Mirrors", "route", "sent", "skipped")
+    for route, mirror in seen["mirrors"].items():
+        skipped = ", ".join(f"{number} {reason}" for reason, number in mirror["skipped"].items())
+        _row(table, route, mirror["sent"], skipped or "0")
+    return table
+
+
+def _roles(seen: Mapping[str, Any]) -> Table:
+    table = _table("Roles", "role", "state", "version", "in sync", "heard", "pid")
+    for name, role in seen["roles"].items():
+        version = "-" if role["revision"] is None else f"{role['revision']}.{role['overrides']}"
+        heard = "-" if role["age_s"] is None else f"{role['age_s']:g} s ago"
+        _row(table, name, role["state"], version, "yes" if role["in_sync"] else "no", heard, role["pid"])
+    return table
