@@ -28,7 +28,6 @@ _COMMANDS = {
     "schema": ("gslb.cli.check:schema", "Print the JSON Schema of a policy, for editors."),
     "demo": ("gslb.cli.serve:demo", "Run everything here, with example services, to try it out."),
     "run": ("gslb.cli.serve:run", "Run the roles of a policy on this machine."),
-    "role": ("gslb.cli.serve:role", "Run one role as a process of its own."),
     "status": ("gslb.cli.operate:status", "Show sites, verdicts and splits as they are now."),
     "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
     "drain": ("gslb.cli.operate:drain", "Take a site out."),

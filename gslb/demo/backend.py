@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections import Counter
-from pathlib import Path
 
 from aiohttp import web
 

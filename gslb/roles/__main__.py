@@ -21,16 +21,16 @@ def main() -> int:
     settings = Settings.load(options.settings)
     name = role_name(options.role, options.site)
     if options.role == "control":
-        from gslb.roles import control
+        from gslb.roles.control import run as run_control
 
-        return run_role(name, settings, control.run)
+        return run_role(name, settings, run_control)
     if options.role == "dns":
-        from gslb.roles import dns
+        from gslb.roles.dns import run as run_dns
 
-        return run_role(name, settings, dns.run)
-    from gslb.roles import edge
+        return run_role(name, settings, run_dns)
+    from gslb.roles.edge import run as run_edge
 
-    return run_role(name, settings, functools.partial(edge.run, site=options.site))
+    return run_role(name, settings, functools.partial(run_edge, site=options.site))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ class Node:
         except FileNotFoundError:
             return
         except (OSError, ValidationError) as error:
-            structlog.get_logger().warning("last good snapshot does not read", file=str(self._last_good), why=str(error))
+            structlog.get_logger().warning(
+                "last good snapshot does not read", file=str(self._last_good), why=str(error)
+            )
             return
         try:
             await self._take(offer)
@@ -106,7 +108,9 @@ class Node:
         async with self._lock:
             has = self.applied
             if has is not None and snapshot.version < Version(has.revision, has.overrides):
-                raise RefusedError("older", f"{snapshot.version} is older than what is in force", "read the state again")
+                raise RefusedError(
+                    "older", f"{snapshot.version} is older than what is in force", "read the state again"
+                )
             if has is None or has != _applied(snapshot):
                 await self._role.publish(snapshot)
                 self.applied, self.applied_wall_s = _applied(snapshot), clock.wall_s()
@@ -134,7 +138,7 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     except OSError as error:
         raise HostError(
             f"cannot listen on the unix socket {path}: {error.strerror or error}",
-            "use a shorter runtime folder that you may write (--runtime DIR); a socket's path has 107 characters at most",
+            "use a shorter runtime folder that you may write (--runtime DIR); socket paths end at 107 characters",
         ) from error
     finally:
         os.umask(before)
@@ -142,9 +146,7 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
 
 
 def _applied(snapshot: Snapshot) -> Applied:
-    return Applied(
-        revision=snapshot.version.revision, overrides=snapshot.version.overrides, digest=snapshot.digest
-    )
+    return Applied(revision=snapshot.version.revision, overrides=snapshot.version.overrides, digest=snapshot.digest)
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles import logs
 from gslb.roles.settings import Settings
 
-__all__ = ["Stop", "read_last_words", "run_role"]
+__all__ = ["Stop", "first_error", "read_last_words", "run_role", "stop_signal"]
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SUPERVISOR_GONE = signal.SIGTERM
@@ -36,14 +36,15 @@ def run_role(name: str, settings: Settings, role: Callable[[Settings, asyncio.Fu
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     _last_words(settings.runtime, name).unlink(missing_ok=True)
+    code = 0
     try:
         asyncio.run(_until_stopped(settings, role))
     except* GslbError as group:
-        error = _first(group)
+        error = first_error(group)
         _leave_word(settings.runtime, name, error)
         structlog.get_logger().error("cannot go on", why=str(error))
-        return 2 if isinstance(error, HostError) else 1
-    return 0
+        code = 2 if isinstance(error, HostError) else 1
+    return code
 
 
 def read_last_words(runtime: Path, name: str) -> GslbError | None:
@@ -57,19 +58,22 @@ def read_last_words(runtime: Path, name: str) -> GslbError | None:
     return RefusedError(said["kind"], said["message"], said["remedy"])
 
 
-async def _until_stopped(
-    settings: Settings, role: Callable[[Settings, asyncio.Future[Stop]], Awaitable[None]]
-) -> None:
+async def _until_stopped(settings: Settings, role: Callable[[Settings, asyncio.Future[Stop]], Awaitable[None]]) -> None:
+    await role(settings, stop_signal())
+
+
+def stop_signal() -> asyncio.Future[Stop]:
+    """A future of the first SIGTERM or SIGINT; later ones change nothing."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[Stop] = loop.create_future()
 
-    def stopped(number: signal.Signals) -> None:
+    def stopped(number: Stop) -> None:
         if not stop.done():
             stop.set_result(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped, number)
-    await role(settings, stop)
+    return stop
 
 
 def _end_with_parent() -> None:
@@ -81,9 +85,10 @@ def _end_with_parent() -> None:
             os.kill(os.getpid(), SUPERVISOR_GONE)
 
 
-def _first(group: BaseExceptionGroup[GslbError]) -> GslbError:
+def first_error(group: BaseExceptionGroup[GslbError]) -> GslbError:
+    """The first error of a group of groups: where several tasks failed at once, one cause is told."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _last_words(runtime: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ that no answer names an edge that does not know the host yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
-from gslb.control.publishing import Published
+from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
-from gslb.store.interface import AuditEntry, Store
+from gslb.store import AuditEntry, AuditRecord, Store
 
 __all__ = ["NodeClient", "RolePublisher"]
 
@@ -63,7 +63,7 @@ class NodeClient:
         """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
         try:
             status, body = await self._call("POST", path, offer.model_dump_json(), timeout_s)
-            return Applied.model_validate_json(body) if status == 200 else Refusal.model_validate_json(body)  # noqa: PLR2004
+            return Applied.model_validate_json(body) if status == 200 else Refusal.model_validate_json(body)
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
             self.heard_mono_s = None
             return None
@@ -92,11 +92,15 @@ class _Current:
 
 
 class RolePublisher:
-    """Control's publisher to the role processes of `nodes`, edges first. One change at a time."""
+    """Control's publisher to the role processes of `nodes`, edges first. One change at a time.
 
-    def __init__(self, store: Store, nodes: tuple[NodeClient, ...]) -> None:
+    `on_intent` hears of every Intent that comes into force.
+    """
+
+    def __init__(self, store: Store, nodes: tuple[NodeClient, ...], on_intent: Callable[[Intent], None]) -> None:
         self._store = store
         self._nodes = nodes
+        self._on_intent = on_intent
         self._lock = asyncio.Lock()
         self._current: _Current | None = None
 
@@ -108,10 +112,13 @@ class RolePublisher:
     def roles(self) -> Mapping[str, RoleState | None]:
         return {node.name: node.state for node in self._nodes}
 
-    def ages_s(self) -> Mapping[str, float | None]:
-        """Seconds since each node last answered; None: never, or it did not answer a change."""
+    def ages_s(self) -> Mapping[str, float]:
+        """Seconds since each node last answered; those that never did, or left a change unanswered, are missing."""
         now = clock.mono_s()
-        return {n.name: None if n.heard_mono_s is None else now - n.heard_mono_s for n in self._nodes}
+        return {node.name: now - node.heard_mono_s for node in self._nodes if node.heard_mono_s is not None}
+
+    async def history(self, limit: int) -> Sequence[AuditRecord]:
+        return await asyncio.to_thread(self._store.history, limit)
 
     async def refresh(self) -> None:
         """Read every node's state now."""
@@ -125,6 +132,7 @@ class RolePublisher:
         if intent is not None:
             wall_s = clock.wall_s()
             self._current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+            self._on_intent(intent)
 
     async def reach_all(self, timeout_s: float) -> None:
         """Wait until every node answers, at most `timeout_s`."""
@@ -134,7 +142,7 @@ class RolePublisher:
             await asyncio.sleep(0.05)
             await self.refresh()
 
-    async def change(self, make: Callable[[Intent | None], Intent], audit: AuditEntry) -> Published:
+    async def change(self, make: Make, audit: AuditEntry) -> Published:
         """Publish what `make` turns the current Intent into. Returns when every reachable role has it in force.
 
         Raises PolicyError or RefusedError, and then nothing has changed.
@@ -151,7 +159,9 @@ class RolePublisher:
             refusals, silent = await self._publish(after)
             if refusals:
                 await self._put_back(before, after, refusals)
-                raise RefusedError("edge-refused", _sentence(refusals), "nothing has changed: what was in force before is again")
+                raise RefusedError(
+                    "edge-refused", _sentence(refusals), "nothing has changed: what was in force before is again"
+                )
             await self.refresh()
             structlog.get_logger().info("published", version=str(after.snapshot.version), digest=after.snapshot.digest)
             return Published(before.snapshot if before else None, after.snapshot, silent)
@@ -183,12 +193,15 @@ class RolePublisher:
         answers = await asyncio.gather(*(node.offer("/prepare", after.offer, PREPARE_TIMEOUT_S) for node in asked))
         refusals = {n.name: a.reasons for n, a in zip(asked, answers, strict=True) if isinstance(a, Refusal)}
         if refusals:
-            raise RefusedError("refused", _sentence(refusals), "nothing has changed; correct what is named and try again")
+            raise RefusedError(
+                "refused", _sentence(refusals), "nothing has changed; correct what is named and try again"
+            )
 
     async def _commit(self, before: _Current | None, after: _Current, audit: AuditEntry) -> None:
         expected = before.snapshot.version if before else None
         await asyncio.to_thread(self._store.write, expected, after.intent, audit)
         self._current = after
+        self._on_intent(after.intent)
 
     async def _publish(self, after: _Current) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """Refusals and silences by node: edges side by side, then DNS."""
@@ -211,7 +224,9 @@ class RolePublisher:
     async def _put_back(
         self, before: _Current | None, after: _Current, refusals: Mapping[str, tuple[str, ...]]
     ) -> None:
-        structlog.get_logger().error("a published version was refused", version=str(after.snapshot.version), why=refusals)
+        structlog.get_logger().error(
+            "a published version was refused", version=str(after.snapshot.version), why=refusals
+        )
         if before is None:
             return
         revised = after.intent.revision != before.intent.revision

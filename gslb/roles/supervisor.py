@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -17,7 +17,7 @@ import structlog
 from gslb import clock
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
-from gslb.roles.process import read_last_words
+from gslb.roles.process import first_error, read_last_words
 from gslb.roles.publish import NodeClient
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import back_off_s
@@ -44,7 +44,7 @@ def make_folders(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def lock_folder(folder: Path) -> AsyncIterator[None]:  # type: ignore[misc]
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process alone. Raises HostError naming who holds it."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -69,7 +69,7 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pids: dict[str, int] = {}
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Future[signal.Signals], on_ready: Callable[[], None]) -> None:
         """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
@@ -79,16 +79,16 @@ class Supervisor:
                 tasks = [group.create_task(self._keep(*role)) for role in self._roles()]
                 tasks.append(group.create_task(self._tell_ready(on_ready)))
                 number = await asyncio.shield(stop)
-                self._stopping = True
+                self._stopping.set()
                 self._signal(number)
                 await self._gone()
                 for task in tasks:
                     task.cancel()
         except* GslbError as errors:
-            self._stopping = True
+            self._stopping.set()
             self._signal(signal.SIGINT)
             await self._gone()
-            raise errors.exceptions[0] from None
+            raise first_error(errors) from None
 
     def _roles(self) -> list[tuple[str, str, str | None]]:
         settings = self.settings
@@ -104,19 +104,19 @@ class Supervisor:
     async def _keep(self, name: str, role: str, site: str | None) -> None:
         """Keep one role process running. One that ends by itself at its first start ends everything."""
         failures, started_before = 0, False
-        while not self._stopping:
+        while not self._stopping.is_set():
             since = clock.mono_s()
             process = await self._start(role, site)
             self.pids[name] = process.pid
             code = await process.wait()
             del self.pids[name]
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             said = read_last_words(self.settings.runtime, name)
             if said is not None and not started_before:
                 raise said
             started_before = True
-            failures = 0 if clock.mono_s() - since > 10 else failures + 1  # noqa: PLR2004
+            failures = 0 if clock.mono_s() - since > 10 else failures + 1
             pause_s = back_off_s(failures)
             structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
             await asyncio.sleep(pause_s)

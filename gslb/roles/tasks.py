@@ -30,7 +30,7 @@ async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await run()
         except HostError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever failed is logged, and must not end its neighbours
             structlog.get_logger().exception("task failed", task=name, failures=failures + 1)
         if asyncio.get_running_loop().time() - started > LAST_PAUSE_S:
             failures = 0

@@ -1,0 +1,157 @@
+"""`gslb run` and `gslb demo`: starting an installation. Arguments and printing only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gslb.control.client import runtime_folder
+from gslb.model.words import parse_endpoint
+
+__all__ = ["demo", "run"]
+
+
+class _Address(click.ParamType):  # type: ignore[type-arg] # generic in the stubs only
+    """HOST:PORT, as a tuple."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return parse_endpoint(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+ADDRESS = _Address()
+_runtime = click.option(
+    "--runtime",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=runtime_folder,
+    help="Folder of the sockets and locks.  [default: /run/gslb, or $GSLB_RUNTIME]",
+)
+_envoy = click.option("--envoy", metavar="FILE", help="Envoy binary to run.  [default: the one that came with gslb]")
+_logs = click.option(
+    "--log-format", type=click.Choice(("text", "json")), default=None, help="On stderr.  [default: text on a terminal]"
+)
+
+
+def _log_format(given: str | None) -> str:
+    return given or ("text" if sys.stderr.isatty() else "json")
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Keep the data here.  [default: fresh]")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout when everything is ready.")
+@_runtime
+@_envoy
+@_logs
+def demo(**options: Any) -> None:
+    """Run everything on loopback: DNS, two Envoy edges and tiny backends.
+
+    DIR is a policy folder to run instead of the demo's own; it is watched, so that an edit is live in a second.
+
+    \b
+    Examples:
+      gslb demo
+      gslb demo policies/demo --data /tmp/gslb-data
+    """
+    from gslb.demo.run import Demo, demo_policy
+
+    folder = options["folder"] or demo_policy()
+    settings = Demo(folder, options["runtime"], options["data"], options["envoy"], _log_format(options["log_format"]))
+
+    def tell(facts: dict[str, Any]) -> None:
+        click.echo(json.dumps(facts) if options["as_json"] else _what_to_try(facts))
+
+    asyncio.run(settings.run(tell))
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--roles", default="control,dns,edge", show_default=True, help="Which roles to run here, with commas.")
+@click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge to run here.  [default: every site's]")
+@click.option("--watch", is_flag=True, help="Follow DIR: publish every change that is whole and valid.")
+@click.option("--dns", multiple=True, type=ADDRESS, help="Where to answer DNS.  [default: 0.0.0.0:53 and [::]:53]")
+@click.option(
+    "--api", type=ADDRESS, default="127.0.0.1:8053", show_default=True, help="Where to serve the API (GET only)."
+)
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
+              help="Folder of everything that must survive a restart.")  # fmt: skip
+@click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
+@_runtime
+@_envoy
+@_logs
+def run(**options: Any) -> None:
+    """Run an installation on this machine with the policy in DIR.
+
+    Without DIR the policy in the data folder goes on. SIGTERM stops gslb and leaves the Envoys serving, to be adopted
+    by the next start; Ctrl-C ends them too.
+
+    \b
+    Examples:
+      gslb run policies --watch
+      gslb run policies --dns 127.0.0.1:5300 --data ./data --runtime ./run
+    """
+    from gslb.roles.installation import run_installation
+
+    names = tuple(name.strip() for name in options["roles"].split(",") if name.strip())
+    unknown = sorted(set(names) - {"control", "dns", "edge"})
+    if unknown or not names:
+        raise click.BadParameter(
+            f"{', '.join(unknown) or 'nothing'} is no role; write some of control,dns,edge", param_hint="--roles"
+        )
+    if options["watch"] and not options["folder"]:
+        raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
+    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "envoy")}
+    if options["dns"]:
+        given["dns"] = options["dns"]
+    asyncio.run(
+        run_installation(
+            folder=options["folder"],
+            roles=names,
+            envoy_concurrency=options["concurrency"],
+            log_format=_log_format(options["log_format"]),
+            **given,
+        )
+    )
+
+
+def _what_to_try(facts: dict[str, Any]) -> str:
+    """The first screen of somebody who has just typed `make run`."""
+    dns_host, dns_port = facts["dns"].rsplit(":", 1)
+    edges = list(facts["edges"].items())
+    host = f"shop.{facts['zone']}"
+    edge_lines = "\n".join(f"    edge {name:<8} {', '.join(addresses)}" for name, addresses in edges)
+    backend_lines = "\n".join(
+        f"    {b['service']} in {b['site']:<8} {b['address']}  (pid {b['pid']})" for b in facts["backends"]
+    )
+    first_edge = edges[0][1][0] if edges else ""
+    return f"""
+gslb demo: zone {facts["zone"]} is served, traffic moves.
+
+    DNS           {facts["dns"]} (UDP and TCP)
+    API           {facts["api"]}
+{edge_lines}
+{backend_lines}
+
+Try, in a second terminal:
+
+    dig +short @{dns_host} -p {dns_port} {host}          # a site, by weight
+    curl -s -H 'Host: {host}' http://{first_edge}/checkout/cart
+    gslb status                                        # intended beside observed
+    gslb shift shop/checkout checkout=25               # a quarter to the new service
+    gslb drain dc                                      # take the data centre out
+    gslb undrain dc
+    $EDITOR {facts["policy"]}/*.yaml                   # an edit is live in a second
+
+Ctrl-C ends everything.
+"""

@@ -1,0 +1,147 @@
+"""The control role's composition root: store, publisher, API, the folder that is followed, and expiry of overrides."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from gslb import clock
+from gslb.control.api import build_app
+from gslb.control.changes import prune_expired, require, set_policy
+from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.model import load_folder
+from gslb.roles.node import serve_unix
+from gslb.roles.process import Stop
+from gslb.roles.publish import NodeClient, RolePublisher
+from gslb.roles.settings import Settings
+from gslb.roles.tasks import keep_running
+from gslb.roles.watch import changes
+from gslb.snapshot import next_expiry_s
+from gslb.snapshot.intent import Intent
+from gslb.store import AuditEntry
+from gslb.store.embedded import EmbeddedStore
+
+__all__ = ["run"]
+
+REACH_S = 10.0
+"""How long the first publication waits for the other roles to start."""
+EXPIRY = "expiry"
+
+
+class ControlRole:
+    """Brings what the folder, the operators and the clock want into force, through one publisher."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        store = EmbeddedStore(settings.data)
+        nodes = tuple(NodeClient(name, settings.socket(name)) for name in settings.nodes())
+        self.publisher = RolePublisher(store, nodes, self._schedule_expiry)
+        self.scheduler = AsyncIOScheduler(timezone=UTC)
+
+    async def start(self) -> None:
+        """Go on from the store, then take the folder. A folder that is refused at the very first start is fatal."""
+        await self.publisher.load()
+        await self.publisher.reach_all(REACH_S)
+        await self._prune()
+        try:
+            await self._take_folder()
+        except (PolicyError, RefusedError) as error:
+            if self.publisher.current() is None:
+                raise
+            structlog.get_logger().error("the policy folder was refused; what was in force stays", why=str(error))
+
+    async def follow_folder(self) -> None:
+        """Publish each change of the folder that is whole and valid; say why where it is not."""
+        folder = self._settings.policy
+        assert folder is not None
+        async for _ in changes(folder):
+            try:
+                await self._take_folder()
+            except GslbError as error:
+                structlog.get_logger().error("the policy folder was refused; what was in force stays", why=str(error))
+
+    async def _take_folder(self) -> None:
+        folder = self._settings.policy
+        if folder is None:
+            return
+        loaded = await asyncio.to_thread(load_folder, folder)
+        new = sorted(set(loaded.policy.sites) ^ set(self._settings.sites))
+        if new and "edge" in self._settings.roles:
+            raise RefusedError(
+                "sites-changed",
+                f"the policy adds or removes the site {', '.join(new)}, whose edge is a process of its own",
+                "restart gslb run to take it: the edges that stay go on serving meanwhile",
+            )
+        audit = AuditEntry(
+            at_s=clock.wall_s(), author="policy folder", action="policy", detail=f"digest {loaded.digest}"
+        )
+        await self.publisher.change(lambda intent: set_policy(intent, loaded.policy), audit)
+
+    def _schedule_expiry(self, intent: Intent) -> None:
+        """One job at the time when the next override ends."""
+        at_s = next_expiry_s(intent, clock.wall_s())
+        if at_s is None:
+            if self.scheduler.get_job(EXPIRY):
+                self.scheduler.remove_job(EXPIRY)
+            return
+        when = datetime.fromtimestamp(at_s, UTC)
+        self.scheduler.add_job(
+            self._prune, "date", id=EXPIRY, run_date=when, replace_existing=True, misfire_grace_time=None
+        )
+
+    async def _prune(self) -> None:
+        if self.publisher.current() is None:
+            return
+        wall_s = clock.wall_s()
+        audit = AuditEntry(at_s=wall_s, author="gslb", action="expire", detail="an override's time is over")
+        try:
+            await self.publisher.change(lambda intent: prune_expired(require(intent), wall_s), audit)
+        except GslbError as error:
+            structlog.get_logger().error("an expired override could not be taken back", why=str(error))
+
+
+async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
+    """Serve until `stop`. Raises HostError where the API's address cannot be bound, PolicyError at a bad first start.
+    """
+    role = ControlRole(settings)
+    role.scheduler.start()
+    full = await serve_unix(build_app(role.publisher, read_only=False), settings.socket("control"))
+    reading = await _serve_tcp(build_app(role.publisher, read_only=True), settings.api)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_work(role, settings))]
+            await asyncio.shield(stop)
+            for task in tasks:
+                task.cancel()
+    finally:
+        role.scheduler.shutdown(wait=False)
+        await full.cleanup()
+        await reading.cleanup()
+        await role.publisher.close()
+
+
+async def _work(role: ControlRole, settings: Settings) -> None:
+    await role.start()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep_running("follow roles", role.publisher.follow))
+        if settings.watch:
+            group.create_task(keep_running("follow folder", role.follow_folder))
+
+
+async def _serve_tcp(app: web.Application, address: tuple[str, int]) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    host, port = address
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise HostError(
+            f"the API cannot listen on {host}:{port}: {error.strerror or error}",
+            f"see who has it: ss -ltnp 'sport = :{port}'; or choose another: gslb run --api HOST:PORT",
+        ) from error
+    return runner

@@ -1,0 +1,93 @@
+"""The edge role's composition root: one site's Envoy, looked after, behind a node endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from gslb import clock
+from gslb.control.protocol import EdgeState, EnvoyState, RoleState, RouteState, role_name
+from gslb.edge.process import find_envoy
+from gslb.edge.runner import EdgeRunner
+from gslb.errors import RefusedError
+from gslb.roles.node import Node, serve_unix
+from gslb.roles.process import Stop
+from gslb.roles.settings import Settings
+from gslb.roles.tasks import keep_running
+from gslb.snapshot.types import SiteName, Snapshot
+
+__all__ = ["run"]
+
+
+class EdgeRole:
+    """Turns snapshots into what one Envoy serves."""
+
+    def __init__(self, site: SiteName, runner: EdgeRunner) -> None:
+        self._name = role_name("edge", site)
+        self._site = site
+        self._runner = runner
+        self._started_wall_s = clock.wall_s()
+
+    async def prepare(self, snapshot: Snapshot) -> None:
+        self._demand_site(snapshot)
+        await self._runner.prepare(snapshot)
+
+    async def publish(self, snapshot: Snapshot) -> None:
+        self._demand_site(snapshot)
+        await self._runner.publish(snapshot)
+
+    async def state(self) -> RoleState:
+        envoy, routes = await self._runner.state()
+        return RoleState(
+            name=self._name,
+            role="edge",
+            site=self._site,
+            pid=os.getpid(),
+            started_wall_s=self._started_wall_s,
+            ready=envoy.state == "live",
+            edge=EdgeState(
+                envoy=EnvoyState.model_validate(envoy, from_attributes=True),
+                routes=tuple(
+                    RouteState(
+                        app=item.route.app,
+                        route=item.route.route,
+                        requests=dict(item.counts.requests),
+                        mirrored=item.counts.mirrored,
+                        skipped=dict(item.counts.skipped),
+                    )
+                    for item in routes
+                ),
+            ),
+        )
+
+    def _demand_site(self, snapshot: Snapshot) -> None:
+        if self._site not in snapshot.sites:
+            raise RefusedError(
+                "sites-changed", f"the policy has no site {self._site} any more", "stop its edge: restart gslb run"
+            )
+
+
+async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None:
+    """Serve until `stop`. SIGTERM leaves Envoy serving, to be adopted by the next start, unless in the foreground."""
+    name = role_name("edge", site)
+    folder = settings.data / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    concurrency = settings.envoy_concurrency or os.cpu_count() or 1
+    runner = EdgeRunner(SiteName(site), folder, find_envoy(settings.envoy), concurrency)
+    node = Node(EdgeRole(SiteName(site), runner), folder)
+    server = await serve_unix(node.app(), settings.socket(name))
+    ended_by = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(keep_running("envoy", runner.run)),
+                group.create_task(node.run()),
+                group.create_task(node.resume()),
+            ]
+            ended_by = await asyncio.shield(stop)
+            for task in tasks:
+                task.cancel()
+    finally:
+        await runner.close(end_envoy=settings.foreground or ended_by == signal.SIGINT)
+        await server.cleanup()

@@ -1,0 +1,50 @@
+"""`gslb run`: an installation on this machine, from its settings to its end."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gslb.errors import HostError
+from gslb.model import load_folder
+from gslb.model.policy import Policy
+from gslb.roles import logs
+from gslb.roles.process import stop_signal
+from gslb.roles.settings import Settings
+from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
+from gslb.store.embedded import EmbeddedStore
+
+__all__ = ["run_installation"]
+
+
+async def run_installation(folder: Path | None, **given: Any) -> None:
+    """Serve until SIGTERM (Envoys go on) or SIGINT (everything ends). Raises PolicyError and HostError."""
+    given["data"] = given["data"].absolute()
+    given["runtime"] = given["runtime"].absolute()
+    policy = load_folder(folder).policy if folder is not None else None
+    draft = Settings(policy=folder.absolute() if folder else None, **given)
+    make_folders(draft)
+    policy = policy or _stored_policy(draft)
+    unknown = sorted(set(draft.sites) - set(policy.sites))
+    if unknown:
+        raise HostError(f"the policy has no site {', '.join(unknown)}", f"name one of: {', '.join(policy.sites)}")
+    settings = draft.model_copy(update={"sites": draft.sites or tuple(policy.sites)})
+    logs.configure(settings.log_format, "supervisor")
+    stop = stop_signal()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_folder(settings.runtime))
+        stack.enter_context(lock_folder(settings.data))
+        log = structlog.get_logger()
+        await Supervisor(settings).run(stop, lambda: log.info("ready", environment=policy.environment))
+
+
+def _stored_policy(settings: Settings) -> Policy:
+    intent = EmbeddedStore(settings.data).read()
+    if intent is None:
+        raise HostError(
+            f"there is no policy in the data folder {settings.data} yet", "name a policy folder: gslb run DIR"
+        )
+    return intent.policy

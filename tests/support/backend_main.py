@@ -1,0 +1,76 @@
+"""The program behind `support.backend`: aiohttp, one process, no access log."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+
+from aiohttp import web
+
+
+class App:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.seen = options, []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/~seen":
+            return web.json_response(self.seen)
+        if request.path == "/~reset":
+            self.seen.clear()
+            return web.json_response(None)
+        if request.path == self.options.check_path:
+            return web.Response(status=self.options.check_status)
+        body = await request.read()
+        saw = {
+            "name": self.options.name,
+            "method": request.method,
+            "path": request.path_qs,
+            "headers": {key.lower(): value for key, value in request.headers.items()},
+            "body": len(body),
+        }
+        self.seen.append(saw)
+        await asyncio.sleep(float(request.query.get("delay", 0)) or self.options.delay)
+        status = int(request.query.get("status", self.options.status))
+        return web.json_response(saw, status=status, headers={"server": "test-backend"})
+
+
+async def stalled(options: argparse.Namespace) -> None:
+    """Accepts and never reads."""
+
+    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        await asyncio.Event().wait()
+
+    server = await asyncio.start_server(hold, options.address, options.port, limit=1024)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await asyncio.Event().wait()
+
+
+async def serve(options: argparse.Namespace) -> None:
+    web_app = web.Application(client_max_size=1 << 30)
+    web_app.router.add_route("*", "/{tail:.*}", App(options).answer)
+    runner = web.AppRunner(web_app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, options.address, options.port)
+    await site.start()
+    print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--check-path", default="/healthz")
+    parser.add_argument("--check-status", type=int, default=200)
+    parser.add_argument("--status", type=int, default=200)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--stall", default="")
+    options = parser.parse_args()
+    asyncio.run(stalled(options) if options.stall else serve(options))
+
+
+if __name__ == "__main__":
+    main()
