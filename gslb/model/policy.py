@@ -48,6 +48,7 @@ Addresses = Annotated[_AddressList, BeforeValidator(_as_list, json_schema_input_
 Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=DnsName | _HostList)]
 Methods = Annotated[_MethodList, BeforeValidator(_as_list, json_schema_input_type=_Method | _MethodList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
+UrlPath = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
@@ -160,7 +161,7 @@ SteerFilter = Annotated[
 class Check(Model):
     """The active check of a backend's endpoints. 200 is healthy."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")]
+    path: UrlPath
     interval: Seconds = Field(2.0, ge=0.1, le=3600)
     timeout: Seconds = Field(1.0, ge=0.05, le=300)
     rise: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
@@ -184,8 +185,8 @@ class Backend(Model):
 class Match(Model):
     """Which requests a route takes. Everything that is given must hold."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(None, description="prefix, per segment")
-    exact: Annotated[str, Field(pattern=r"^/[!-~]*$")] | None = Field(None, description="the whole path")
+    path: UrlPath | None = Field(None, description="prefix, per segment")
+    exact: UrlPath | None = Field(None, description="the whole path")
     regex: Annotated[str, Field(max_length=1024)] | None = Field(None, description="the whole path, RE2 syntax")
     method: Methods | None = None
     headers: Mapping[str, str] = Field({}, description="header name to exact value")

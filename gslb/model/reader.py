@@ -5,6 +5,7 @@ The order of the passes and how documents merge. No file system here (see `folde
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def parse_policy(files: Mapping[str, bytes]) -> Loaded:
 
 
 def _judge(roots: list[Node], problems: list[Problem], *, complete: bool) -> Policy | None:
-    """Merge, then each pass on what the one before could make sense of. Adds to `problems`."""
+    """Merge, then each pass on what the one before could make sense of. Adds to `problems`. Where a part could not be
+    read, what the rest refers to may well be there: that is left for the next run."""
     root = _merge(roots, problems)
     if root is None:
         return None
@@ -71,7 +73,7 @@ def _judge(roots: list[Node], problems: list[Problem], *, complete: bool) -> Pol
     root, reserved = drop_reserved(root)
     shape = read_shape(root, complete=complete)
     problems += [*reserved, *shape.problems]
-    if shape.policy is not None:
+    if shape.policy is not None and complete:
         problems += check_policy(shape.policy, shape.root)
     return shape.policy
 
@@ -88,7 +90,10 @@ def _limits(files: Mapping[str, bytes]) -> Iterable[Problem]:
 
 
 def _first(problems: list[Problem]) -> list[Problem]:
+    """Errors before warnings where not all can be told."""
     ordered = sorted(set(problems))
+    if len(ordered) > MAX_PROBLEMS:
+        ordered.sort(key=lambda problem: problem.severity == "warning")
     left = len(ordered) - MAX_PROBLEMS
     if left <= 0:
         return ordered
@@ -136,16 +141,15 @@ def _merge_into(merged: dict[str, Node], keys: dict[str, Place], root: Node, pro
     for key, node in root.value.items():
         old = merged.get(key)
         if old is None:
-            merged[key], keys[key] = node, root.keys[key]
+            # A copy, for other documents are merged into it and an alias may share the original.
+            merged[key] = Node(node.place, copy.copy(node.value), dict(node.keys))
+            keys[key] = root.keys[key]
         elif key in _MERGED and isinstance(old.value, dict) and isinstance(node.value, dict):
-            both = Node(old.place, dict(old.value), dict(old.keys))
-            merged[key] = both
-            assert isinstance(both.value, dict)
             for name, child in node.value.items():
-                if name in both.value:
-                    problems.append(_twice(f"{key}.{name}", node.keys[name], both.keys[name]))
+                if name in old.value:
+                    problems.append(_twice(f"{key}.{name}", node.keys[name], old.keys[name]))
                 else:
-                    both.value[name], both.keys[name] = child, node.keys[name]
+                    old.value[name], old.keys[name] = child, node.keys[name]
         else:
             problems.append(_twice(key, root.keys[key], keys[key]))
 

@@ -50,23 +50,23 @@ _FILTERS = {
 def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
     """`root` without reserved words, and a problem (`not-available`) for each that would have had an effect."""
     problems = []
-    kept = root
+    dropped: list[Path] = []
     for word in _WORDS:
-        for path, node in tuple(_matches(root, word.path)):
-            kept = without(kept, path)
+        for path, node in _matches(root, word.path):
+            dropped.append(path)
             if node.value != word.harmless or type(node.value) is not type(word.harmless):
                 problems.append(_problem(root, path, word.remedy))
     for path, node in _matches(root, ("zone", "ttl")):
         if isinstance(node.value, dict):
             problems.append(_problem(root, path, "write one duration, such as ttl: 10s", "a ttl with min and max"))
-            kept = without(kept, path)
+            dropped.append(path)
     for path, node in _matches(root, ("apps", "*", "steer", "*")):
         name = node.value if isinstance(node.value, str) else next(iter(node.keys), "")
         if name in _FILTERS:
             problems.append(_problem(root, path, _FILTERS[name], f"the filter {name}"))
             # Without one of its filters a chain means something else: leave the rest of it unchecked this time.
-            kept = without(kept, path[:3])
-    return kept, problems
+            dropped.append(path[:3])
+    return without(root, dropped), problems
 
 
 def _problem(root: Node, path: Path, remedy: str, what: str = "") -> Problem:

@@ -6,6 +6,7 @@ What single values may be is decided by the models; what fits together is decide
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -124,7 +125,7 @@ class _Refused:
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `word` was probably meant to be."""
-    return next(iter(difflib.get_close_matches(word, list(known)[:1000], n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(word, list(itertools.islice(known, 1000)), n=1, cutoff=0.6)), None)
 
 
 def dotted(path: Path) -> str:
@@ -166,9 +167,7 @@ def _prune(root: Node, refusals: Iterable[_Refused]) -> Node | None:
             cuts.add(path[:4] if path[2:3] == ("routes",) and len(path) > 3 else path[:2])
         else:
             return None
-    for path in sorted(cuts, reverse=True):  # from the back, so that indices stay true
-        root = without(root, path)
-    return root
+    return without(root, cuts)
 
 
 def _refused(root: Node, detail: ErrorDetails) -> _Refused:

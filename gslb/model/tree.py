@@ -6,7 +6,7 @@ Only the tree: no reading of files, no rules about what a policy may say.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -80,20 +80,25 @@ def locate(root: Node, path: Path, *, key: bool = False) -> Place:
     return place
 
 
-def without(root: Node, path: Path) -> Node:
-    """The tree less what stands at `path`; the same tree where nothing does. Nothing is changed in place: an alias
-    shares its node with the anchor."""
-    step, rest = path[0], path[1:]
-    child = _child(root, step)
-    if child is None:
+def without(root: Node, paths: Iterable[Path]) -> Node:
+    """The tree less what stands at `paths` (none of them empty; those that lead nowhere are ignored). Nothing is
+    changed in place: an alias shares its node with the anchor."""
+    below: dict[str | int, list[Path]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+    if not below:
         return root
     if isinstance(root.value, dict):
-        changed = {k: v for k, v in root.value.items() if rest or k != step}
-        if rest:
-            changed[str(step)] = without(child, rest)
-        return dataclasses.replace(root, value=changed)
-    assert isinstance(root.value, list)
-    items = [
-        without(item, rest) if place == step else item for place, item in enumerate(root.value) if rest or place != step
-    ]
-    return dataclasses.replace(root, value=items)
+        entries = {key: _less(child, below.get(key)) for key, child in root.value.items()}
+        return dataclasses.replace(root, value={key: child for key, child in entries.items() if child})
+    if isinstance(root.value, list):
+        items = [_less(child, below.get(index)) for index, child in enumerate(root.value)]
+        return dataclasses.replace(root, value=[child for child in items if child])
+    return root
+
+
+def _less(child: Node, paths: list[Path] | None) -> Node | None:
+    """What is left of a child: None where one of `paths` ends at it."""
+    if paths is None:
+        return child
+    return without(child, paths) if all(paths) else None

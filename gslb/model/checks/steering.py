@@ -1,0 +1,132 @@
+"""The chain of an app: that it ends in one pick, that its sites exist, and that the sites serve the same families."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from gslb.model.checks.report import Report
+from gslb.model.policy import App, First, Only, Priority, SteerFilter, Weighted
+from gslb.model.tree import Path
+
+__all__ = ["check_steering"]
+
+_PICKS = ("weighted", "first")
+
+
+def check_steering(report: Report) -> None:
+    """Every app's chain and address families."""
+    families = {
+        name: frozenset(address.version for edge in site.edges for address in edge.public)
+        for name, site in report.policy.sites.items()
+    }
+    difference = _difference(families)
+    has_networks = any(site.networks for site in report.policy.sites.values())
+    for name, app in report.policy.apps.items():
+        path = ("apps", name, "steer")
+        if app.steer is not None:
+            _chain(report, path, app.steer)
+            _restrictions(report, path, app.steer)
+            _worth(report, path, app, has_networks=has_networks)
+            for index, item in enumerate(app.steer):
+                _sites(report, (*path, index, _kind(item)), item)
+        if difference and app.families == "same":
+            _families(report, name, app, families)
+
+
+def _kind(item: SteerFilter) -> str:
+    return item if isinstance(item, str) else type(item).__name__.lower()
+
+
+def _chain(report: Report, path: Path, chain: Sequence[SteerFilter]) -> None:
+    kinds = [_kind(item) for item in chain]
+    picks = [index for index, kind in enumerate(kinds) if kind in _PICKS]
+    if not picks:
+        remedy = "end it with `weighted: {SITE: WEIGHT}` or `first: N`"
+        report.error_at_key(path, "chain-pick", "the chain picks nobody", remedy)
+        return
+    first = picks[0]
+    seen = set()
+    for index, kind in enumerate(kinds):
+        if index > first and kind in _PICKS:
+            message = f"{kind} picks a second time, after {kinds[first]}"
+            report.error((*path, index), "chain-pick", message, "keep one of weighted and first, as the last filter")
+        elif index > first:
+            message = f"{kind} stands after {kinds[first]}, which has picked already"
+            report.error((*path, index), "chain-order", message, f"put it before {kinds[first]}")
+        elif kind in seen:
+            report.error((*path, index), "chain-repeat", f"{kind} stands in the chain already", "keep one of them")
+        seen.add(kind)
+
+
+def _sites(report: Report, path: Path, item: SteerFilter) -> None:
+    match item:
+        case Only(only=named) | Priority(priority=named):
+            steps: list[str | int] = list(range(len(named)))
+        case Weighted(weighted=weights):
+            named, steps = tuple(weights), list(weights)
+            if not any(weights.values()):
+                message = "every weight is 0"
+                report.error(path, "weights-zero", message, "give at least one site a weight above 0")
+        case _:
+            return
+    seen = Counter[str]()
+    for site, step in zip(named, steps, strict=True):
+        seen[site] += 1
+        if site not in report.policy.sites:
+            report.unknown((*path, step), "site", site, report.policy.sites)
+        elif seen[site] > 1:
+            report.error((*path, step), "duplicate-site", f"{site} stands in this list already", "name every site once")
+
+
+def _named(chain: Sequence[SteerFilter]) -> list[tuple[int, frozenset[str]]]:
+    """The filters that leave only sites that they name, by index."""
+    named = [
+        (index, item.only if isinstance(item, Only) else item.weighted)
+        for index, item in enumerate(chain)
+        if isinstance(item, Only | Weighted)
+    ]
+    return [(index, frozenset(sites)) for index, sites in named]
+
+
+def _restrictions(report: Report, path: Path, chain: Sequence[SteerFilter]) -> None:
+    named = _named(chain)
+    if len(named) > 1 and not frozenset.intersection(*(sites for _, sites in named)):
+        message = "no site is named by all of the filters, so nobody would ever get an answer"
+        report.error((*path, named[-1][0]), "chain-nobody", message, "name at least one site in all of them")
+
+
+def _worth(report: Report, path: Path, app: App, *, has_networks: bool) -> None:
+    """Chains that do what they say, and probably not what was meant."""
+    kinds = [_kind(item) for item in app.steer or ()]
+    if "healthy" not in kinds and app.failover == "auto":
+        message = "without `healthy` a site that is down stays in the answers"
+        report.warn(path, "chain-health", message, "start the chain with healthy, or write failover: manual")
+    if "networks" in kinds and not has_networks:
+        message = "no site has networks, so this filter changes nothing"
+        report.warn((*path, kinds.index("networks")), "no-networks", message, "write networks: [...] at a site")
+    for index, item in enumerate(app.steer or ()):
+        if isinstance(item, First) and item.first > len(report.policy.sites):
+            message = f"first: {item.first}, but there are {len(report.policy.sites)} sites"
+            report.warn((*path, index), "chain-first", message, "it means all of them")
+
+
+def _families(report: Report, name: str, app: App, families: Mapping[str, frozenset[int]]) -> None:
+    """With AAAA at one site only, IPv6 clients would all go there, whatever the weights say."""
+    named = [sites for _, sites in _named(app.steer or ())]
+    chosen = frozenset.intersection(*named) if named else frozenset(families)
+    difference = _difference({site: families[site] for site in families if site in chosen})
+    if difference:
+        remedy = "give their edges public addresses of the same families, or write families: mixed"
+        message = f"the sites of {name} differ in address families ({difference})"
+        report.error_at_key(("apps", name), "families", message, remedy)
+
+
+def _difference(families: Mapping[str, frozenset[int]]) -> str | None:
+    """One site for each set of families, where there is more than one set."""
+    examples: dict[frozenset[int], str] = {}
+    for site, has in families.items():
+        examples.setdefault(has, site)
+    if len(examples) <= 1:
+        return None
+    return ", ".join(f"{site}: {' and '.join(f'IPv{v}' for v in sorted(has))}" for has, site in examples.items())
