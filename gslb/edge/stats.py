@@ -18,13 +18,12 @@ __all__ = ["COUNTERS_FILTER", "Counters", "Tally", "parse_stats", "route_counts"
 
 Counters = Mapping[str, int]
 
-_REQUESTS = "external.upstream_rq_completed"
+_REQUESTS = "upstream_rq_completed"
 _MIRRORED = "upstream_rq_total"
 _SHADOW_LOSSES = {"upstream_cx_none_healthy": "target_down", "upstream_rq_pending_overflow": "target_busy"}
 _SKIPPED = "upstream_rq_completed"
 COUNTERS_FILTER = (
-    r"^cluster\..*(\.external\.upstream_rq_completed"
-    r"|~mirror\d+\.upstream_(rq_total|cx_none_healthy|rq_pending_overflow))$"
+    r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy|rq_pending_overflow)$"
     r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
 )
 """What `/stats` must hold for `route_counts`, and little more: a thousand apps have a hundred times as much."""

@@ -11,6 +11,7 @@ from gslb.snapshot.types import Site
 __all__ = ["bound_addresses", "connection_manager", "site_listeners"]
 
 _BUFFER_BYTES = 32_768
+_NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 
 
@@ -41,7 +42,8 @@ def _listener(address: IpAddress, port: int) -> dict[str, Any]:
 
 
 def _http() -> dict[str, Any]:
-    """`internal_address_config` trusts nobody, or private clients could set `x-envoy-*` and the request id. The id is
+    """`internal_address_config` trusts nobody, or private clients could set `x-envoy-*` and the request id (an empty
+    one trusts everybody). The id is
     left as it was drawn (`pack_trace_reason`): it is what a new sticky user is drawn by, and becomes the cookie.
     `dynamic_stats` stay on: they are the counters per side of a split."""
     return {
@@ -49,7 +51,7 @@ def _http() -> dict[str, Any]:
         "stat_prefix": STAT_PREFIX,
         "codec_type": "AUTO",
         "use_remote_address": True,
-        "internal_address_config": {},
+        "internal_address_config": {"cidr_ranges": [_NOBODY]},
         "request_id_extension": {
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
