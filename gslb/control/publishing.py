@@ -47,6 +47,10 @@ class Publisher(Protocol):
         """Seconds since each role last answered; None: never, or it did not answer the last change."""
         ...
 
+    async def refresh(self) -> None:
+        """Reads every role's state now, so that what is told next counts everything until now. Bounded by a second."""
+        ...
+
     async def change(self, make: Make, audit: AuditEntry) -> Published:
         """Prepares the change everywhere, stores it, publishes it, waits for every role. One change at a time.
 

@@ -51,6 +51,7 @@ class Endpoint:
 
 async def _status(asked: Asked) -> dict[str, Any]:
     publisher = asked.publisher
+    await publisher.refresh()
     return status(publisher.current(), publisher.roles(), publisher.ages_s(), clock.wall_s())
 
 
@@ -122,6 +123,7 @@ async def _history(asked: Asked) -> dict[str, Any]:
 
 
 async def _metrics(asked: Asked) -> Media:
+    await asked.publisher.refresh()
     return Media(metrics.CONTENT_TYPE_LATEST, metrics.exposition(asked.publisher))
 
 

@@ -102,6 +102,7 @@ class RolePublisher:
         self._nodes = nodes
         self._on_intent = on_intent
         self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._current: _Current | None = None
 
     # What control's API reads ---------------------------------------------------------------------------------------
@@ -121,8 +122,9 @@ class RolePublisher:
         return await asyncio.to_thread(self._store.history, limit)
 
     async def refresh(self) -> None:
-        """Read every node's state now."""
-        await asyncio.gather(*(node.read() for node in self._nodes))
+        """Read every node's state now; one such read at a time, however many ask."""
+        async with self._reading:
+            await asyncio.gather(*(node.read() for node in self._nodes))
 
     # Changing -------------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from conftest import ADDRESS, eventually
-
 from tests.support.binomial import assert_share
+from tests.support.running_demo import ADDRESS, eventually
 
 
 async def test_shift_is_in_force_when_the_command_returns_and_tells_how_to_undo(demo):

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from conftest import ADDRESS, HOST, eventually, running_demo
+from tests.support.running_demo import ADDRESS, HOST, eventually, running_demo
 
 
 async def replaced(demo, site: str, old: int) -> None:

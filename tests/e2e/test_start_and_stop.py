@@ -10,7 +10,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import eventually, run_gslb, running_demo
+
+from tests.support.running_demo import eventually, run_gslb, running_demo
 
 
 def processes_of(demo) -> set[int]:

@@ -7,9 +7,9 @@ import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.rcode
-from conftest import ADDRESS, DNS_PORT, HOST, eventually
 
 from tests.support.binomial import assert_share
+from tests.support.running_demo import ADDRESS, DNS_PORT, HOST, eventually
 
 
 async def test_dns_answers_by_weight_over_udp_and_tcp(demo):
