@@ -1,1 +1,117 @@
+// Shows what /v1/status tells, every second. Text goes in as text, never as markup; nothing is decided here.
 
+const INTERVAL_MS = 1000;
+const TIMEOUT_MS = 5000;
+const TONES = {
+  up: "good", ready: "good", live: "good",
+  down: "bad", unreachable: "bad", backing_off: "bad",
+  unknown: "warn", starting: "warn", drained: "warn",
+};
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const place = (id) => document.getElementById(id);
+const tag = (word) => element("span", { class: `tag ${TONES[word] ?? "quiet"}` }, word.replace("_", " "));
+const reason = (text) => (text ? element("p", { class: "reason" }, text) : null);
+const percent = (share) => (share === undefined ? "–" : `${share.toFixed(2).replace(/\.?0+$/, "")} %`);
+const since = (time) => (time ? `since ${new Date(time).toLocaleString()}` : "");
+
+function site(name, seen) {
+  const edge = seen.edge;
+  const tags = [tag(seen.verdict), seen.drained ? tag("drained") : null];
+  const apps = Object.entries(seen.apps).map(([app, verdict]) =>
+    element("li", {},
+      element("div", { class: "head" }, element("span", {}, app),
+        element("span", { class: "tags" }, tag(verdict.verdict), verdict.drained ? tag("drained") : null)),
+      reason([verdict.reason, since(verdict.since)].filter(Boolean).join(" · "))));
+  return element("article", {},
+    element("div", { class: "head" }, element("h3", {}, name),
+      element("span", { class: "tags" }, ...tags.filter(Boolean))),
+    reason(seen.reason),
+    element("p", { class: "reason" }, `Envoy: ${edge.state.replace("_", " ")}`,
+      edge.pid ? `, pid ${edge.pid}` : "", edge.restarts ? `, started again ${edge.restarts} ×` : ""),
+    apps.length ? element("ul", {}, ...apps) : null);
+}
+
+function bar(kind, share, label) {
+  const fill = element("span", { class: kind });
+  fill.style.width = `${share ?? 0}%`;
+  return element("div", { class: "bar", role: "img", "aria-label": `${label} ${percent(share)}` }, fill);
+}
+
+function split(route, seen) {
+  const quiet = Object.keys(seen.observed).length === 0;
+  const sides = [...new Set([...Object.keys(seen.intended), ...Object.keys(seen.observed)])].sort();
+  const observed = (side) => (quiet ? undefined : seen.observed[side] ?? 0);
+  return element("article", {},
+    element("div", { class: "head" }, element("h3", {}, route),
+      element("span", { class: "tags" }, element("span", { class: "tag quiet" }, seen.source))),
+    reason(seen.detail),
+    ...sides.map((side) => element("div", { class: "side" },
+      element("div", { class: "label" }, element("span", {}, side),
+        element("span", {}, element("span", { class: "key want", "aria-hidden": "true" }), percent(seen.intended[side]),
+          " ", element("span", { class: "key have", "aria-hidden": "true" }), percent(observed(side)))),
+      bar("want", seen.intended[side], "intended"), bar("have", observed(side), "observed"))),
+    reason(quiet ? "no requests yet" : `intended beside observed, ${seen.requests.toLocaleString()} requests`));
+}
+
+function mirror(route, seen) {
+  const skipped = Object.entries(seen.skipped).map(([why, count]) => `${count.toLocaleString()} ${why}`);
+  return element("tr", {}, element("th", { scope: "row" }, route),
+    element("td", { class: "number" }, seen.sent.toLocaleString()), element("td", {}, skipped.join(", ") || "none"));
+}
+
+function role(name, seen) {
+  const version = seen.revision === null ? "–" : `${seen.revision}.${seen.overrides}`;
+  return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, tag(seen.state)),
+    element("td", {}, version), element("td", { class: seen.in_sync ? "" : "bad" }, seen.in_sync ? "yes" : "no"),
+    element("td", { class: "number" }, seen.age_s === null ? "–" : `${seen.age_s} s ago`),
+    element("td", { class: "number" }, seen.pid === null ? "–" : String(seen.pid)));
+}
+
+const shown = new Map();
+
+// Nothing moves under a reader, or a screen reader, where nothing has changed.
+function fill(id, things, show) {
+  const text = JSON.stringify(things);
+  if (shown.get(id) === text) return;
+  shown.set(id, text);
+  place(id).replaceChildren(...Object.entries(things).map(([name, seen]) => show(name, seen)));
+}
+
+function show(seen) {
+  place("environment").textContent = seen.environment ?? "";
+  place("version").textContent = seen.snapshot
+    ? `policy revision ${seen.snapshot.revision} · overrides ${seen.snapshot.overrides} · ${seen.snapshot.digest}`
+    : "no policy is in force yet";
+  const sites = Object.entries(seen.sites).map(([name, one]) => [name, { ...one, edge: seen.edges[name] }]);
+  fill("sites", Object.fromEntries(sites), site);
+  fill("splits", seen.splits, split);
+  fill("mirrors", seen.mirrors, mirror);
+  fill("roles", seen.roles, role);
+  place("mirrors-section").hidden = Object.keys(seen.mirrors).length === 0;
+}
+
+function tell(words, stale) {
+  if (place("contact").textContent !== words) place("contact").textContent = words;
+  document.body.classList.toggle("stale", stale);
+}
+
+async function look() {
+  try {
+    const response = await fetch("/v1/status", { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    show(await response.json());
+    tell("live", false);
+  } catch (error) {
+    tell(`control does not answer (${error.message}); this is what it told last`, true);
+  }
+  setTimeout(look, INTERVAL_MS);
+}
+
+look();
