@@ -3,12 +3,14 @@
 Restrict (`healthy`, `only`), order (`networks`, `priority`), then one pick (`weighted`, `first`). Each filter is a pure
 function from candidates to candidates with a reason and the client prefix it depended on. The result is a finite
 distribution, so that DNS answers can be compiled ahead and `explain` can show it; drawing from it is the caller's.
+
+Drains come before the chain and `only` before its other filters, wherever it stands: residency holds whatever happens,
+so `healthy` must judge the allowed sites only, or a dead allowed site beside a living forbidden one would leave nobody.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gslb.model.words import IpAddress, IpNetwork
@@ -20,7 +22,6 @@ from gslb.snapshot.types import (
     FilterStep,
     LiveState,
     Outcome,
-    Site,
     SiteName,
     Snapshot,
 )
@@ -34,6 +35,7 @@ class _Context:
     live: LiveState
     app: App
     client: IpAddress | None
+    family: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,12 @@ def client_networks(snapshot: Snapshot, app: App) -> tuple[IpNetwork, ...]:
 def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | None, family: int) -> Decision:
     """What a client at `client` (None: unknown) may be told for `app` when it asks for addresses of `family` (4 or 6).
 
-    Drained sites leave first. Where every site that is left is down, the answer is all of them at once.
+    Drained sites leave first. Where every site that is left is down, the answer is all of them at once, whoever asks.
     """
-    context = _Context(snapshot, live, app, client)
-    candidates, steps = _eligible(context, family)
+    context = _Context(snapshot, live, app, client, family)
+    candidates, steps = _eligible(context)
     bits = 0
-    for item in app.chain:
+    for item in sorted(app.chain, key=lambda item: item.kind != "only"):
         if item.kind in ("weighted", "first"):
             outcomes, reason = _weighted(item, candidates) if item.kind == "weighted" else _first(item, candidates)
             steps.append(FilterStep(item.kind, tuple(site for o in outcomes for site in o.sites), reason))
@@ -68,85 +70,99 @@ def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | No
         steps.append(FilterStep(item.kind, tuple(c.site for c in step.candidates), step.reason))
         candidates, bits = step.candidates, max(bits, step.client_bits)
         if step.all_down:
-            everyone = _outcome(_restricted(context, candidates), 1.0)
-            return Decision((everyone,) if everyone.addresses else (), "answer", bits, tuple(steps))
+            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps))
     raise AssertionError("check lets no chain pass that does not pick")
 
 
-def _eligible(context: _Context, family: int) -> tuple[tuple[Candidate, ...], list[FilterStep]]:
+def _eligible(context: _Context) -> tuple[tuple[Candidate, ...], list[FilterStep]]:
     """The sites that may be chosen at all: named by `weighted` where the chain has it, of the right family where an
     app's sites differ, and not drained."""
     app, steps = context.app, []
     named = {site for item in app.chain if item.kind == "weighted" for site, _ in item.weights}
-    sites = [site for site in context.snapshot.sites.values() if site.name in named or not named]
+    sites = [name for name in context.snapshot.sites if name in named or not named]
     if app.mixed_families:
-        sites = [site for site in sites if any(address.version == family for address in _addresses(site))]
-        steps.append(FilterStep("families", _names(sites), f"sites with an IPv{family} address"))
-    if app.no_entry:
-        left = [site for site in sites if site.name not in app.no_entry]
-        reason = f"drained: {', '.join(app.no_entry)}" if left else "every site is drained: drains are ignored"
+        sites = [name for name in sites if _addresses(context, name)]
+        steps.append(FilterStep("families", tuple(sites), f"sites with an IPv{context.family} address"))
+    drained = [name for name in sites if name in app.no_entry]
+    if drained:
+        left = [name for name in sites if name not in drained]
+        reason = f"drained: {', '.join(drained)}" if left else "every site is drained: drains are ignored"
         sites = left or sites
-        steps.append(FilterStep("drain", _names(sites), reason))
-    return tuple(Candidate(site.name, _living(context, site, family)) for site in sites), steps
+        steps.append(FilterStep("drain", tuple(sites), reason))
+    return tuple(Candidate(name, _of_family(context, _addresses(context, name))) for name in sites), steps
 
 
-def _names(sites: Sequence[Site]) -> tuple[SiteName, ...]:
-    return tuple(site.name for site in sites)
+def _addresses(context: _Context, name: SiteName) -> tuple[IpAddress, ...]:
+    """The addresses that decide whether a site can be chosen. All families count, because A and AAAA must choose the
+    same site; where an app's sites differ in families, each question chooses by its own."""
+    everything = tuple(address for edge in context.snapshot.sites[name].edges for address in edge.public)
+    return _of_family(context, everything) if context.app.mixed_families else everything
 
 
-def _addresses(site: Site) -> tuple[IpAddress, ...]:
-    return tuple(address for edge in site.edges for address in edge.public)
-
-
-def _living(context: _Context, site: Site, family: int) -> tuple[IpAddress, ...]:
-    """The site's addresses of `family` that are not down; all of them where none is left."""
-    everything = tuple(address for address in _addresses(site) if address.version == family)
-    living = tuple(a for a in everything if not context.live.is_down(context.app.name, a))
-    return living or everything
-
-
-def _site_is_down(context: _Context, name: SiteName) -> bool:
-    """Down when every edge address of every family is: one that answers keeps the site in."""
-    addresses = _addresses(context.snapshot.sites[name])
-    return all(context.live.is_down(context.app.name, address) for address in addresses)
+def _of_family(context: _Context, addresses: tuple[IpAddress, ...]) -> tuple[IpAddress, ...]:
+    return tuple(address for address in addresses if address.version == context.family)
 
 
 def _healthy(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
-    down = tuple(c.site for c in candidates if _site_is_down(context, c.site))
+    """Dead addresses leave the site's answer, dead sites the candidates. A site that lost a whole family which another
+    site still serves is out as well, or the clients of that family alone would be sent to dead addresses; where every
+    living site lost one, all the living stay."""
+    ours = {c.site: _addresses(context, c.site) for c in candidates}
+    living = {
+        site: tuple(a for a in some if not context.live.is_down(context.app.name, a)) for site, some in ours.items()
+    }
+    served = _families(tuple(a for some in living.values() for a in some))
+    lost = {site: (_families(ours[site]) - _families(living[site])) & served for site in ours}
+    whole = {site for site in ours if living[site] and not lost[site]}
+    kept = whole or {site for site in ours if living[site]}
+    down = ", ".join(site if not living[site] else _lacking(site, lost[site]) for site in ours if site not in kept)
+    narrowed = tuple(
+        dataclasses.replace(c, addresses=_of_family(context, living[c.site]) or c.addresses) for c in candidates
+    )
     if not down:
-        return _Step(candidates, "every site is up")
+        return _Step(narrowed, "every site is up")
     if context.app.failover == "manual":
-        return _Step(candidates, f"down but kept, because failover is manual: {', '.join(down)}")
-    if len(down) == len(candidates):
+        return _Step(narrowed, f"down but kept, because failover is manual: {down}")
+    if not kept:
         return _Step(candidates, "every site is down: all of them are answered", all_down=True)
-    return _Step(tuple(c for c in candidates if c.site not in down), f"down: {', '.join(down)}")
+    return _Step(tuple(c for c in narrowed if c.site in kept), f"down: {down}")
+
+
+def _families(addresses: tuple[IpAddress, ...]) -> set[int]:
+    return {address.version for address in addresses}
+
+
+def _lacking(site: SiteName, families: set[int]) -> str:
+    return f"{site} ({', '.join(f'IPv{family}' for family in sorted(families))})"
 
 
 def _only(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
     return _Step(tuple(c for c in candidates if c.site in item.sites), f"allowed: {', '.join(item.sites)}")
 
 
-def _restricted(context: _Context, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """`only` holds even when everything is down, wherever it stands in the chain."""
-    for item in context.app.chain:
-        if item.kind == "only":
-            candidates = _only(context, item, candidates).candidates
-    return candidates
-
-
 def _networks(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
+    """Prefer the site with the longest network that the client is in."""
     client = context.client
-    best: tuple[int, SiteName] | None = None
     if client is None:
         return _Step(candidates, "the client is unknown")
-    for candidate in candidates:
-        for network in context.snapshot.sites[candidate.site].networks:
-            if network.version == client.version and client in network and (not best or network.prefixlen > best[0]):
-                best = (network.prefixlen, candidate.site)
-    if best is None:
-        return _Step(candidates, "the client is in no site's networks")
-    ranked = tuple(dataclasses.replace(c, rank=c.rank * 2 + (c.site != best[1])) for c in candidates)
-    return _Step(ranked, f"the client is in a network of {best[1]}", client_bits=best[0])
+    networks = {
+        c.site: [n for n in context.snapshot.sites[c.site].networks if n.version == client.version] for c in candidates
+    }
+    bits = max((_telling_bits(client, network) for some in networks.values() for network in some), default=0)
+    length = {site: max((n.prefixlen for n in some if client in n), default=-1) for site, some in networks.items()}
+    best = max(length.values(), default=-1)
+    if best < 0:
+        return _Step(candidates, "the client is in no site's networks", bits)
+    ranked = tuple(dataclasses.replace(c, rank=c.rank * 2 + (length[c.site] < best)) for c in candidates)
+    homes = ", ".join(site for site in networks if length[site] == best)
+    return _Step(ranked, f"the client is in a network of {homes}", bits)
+
+
+def _telling_bits(client: IpAddress, network: IpNetwork) -> int:
+    """The length of the shortest prefix of `client` that lies wholly inside or wholly outside `network`. A longer scope
+    of the answer is needless, a shorter one would serve strangers from caches (RFC 7871 section 7.2.1)."""
+    common = client.max_prefixlen - (int(client) ^ int(network.network_address)).bit_length()
+    return min(common + 1, network.prefixlen)
 
 
 def _priority(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
