@@ -47,10 +47,10 @@ EDGE_CHECK = HealthCheck(path="/", interval_s=2.0, timeout_s=1.0, rise=2, fall=3
 def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
     """The snapshot that `intent` means at `wall_s`. Overrides past their expiry do not count.
 
-    Raises PolicyError where an override names what the policy does not have.
+    Raises PolicyError where an override names what the policy does not have, or a shift does not add up to 100.
     """
     policy = intent.policy
-    _refuse_dangling(intent, wall_s)
+    _refuse_bad_overrides(intent, wall_s)
     sites = {SiteName(name): _site(SiteName(name), site, intent, wall_s) for name, site in policy.sites.items()}
     snapshot = Snapshot(
         version=Version(intent.revision, intent.overrides.version),
@@ -91,7 +91,10 @@ def _zone(zone: written.Zone) -> Zone:
         return name.removesuffix(".") if "." in name else f"{name}.{zone.name.removesuffix('.')}"
 
     apex = zone.name.removesuffix(".")
-    servers = tuple((absolute(name), tuple(ips)) for name, ips in zone.nameservers.items())
+    servers = tuple(
+        (name, tuple(ips) if name.endswith(f".{apex}") else ())
+        for name, ips in ((absolute(name), ips) for name, ips in zone.nameservers.items())
+    )
     return Zone(apex, servers, absolute(zone.contact or "hostmaster"), round(zone.ttl))
 
 
@@ -199,31 +202,38 @@ def _route(route: written.Route, shift: Shift | None) -> Route:
     )
 
 
-def _refuse_dangling(intent: Intent, wall_s: float) -> None:
-    """Overrides that name what this policy does not have: an operator must undo them first, nothing is dropped."""
-    policy, problems = intent.policy, []
-    for drain in intent.overrides.drains:
-        if _active(drain, wall_s) and (drain.site not in policy.sites or (drain.app and drain.app not in policy.apps)):
-            what = drain.site + (f" --app {drain.app}" if drain.app else "")
-            problems.append(
-                Problem("overrides", 0, 0, "override-dangling", f"the drain of {what} names what this policy lacks",
-                        f"undo it first: gslb undrain {what}")
-            )  # fmt: skip
-    for shift in intent.overrides.shifts:
-        app = policy.apps.get(shift.app)
-        known = app is not None and any(route.name == shift.route for route in app.routes)
-        if _active(shift, wall_s) and (app is None or not known or not set(shift.split) <= set(app.backends)):
-            what = f"{shift.app}/{shift.route}"
-            problems.append(
-                Problem("overrides", 0, 0, "override-dangling", f"the shift of {what} names what this policy lacks",
-                        f"undo it first: gslb shift {what} --undo")
-            )  # fmt: skip
+def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
+    """Overrides that name what this policy does not have: an operator must undo them first, nothing is dropped. And
+    shifts that do not say where every request goes: Envoy would take their sum for the whole."""
+    overrides, policy = intent.overrides, intent.policy
+    problems = [p for drain in overrides.drains if _active(drain, wall_s) for p in _bad_drain(policy, drain)]
+    problems += [p for shift in overrides.shifts if _active(shift, wall_s) for p in _bad_shift(policy, shift)]
     if problems:
         raise PolicyError(problems)
 
 
+def _bad_drain(policy: written.Policy, drain: Drain) -> Iterable[Problem]:
+    if drain.site not in policy.sites or (drain.app and drain.app not in policy.apps):
+        what = drain.site + (f" --app {drain.app}" if drain.app else "")
+        yield Problem("overrides", 0, 0, "override-dangling", f"the drain of {what} names what this policy lacks",
+                      f"undo it first: gslb undrain {what}")  # fmt: skip
+
+
+def _bad_shift(policy: written.Policy, shift: Shift) -> Iterable[Problem]:
+    app, what = policy.apps.get(shift.app), f"{shift.app}/{shift.route}"
+    known = app is not None and any(route.name == shift.route for route in app.routes)
+    if app is None or not known or not set(shift.split) <= set(app.backends):
+        yield Problem("overrides", 0, 0, "override-dangling", f"the shift of {what} names what this policy lacks",
+                      f"undo it first: gslb shift {what} --undo")  # fmt: skip
+    total_bp = sum(round(percent * 100) for percent in shift.split.values())
+    if total_bp != WHOLE_BP:
+        yield Problem("overrides", 0, 0, "split-sum", f"the shift of {what} adds up to {total_bp / 100:g} %",
+                      "percentages of a route add up to 100")  # fmt: skip
+
+
 def _digest(snapshot: Snapshot) -> str:
+    """Of the content in its order: the order of the sites means something (`first`, failover between edges)."""
     content = dataclasses.asdict(snapshot)
     del content["version"], content["digest"]
-    text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+    text = json.dumps(content, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
