@@ -48,28 +48,3 @@ def test_2181_9_the_same_question_fits_over_tcp(server):
         reply = server.tcp(dns.message.make_query(f"big.{APEX}", qtype))
         assert not reply.flags & dns.flags.TC
         assert {rdata.address for rdata in reply.answer[0]} == set(addresses)
-
-
-def test_2181_9_glue_that_does_not_fit_is_left_out_without_tc():
-    """Needs a zone of its own: here the NS records fit into 512 octets and the glue does not."""
-    from gslb.dns.compose import compose
-    from gslb.dns.tables import Peer
-    from gslb.dns.wire import answer
-    from gslb.model.policy import Policy
-    from gslb.snapshot import compile_snapshot
-    from gslb.snapshot.intent import Intent
-    from gslb.snapshot.types import LiveState
-
-    servers = {f"ns{number}": [f"192.0.2.{number}", f"2001:db8::{number}"] for number in range(1, 13)}
-    policy = {
-        "zone": {"name": APEX, "nameservers": servers},
-        "sites": {"dc": {"edges": [{"public": ["192.0.2.10"]}]}},
-    }
-    snapshot = compile_snapshot(Intent(revision=1, policy=Policy.model_validate(policy)), 0.0)
-    query = dns.message.make_query(APEX, "NS")
-    packet = answer(compose(snapshot, LiveState()), query.to_wire(), Peer(bytes(4)), 0.0, 0)
-    reply = dns.message.from_wire(packet)
-    assert len(packet) <= 512
-    assert len(reply.answer[0]) == 12
-    assert reply.additional == []
-    assert not reply.flags & dns.flags.TC

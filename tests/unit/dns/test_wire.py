@@ -3,13 +3,13 @@
 import dataclasses
 import struct
 
+import dns.flags
 import dns.message
 import pytest
 
-from gslb.dns.query import parse
+from gslb.dns.compose import compose
 from gslb.dns.tables import Peer
 from gslb.dns.wire import answer, header_only, rcode_of
-from gslb.errors import WireError
 from gslb.snapshot.types import LiveState
 from tests.conformance.zone import APEX, tables
 from tests.unit.dns.policies import app, snapshot, weighted
@@ -39,8 +39,6 @@ def test_the_soa_of_a_negative_answer_points_into_the_question():
 
 def test_wall_time_is_mono_time_and_the_offset():
     policy = snapshot({"shop": app("healthy", weighted(dc=50, aws=50), ttl="10s")})
-    from gslb.dns.compose import compose
-
     base = compose(policy, LiveState())
     packet = dns.message.make_query(f"shop.{APEX}", "A", id=1).to_wire()
     for wall_s in range(0, 1000, 10):
@@ -75,21 +73,52 @@ def test_a_reply_over_tcp_is_not_cut_at_the_edns_size():
     assert len(ask(f"big.{APEX}", "AAAA", TCP, use_edns=0, payload=512)) == 1729
 
 
+def test_glue_that_does_not_fit_is_left_out_without_tc():
+    """RFC 2181 section 9. Here the NS records fit into 512 octets and the glue does not."""
+    servers = {f"ns{number}": [f"192.0.2.{number}", f"2001:db8::{number}"] for number in range(1, 13)}
+    many = compose(snapshot({}, zone={"nameservers": servers}), LiveState())
+    packet = answer(many, dns.message.make_query(APEX, "NS").to_wire(), UDP, 0.0, 0)
+    reply = dns.message.from_wire(packet)
+    assert len(packet) <= 512
+    assert len(reply.answer[0]) == 12
+    assert reply.additional == []
+    assert not reply.flags & dns.flags.TC
+
+
+def test_a_negative_answer_whose_soa_does_not_fit_is_truncated():
+    """No stranger to long names: 255 octets in the question, in the nameserver and in the contact."""
+    long = ".".join(["x" * 63] * 3 + ["y" * 43, APEX])
+    zone = {"nameservers": {long: ["192.0.2.1"]}, "contact": long}
+    packet = dns.message.make_query(long.replace("x", "z", 1), "A").to_wire()
+    tables = compose(snapshot({}, zone=zone), LiveState())
+    cut = dns.message.from_wire(answer(tables, packet, UDP, 0.0, 0))
+    assert (cut.rcode(), cut.authority, bool(cut.flags & dns.flags.TC)) == (3, [], True)
+    whole = dns.message.from_wire(answer(tables, packet, TCP, 0.0, 0))
+    assert (whole.rcode(), str(whole.authority[0].name), whole.flags & dns.flags.TC) == (3, f"{APEX}.", 0)
+
+
+@pytest.mark.parametrize("packet", [b"", bytes(11), b"\0\0\x80" + bytes(30)])
+def test_silence(packet):
+    assert answer(TABLES, packet, UDP, 0.0, 0) is None
+
+
+def test_what_parsing_refuses_gets_a_header_with_its_rcode():
+    assert answer(TABLES, b"\xab\xcd\x29" + bytes(9), UDP, 0.0, 0) == b"\xab\xcd\xa9\x04" + bytes(8)
+    assert answer(TABLES, b"\xab\xcd\x01" + bytes(9), UDP, 0.0, 0) == b"\xab\xcd\x81\x01" + bytes(8)
+
+
 @pytest.mark.parametrize(
-    ("packet", "rcode"),
-    [(bytes(12), 1), (b"\0\0\x28" + bytes(9), 4), (b"\0\0\0\0\0\1\0\0\0\0\0\0\0\0\1\0", 1)],
+    ("name", "qtype", "rdclass", "rcode"),
+    [
+        (f"shop.{APEX}", 41, "IN", 1),
+        (f"shop.{APEX}", 128, "IN", 1),
+        (f"shop.{APEX}", "AXFR", "IN", 5),
+        (f"shop.{APEX}", "A", "CH", 5),
+        (f"x{APEX}", "A", "IN", 5),
+        (".", "A", "IN", 5),
+        (f"shop.{APEX}", "TXT", "ANY", 0),
+        (f"x.{APEX}", "A", "ANY", 3),
+    ],
 )
-def test_parse_raises_wire_error_with_the_rcode(packet, rcode):
-    with pytest.raises(WireError) as caught:
-        parse(packet)
-    assert caught.value.rcode == rcode
-
-
-def test_the_root_can_be_asked_for():
-    assert parse(b"\0\0\0\0\0\1\0\0\0\0\0\0\0\0\2\0\1").name == b"\0"
-
-
-@pytest.mark.parametrize("rest", [b"\xc0\x0c", b"\1x\xc0\x0c", b"\0", b"\1x\1y\0"])
-def test_names_of_records_are_skipped_however_they_are_written(rest):
-    packet = b"\0\0\0\0\0\1\0\0\0\0\0\1\0\0\2\0\1" + rest + b"\0\1\0\1" + bytes(4) + b"\0\0"
-    assert parse(packet).edns is None
+def test_rcodes(name, qtype, rdclass, rcode):
+    assert rcode_of(ask(name, qtype, rdclass=rdclass)) == rcode
