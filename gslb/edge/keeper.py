@@ -71,10 +71,18 @@ class Keeper:
         self._since_wall_s = clock.wall_s()
         self._restarts = 0
         self._last_end = ""
+        self._live = asyncio.Event()
 
     @property
     def running(self) -> bool:
         return self._process is not None
+
+    async def live(self, limit_s: float) -> None:
+        """Wait until an Envoy serves. Raises HostError after `limit_s`."""
+        try:
+            await asyncio.wait_for(self._live.wait(), limit_s)
+        except TimeoutError:
+            raise HostError(f"Envoy did not serve within {limit_s:g} s", f"see {self._files.log}") from None
 
     def state(self) -> EnvoyState:
         process = self._process
@@ -184,6 +192,10 @@ class Keeper:
     def _enter(self, state: Literal["live", "starting", "backing_off"]) -> None:
         if state != self._state:
             self._state, self._since_wall_s = state, clock.wall_s()
+        if state == "live":
+            self._live.set()
+        else:
+            self._live.clear()
 
 
 async def _end(process: EnvoyProcess) -> None:

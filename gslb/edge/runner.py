@@ -6,6 +6,7 @@ Composition only. What Envoy serves is decided in `render`, the order of a chang
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import os
@@ -27,6 +28,7 @@ from gslb.snapshot.types import RouteCounts, RouteId, SiteName, Snapshot
 __all__ = ["EdgeRunner", "RouteState"]
 
 _VALIDATE_LIMIT_S = 30.0
+_LIVE_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class EdgeRunner:
         self._files.make_folders()
         async with self._publishing:
             await self._hand_over(config)
+            await self._keeper.live(_LIVE_LIMIT_S)
             await self._count()
             before = self._config
             self._config = config
@@ -86,12 +89,10 @@ class EdgeRunner:
     async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
         """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
         does not answer."""
-        envoy = self._keeper.state()
-        if envoy.state == "live":
-            try:
+        if self._keeper.running:
+            with contextlib.suppress(HostError):
                 await self._count()
-            except HostError:
-                envoy = self._keeper.state()
+        envoy = self._keeper.state()
         if self._config is None:
             return envoy, ()
         counts = route_counts(self._config.index, self._tally.totals())

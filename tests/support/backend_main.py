@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 
 from aiohttp import web
 
@@ -35,16 +36,13 @@ class App:
         return web.json_response(saw, status=status, headers={"server": "test-backend"})
 
 
-async def stalled(options: argparse.Namespace) -> None:
+def stalled(options: argparse.Namespace) -> None:
     """Accepts and never reads."""
-
-    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()
-        await asyncio.Event().wait()
-
-    server = await asyncio.start_server(hold, options.address, options.port, limit=1024)
-    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
-    await asyncio.Event().wait()
+    held = []
+    with socket.create_server((options.address, options.port), backlog=1024) as server:
+        print(json.dumps({"port": server.getsockname()[1]}), flush=True)
+        while True:
+            held.append(server.accept())
 
 
 async def serve(options: argparse.Namespace) -> None:
@@ -69,7 +67,9 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--stall", default="")
     options = parser.parse_args()
-    asyncio.run(stalled(options) if options.stall else serve(options))
+    if options.stall:
+        stalled(options)
+    asyncio.run(serve(options))
 
 
 if __name__ == "__main__":
