@@ -82,6 +82,20 @@ _FORMS = {
     "priority": "priority: [dc, aws]",
     "first": "first: 1",
     "ttl": "ttl: 10s",
+    "contact": "contact: hostmaster@example.com",
+    "peer": 'peer: "10.0.0.4:8443"',
+    "http": "http: 80 (a port from 1 to 65535, without quotes)",
+    "capacity": "capacity: 20000 (requests per second)",
+    "by": "by: window, client or answer",
+    "interval": "interval: 2s",
+    "timeout": "timeout: 1s",
+    "rise": "rise: 2 (checks in a row)",
+    "fall": "fall: 3 (checks in a row)",
+    "max_body": "max_body: 16384 (octets)",
+    "sticky": "sticky: cookie",
+    "retries": "retries: 2",
+    "failover": "failover: auto or manual",
+    "families": "families: same or mixed",
     "name": "name: NAME (lower-case letters, digits and hyphens)",
 }
 
@@ -161,13 +175,24 @@ def _prune(root: Node, refusals: Iterable[_Refused]) -> Node | None:
     cuts = set()
     for item in refusals:
         path = item.path
-        if _is_unknown(root, item):
+        if path[:1] == ("apps",) and len(path) > 1:
+            cuts.add(path if _is_unknown(root, item) and not _is_meaningful(path) else path[: _unit(path)])
+        elif _is_unknown(root, item):
             cuts.add(path)
-        elif path[:1] == ("apps",) and len(path) > 1:
-            cuts.add(path[:4] if path[2:3] == ("routes",) and len(path) > 3 else path[:2])
         else:
             return None
     return without(root, cuts)
+
+
+def _unit(path: Path) -> int:
+    """How many steps of a path in an app lead to the smallest part that can be left out: route, chain or app."""
+    part = path[2] if len(path) > 3 else None
+    return {"routes": 4, "steer": 3}.get(str(part), 2)
+
+
+def _is_meaningful(path: Path) -> bool:
+    """Whether what holds the unknown key would mean something else without it."""
+    return path[2] == "steer" or (len(path) > 5 and path[4] == "match")
 
 
 def _refused(root: Node, detail: ErrorDetails) -> _Refused:
@@ -299,10 +324,11 @@ def _bad_filter(value: Value, where: str) -> tuple[str, str, str]:
 
 
 def _form(path: Path) -> str | None:
+    """How to write what stands at `path`; for a name that the operator chose, what it stands in."""
     names = [step for step in path if isinstance(step, str)]
     if names[:2] and names[0] in ("sites", "apps") and len(names) == 2:
         return _FORMS["edges" if names[0] == "sites" else "hosts"]
-    return _FORMS.get(names[-1]) if names else None
+    return next((_FORMS[name] for name in reversed(names) if name in _FORMS), None)
 
 
 def _show(value: Value) -> str:

@@ -6,6 +6,7 @@ before it is written out. What a policy may say is not decided here.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,26 +81,31 @@ def read_yaml(file: str, data: bytes, limit_nodes: int = MAX_NODES) -> Documents
 
 
 def _decode(file: str, data: bytes) -> str:
+    body = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = body.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        start = data.rfind(b"\n", 0, error.start) + 1
-        column = len(data[start : error.start].decode("utf-8-sig", "replace")) + 1
+        before = body[: error.start].decode()
         raise _StopReadingError(
-            Place(file, line, column),
+            _end_of(file, before),
             "encoding",
-            f"octet {error.start} (0x{data[error.start]:02x}) is not UTF-8",
+            f"octet {len(data) - len(body) + error.start} (0x{body[error.start]:02x}) is not UTF-8",
             "save the file as UTF-8",
         ) from None
     bad = _UNPRINTABLE.search(text)
     if bad:
-        before = text[: bad.start()]
-        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise _StopReadingError(
-            place, "encoding", f"the control character U+{ord(bad.group()):04X}", "delete it, or write the file anew"
+            _end_of(file, text[: bad.start()]),
+            "encoding",
+            f"the control character U+{ord(bad.group()):04X}",
+            "delete it, or write the file anew",
         )
     return text
+
+
+def _end_of(file: str, before: str) -> Place:
+    """The place that follows the text `before`."""
+    return Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 @dataclass(slots=True)
@@ -163,7 +169,12 @@ class _Reader:
             return _StopReadingError(place, "yaml", "a tab where only spaces can indent", "use spaces instead of tabs")
         for sign, message, remedy in _WORDS:
             if sign in problem:
-                return _StopReadingError(place, "yaml", f"not YAML: {message}", remedy)
+                opened = (
+                    f", opened in line {error.context_mark.line + 1}"
+                    if error.context_mark and "closed" in message
+                    else ""
+                )
+                return _StopReadingError(place, "yaml", f"not YAML: {message}{opened}", remedy)
         return _StopReadingError(place, "yaml", f"not YAML: {problem}", "correct the text here")
 
     def _problem(self, place: Place, rule: str, message: str, remedy: str) -> None:
