@@ -1,0 +1,134 @@
+"""A small world for control's tests: a policy, what roles tell of it, and a publisher that keeps all in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gslb.control.protocol import Applied, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
+from gslb.control.publishing import Published
+from gslb.errors import HostError
+from gslb.model.policy import Policy
+from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.store import AuditRecord
+
+NOW_S = 1_700_000_000.0
+
+POLICY = {
+    "environment": "test",
+    "zone": {"name": "gslb.example.com", "nameservers": {"ns1": ["198.51.100.53"]}},
+    "sites": {
+        "dc": {"edges": [{"public": ["192.0.2.10", "2001:db8:1::10"]}]},
+        "aws": {"edges": [{"public": ["198.51.100.20", "2001:db8:2::20"]}]},
+        "lab": {"edges": [{"public": ["203.0.113.30", "2001:db8:3::30"]}]},
+    },
+    "apps": {
+        "shop": {
+            "hosts": ["shop"],
+            "steer": ["healthy", {"weighted": {"dc": 80, "aws": 20}}],
+            "backends": {
+                "monolith": {"check": {"path": "/healthz"}, "dc": ["192.0.2.11:8080"], "aws": ["198.51.100.21:8080"]},
+                "checkout": {"check": {"path": "/ready"}, "aws": ["198.51.100.22:8080"]},
+                "search": {"aws": ["198.51.100.23:8080"]},
+                "paper": {},
+            },
+            "routes": [
+                {
+                    "name": "pay",
+                    "match": {"path": "/checkout"},
+                    "split": {"monolith": 95, "checkout": 5},
+                    "mirror": [{"to": "checkout", "percent": 10}],
+                },
+                {"name": "find", "split": {"monolith": 50, "checkout": 30, "search": 20}},
+            ],
+        },
+        "blog": {
+            "hosts": ["blog"],
+            "steer": ["healthy", {"only": ["dc", "aws"]}, {"priority": ["dc", "aws"]}, {"first": 1}],
+            "backends": {"pages": {"dc": ["192.0.2.12:8080"]}},
+            "routes": [{"name": "all", "split": {"pages": 100}}],
+        },
+    },
+}
+
+
+def policy(**changed):
+    return Policy.model_validate({**POLICY, **changed})
+
+
+def intent():
+    return Intent(revision=1, policy=policy())
+
+
+def by(**given):
+    return Provenance(**{"author": "ann", "at_s": NOW_S, **given})
+
+
+def a_drain(site, app=None, *, entry_only=False, **given):
+    return Drain(site=site, app=app, entry_only=entry_only, by=by(**given))
+
+
+def verdict(app, site, address, state="up", reason="2 checks passed", since_s=NOW_S):
+    return VerdictState(app=app, site=site, address=address, state=state, reason=reason, since_wall_s=since_s)
+
+
+def dns_state(snapshot, *verdicts, **changed):
+    given = {"name": "dns", "role": "dns", "pid": 11, "started_wall_s": NOW_S, "ready": True, "wire": "native"}
+    counts = {"answered": 7, "bad-packets_total": 1}
+    return RoleState(**{**given, "applied": applied(snapshot), "verdicts": verdicts, "dns_counts": counts, **changed})
+
+
+def edge_state(snapshot, site, *routes, **changed):
+    edge = EdgeState(envoy=EnvoyState(state="live", pid=99, since_wall_s=NOW_S, restarts=2), routes=routes)
+    given = {"name": f"edge-{site}", "role": "edge", "site": site, "pid": 12, "started_wall_s": NOW_S, "ready": True}
+    return RoleState(**{**given, "applied": applied(snapshot), "edge": edge, **changed})
+
+
+def applied(snapshot):
+    version = snapshot.version
+    return Applied(revision=version.revision, overrides=version.overrides, digest=snapshot.digest)
+
+
+def pay(requests, mirrored=0, **skipped):
+    return RouteState(app="shop", route="pay", requests=requests, mirrored=mirrored, skipped=skipped)
+
+
+class MemoryPublisher:
+    """A publisher without processes: what is made is in force at once. `broken` makes every change fail."""
+
+    def __init__(self, start=None):
+        self.intent = start
+        self.snapshot = compile_snapshot(start, NOW_S) if start else None
+        self.records = []
+        self.states = {}
+        self.ages = {}
+        self.unacknowledged = {}
+        self.broken = False
+        if start:
+            self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
+
+    def hear(self, *states):
+        self.states.update({state.name: state for state in states})
+        self.ages.update({state.name: 0.4 for state in states})
+
+    def current(self):
+        return (self.intent, self.snapshot) if self.intent else None
+
+    def roles(self):
+        return self.states
+
+    def ages_s(self):
+        return self.ages
+
+    async def change(self, make, audit):
+        before = self.snapshot
+        new = make(self.intent)
+        if self.broken:
+            raise HostError("the disk is full", "free some space")
+        if new is not self.intent:
+            self.intent, self.snapshot = new, compile_snapshot(new, audit.at_s)
+            self.records.append(AuditRecord(len(self.records) + 1, self.snapshot.version, audit))
+        return Published(before, self.snapshot, self.unacknowledged)
+
+    async def history(self, limit):
+        return [replace(record) for record in reversed(self.records)][:limit]
