@@ -5,14 +5,15 @@ Every call has a timeout: a frozen Envoy accepts connections and never answers.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from http import HTTPStatus
-from typing import Any
 
 import aiohttp
 
 from gslb.edge.stats import parse_stats
 from gslb.errors import HostError
+from gslb.model.words import IpAddress
 
 __all__ = ["Admin"]
 
@@ -39,15 +40,15 @@ class Admin:
         _, body = await self._ask("GET", "/stats", {"format": "json", "filter": pattern})
         return parse_stats(body)
 
-    async def refusals(self) -> tuple[str, ...]:
-        """Why Envoy refused the last files that it was given, in its own words."""
-        _, body = await self._ask("GET", "/config_dump", {})
+    async def listening(self) -> frozenset[tuple[IpAddress, int]]:
+        """The addresses and ports that Envoy has bound."""
+        _, body = await self._ask("GET", "/listeners", {"format": "json"})
         try:
-            return tuple(dict.fromkeys(_error_details(json.loads(body))))
-        except ValueError as error:
-            raise HostError(
-                f"Envoy's configuration dump cannot be read: {error}", "use an Envoy of version 1.40"
-            ) from (error)
+            statuses = json.loads(body).get("listener_statuses", [])
+            sockets = [status["local_address"]["socket_address"] for status in statuses]
+            return frozenset((ipaddress.ip_address(item["address"]), int(item["port_value"])) for item in sockets)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HostError(f"Envoy's listeners cannot be read: {error!r}", "use an Envoy of version 1.40") from error
 
     async def set_leaving(self, leaving: bool) -> None:
         """Tell open connections to go (`connection: close`, GOAWAY), or stop telling them."""
@@ -68,14 +69,3 @@ class Admin:
                 f"Envoy does not answer at {self.socket}: {error or 'no answer in time'}",
                 "see envoy.log beside the socket; Envoy is started again by itself",
             ) from error
-
-
-def _error_details(node: Any) -> list[str]:
-    """The `error_state.details` anywhere in a configuration dump (envoy.admin.v3.UpdateFailureState)."""
-    if isinstance(node, list):
-        return [text for item in node for text in _error_details(item)]
-    if not isinstance(node, dict):
-        return []
-    own = node.get("error_state")
-    found = [str(own["details"])] if isinstance(own, dict) and "details" in own else []
-    return found + [text for key, item in node.items() if key != "error_state" for text in _error_details(item)]

@@ -19,6 +19,7 @@ from gslb.errors import HostError
 
 __all__ = ["Document", "Files", "documents", "write_whole"]
 
+_LOG_EXCERPT_BYTES = 65_536
 _SOCKET_PATH_BYTES = 107  # sun_path without its last zero
 
 
@@ -96,6 +97,17 @@ class Files:
             Path(path).unlink(missing_ok=True)
         else:
             write_whole(Path(path), document.encode())
+
+    def log_size_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def log_after(self, offset_bytes: int) -> str:
+        """What Envoy wrote to its log since it was `offset_bytes` long, 64 KiB at most."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(offset_bytes)
+            return log.read(_LOG_EXCERPT_BYTES).decode(errors="replace")
 
     def complete(self) -> bool:
         """Whether Envoy could start with what is there."""

@@ -7,6 +7,7 @@ showing the version of a file in its statistics; a refusal raises a counter and 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ _PATTERN = (
 )
 
 
+_REFUSAL = re.compile(r"update rejected: (.*)")
+
+
 @dataclass(frozen=True, slots=True)
 class _Subscription:
     """Where Envoy shows what became of one file. `warming` is a gauge that is 0 when it is in force."""
@@ -42,6 +46,7 @@ class Handover:
 
     def __init__(self, files: Files, admin: Admin) -> None:
         self._files, self._admin = files, admin
+        self._log_begin_bytes = files.log_size_bytes()
         paths = files.paths
         self._clusters = _Subscription(paths.clusters, "cluster_manager.cds", "cluster_manager.warming_clusters")
         self._routes = _Subscription(paths.routes, f"http.{STAT_PREFIX}.rds.{ROUTES_NAME}")
@@ -53,6 +58,7 @@ class Handover:
         """Raises RefusedError, with Envoy's reason, after the files of before are back; HostError where Envoy does not
         answer, likewise."""
         before = self._files.read_all()
+        self._log_begin_bytes = self._files.log_size_bytes()
         try:
             clusters, routes, listeners = (item.path for item in self._subscriptions())
             await self._replace(self._clusters, _union(before[clusters], new[clusters]))
@@ -65,6 +71,7 @@ class Handover:
 
     def to_disk(self, new: Mapping[str, Document]) -> None:
         """For an Envoy that is about to start."""
+        self._log_begin_bytes = self._files.log_size_bytes()
         for item in self._subscriptions():
             self._files.write(item.path, new[item.path])
 
@@ -113,13 +120,18 @@ class Handover:
         if stats.get(f"{item.stats}.version_text") == document.version:
             return True
         if _number(stats, f"{item.stats}.update_rejected") > rejected_before:
-            reasons = await self._admin.refusals()
             raise RefusedError(
                 "envoy-refused",
-                f"Envoy refused the new configuration: {'; '.join(reasons) or 'it gave no reason'}",
-                "nothing has changed; take the reason to the policy, or see envoy.log",
+                f"Envoy refused the new configuration: {self._reason()}",
+                f"nothing has changed; change what the reason names, or see {self._files.log}",
             )
         return False
+
+    def _reason(self) -> str:
+        """Why the last refusal was, in Envoy's words. Its configuration dump tells it for clusters and listeners but
+        not for routes; its log tells it for all."""
+        text = self._files.log_after(self._log_begin_bytes)
+        return "; ".join(dict.fromkeys(_REFUSAL.findall(text))) or "it gave no reason"
 
 
 def _union(before: Document | None, new: Document) -> Document:

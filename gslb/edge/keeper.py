@@ -62,7 +62,7 @@ class Hooks:
 
 
 class Keeper:
-    """`run` until cancelled. Cancelling leaves Envoy serving; `end` ends it."""
+    """`adopt` once, then `run` until cancelled. Cancelling leaves Envoy serving; `end` ends it."""
 
     def __init__(self, command: Command, files: Files, admin: Admin, hooks: Hooks) -> None:
         self._command, self._files, self._admin, self._hooks = command, files, admin, hooks
@@ -96,9 +96,7 @@ class Keeper:
         )
 
     async def run(self) -> None:
-        """Adopt or start now, then for ever."""
-        if self._process is None:
-            await self._adopt()
+        """Start now where none runs, then for ever."""
         pause_s = _FIRST_PAUSE_S
         while True:
             begun_s = clock.mono_s()
@@ -130,7 +128,10 @@ class Keeper:
             self._process.close()
             self._process = None
 
-    async def _adopt(self) -> None:
+    async def adopt(self) -> None:
+        """Take over the Envoy of an earlier run, where there is one that answers and was started the same way."""
+        if self._process is not None:
+            return
         found = adopt(self._command, self._files)
         if found is None:
             return

@@ -49,6 +49,7 @@ class EdgeRunner:
         hooks = Hooks(self._became_live, self._count, self._ended, lambda: _addresses(self._on_disk()))
         self._keeper = Keeper(command, self._files, self._admin, hooks)
         self._publishing = asyncio.Lock()
+        self._settled = asyncio.Event()
         self._startable = asyncio.Event()
         self._config: EdgeConfig | None = None
         self._tally = Tally()
@@ -69,6 +70,7 @@ class EdgeRunner:
         config = render(snapshot, self._site)
         self._files.make_folders()
         async with self._publishing:
+            await self._settle()
             await self._hand_over(config)
             await self._keeper.live(_LIVE_LIMIT_S)
             await self._count()
@@ -81,8 +83,10 @@ class EdgeRunner:
         """Keep Envoy alive until cancelled, with the files of an earlier run at once where there are some."""
         self._files.make_folders()
         write_whole(self._files.bootstrap, json.dumps(bootstrap(self._files.paths, self._site), indent=1).encode())
-        if self._files.complete():
+        await self._keeper.adopt()
+        if self._keeper.running or self._files.complete():
             self._startable.set()
+        self._settled.set()
         await self._startable.wait()
         await self._keeper.run()
 
@@ -105,11 +109,18 @@ class EdgeRunner:
         else:
             self._keeper.leave()
 
+    async def _settle(self) -> None:
+        """Not before it is known whether an Envoy of an earlier run serves."""
+        try:
+            await asyncio.wait_for(self._settled.wait(), _LIVE_LIMIT_S)
+        except TimeoutError:
+            raise HostError("the edge role does not look after its Envoy", "restart it") from None
+
     async def _hand_over(self, config: EdgeConfig) -> None:
         new = documents(config, self._files.paths)
-        taken = _addresses(self._on_disk()) if self._keeper.running else []
+        bound = await self._bound() if self._keeper.running else frozenset()
         wanted = _addresses(new[self._files.paths.listeners])
-        refuse_taken_addresses([address for address in wanted if address not in taken])
+        refuse_taken_addresses([address for address in wanted if address not in bound])
         if self._keeper.running:
             await self._handover.to_running(new)
             return
@@ -121,6 +132,14 @@ class EdgeRunner:
         except (RefusedError, HostError):
             self._handover.put_back(before)
             raise
+
+    async def _bound(self) -> frozenset[tuple[IpAddress, int]]:
+        """What our own Envoy has bound, or, where it is starting, will bind."""
+        expected = frozenset(_addresses(self._on_disk()))
+        try:
+            return expected | await self._admin.listening()
+        except HostError:
+            return expected
 
     def _on_disk(self) -> Document | None:
         return self._files.read(self._files.paths.listeners)

@@ -169,9 +169,13 @@ async def test_counts_of_a_split_begin_again_when_it_changes_and_only_then(stage
 async def test_unknown_hosts_and_smuggled_paths_are_turned_away(stage):
     backends = both_sides(stage)
     async with stage.edge() as runner:
-        await runner.publish(stage.snapshot(backends, [{"name": "pay", "match": {"path": "/pay/"}, "split": {"old": 100}}]))
+        await runner.publish(
+            stage.snapshot(backends, [{"name": "pay", "match": {"path": "/pay/"}, "split": {"old": 100}}])
+        )
         connection = stage.connection()
-        assert [(await connection.ask(path)).status for path in ("/pay", "/pay/", "/pay/a", "//pay", "/x/../pay")] == [200] * 5
+        assert [(await connection.ask(path)).status for path in ("/pay", "/pay/", "/pay/a", "//pay", "/x/../pay")] == [
+            200
+        ] * 5
         assert [(await connection.ask(path)).status for path in ("/payx", "/", "/pay%2fx")] == [404, 404, 400]
         assert (await connection.ask("/pay", x_under="1")).get("server") == "test-backend"
         for host, status in ((f"{HOST}:8080", 200), (f"{HOST}.", 200), (HOST.upper(), 200), ("other.test", 404)):
@@ -185,7 +189,10 @@ async def test_the_front_door_answers_for_the_local_backend_and_counts_nothing(s
         "old": {"check": CHECK, "dc": [near.endpoint], "aws": [far.endpoint]},
         "new": {"check": CHECK, "aws": [far.endpoint]},
     }
-    routes = [{"name": "pay", "match": {"path": "/pay"}, "split": {"new": 100}}, {"name": "rest", "split": {"old": 100}}]
+    routes = [
+        {"name": "pay", "match": {"path": "/pay"}, "split": {"new": 100}},
+        {"name": "rest", "split": {"old": 100}},
+    ]
     async with stage.edge() as runner:
         await runner.publish(stage.snapshot(backends, routes))
         connection = stage.connection()

@@ -66,7 +66,9 @@ async def test_a_slow_answer_is_awaited_although_others_were_asked_meanwhile(sta
     assert len(posts) == 1
 
 
-@pytest.mark.parametrize(("method", "status", "tries"), [("GET", 503, 3), ("GET", 500, 1), ("POST", 503, 1), ("PUT", 502, 1)])
+@pytest.mark.parametrize(
+    ("method", "status", "tries"), [("GET", 503, 3), ("GET", 500, 1), ("POST", 503, 1), ("PUT", 502, 1)]
+)
 async def test_only_safe_methods_are_tried_again_after_an_answer(stage, method, status, tries):
     near = stage.backend("near", status=str(status))
     async with stage.edge() as runner:

@@ -76,7 +76,9 @@ async def test_two_mirrors_with_guards_of_their_own(stage):
             await connection.ask("/", method, b"x" * size)
 
         async def both():
-            shadows = [(item["name"], item["method"], item["body"]) for one in (small, large) for item in await seen(one)]
+            shadows = [
+                (item["name"], item["method"], item["body"]) for one in (small, large) for item in await seen(one)
+            ]
             return sorted(shadows) if len(shadows) >= 5 else None
 
         assert await eventually(both) == [

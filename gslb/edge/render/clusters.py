@@ -6,6 +6,7 @@ pool's requests go on to the next site. A drained site stands last in its own ed
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -100,8 +101,11 @@ def _leaf(
 
 
 def _is_address(host: str) -> bool:
-    """Hosts are parsed already: only IPv6 addresses hold a colon, only IPv4 ones end in a digit-only label."""
-    return ":" in host or host.rpartition(".")[2].isdigit()
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _priority(place: int, where: SiteName, endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:

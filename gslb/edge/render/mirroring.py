@@ -31,19 +31,21 @@ _HAS_LENGTH = {"name": "content-length", "present_match": True}
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One twin of a route: taken when all `guards` hold and no earlier twin was. `mirrors` are indices into the
-    route's; `skip` says why the other mirrors do not get the request."""
+    route's; `skip` says why the other mirrors do not get the request. `safe`: its methods may be tried again."""
 
     guards: tuple[Resource, ...]
-    mirrors: tuple[int, ...]
+    safe: bool
+    mirrors: tuple[int, ...] = ()
     skip: str | None = None
 
 
 def variants(mirrors: Sequence[Mirror]) -> Iterator[Variant]:
-    """The twins that `mirrors` need, first match first; the last has no guards and takes what is left."""
-    everyone = tuple(range(len(mirrors)))
+    """The twins that `mirrors` and retries need, first match first; the last has no guards and takes what is left."""
     for methods, interested in _by_methods(mirrors):
         yield from _by_body(methods, interested, mirrors)
-    yield Variant((), (), "method" if everyone else None)
+    skip = "method" if mirrors else None
+    yield Variant((method_in(SAFE_METHODS),), safe=True, skip=skip)
+    yield Variant((), safe=False, skip=skip)
 
 
 def _by_methods(mirrors: Sequence[Mirror]) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
@@ -58,14 +60,14 @@ def _by_methods(mirrors: Sequence[Mirror]) -> list[tuple[tuple[str, ...], tuple[
 def _by_body(methods: tuple[str, ...], interested: tuple[int, ...], mirrors: Sequence[Mirror]) -> Iterator[Variant]:
     missing = "method" if len(interested) < len(mirrors) else None
     method = method_in(methods)
-    bodiless_allowed = methods[0] in SAFE_METHODS
+    safe = methods[0] in SAFE_METHODS
     for limit_bytes in sorted({mirrors[index].max_body_bytes for index in interested}):
         fitting = tuple(index for index in interested if mirrors[index].max_body_bytes >= limit_bytes)
         reason = missing if len(fitting) == len(interested) else "body_too_large"
-        guards = (method, *_body_guards(limit_bytes, bodiless_allowed=bodiless_allowed))
-        yield Variant(guards, fitting, reason)
-    yield Variant((method, _NO_TRANSFER_ENCODING, _HAS_LENGTH), (), "body_too_large")
-    yield Variant((method,), (), "body_unknown_length")
+        guards = (method, *_body_guards(limit_bytes, bodiless_allowed=safe))
+        yield Variant(guards, safe, fitting, reason)
+    yield Variant((method, _NO_TRANSFER_ENCODING, _HAS_LENGTH), safe, skip="body_too_large")
+    yield Variant((method,), safe, skip="body_unknown_length")
 
 
 def _body_guards(limit_bytes: int, *, bodiless_allowed: bool) -> tuple[Resource, ...]:

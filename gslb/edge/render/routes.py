@@ -7,10 +7,9 @@ from typing import Any
 
 from gslb.edge.render.clusters import has_local_probe
 from gslb.edge.render.config import Resource, alias_name, duration, elsewhere_name, leaf_name, skip_prefix
-from gslb.edge.render.matching import method_in, route_match
+from gslb.edge.render.matching import route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.weights import to_weights
-from gslb.model.policy import SAFE_METHODS
 from gslb.snapshot.types import App, BackendName, HealthCheck, Match, Route, RouteId, SiteName
 
 __all__ = ["PROBE_HEADER", "cookie_name", "virtual_host"]
@@ -18,6 +17,7 @@ __all__ = ["PROBE_HEADER", "cookie_name", "virtual_host"]
 PROBE_HEADER = "x-gslb-probe"
 """What a front-door probe asks about: a backend, or `edge`. Removed before a backend sees it."""
 
+_RETRY = "type.googleapis.com/envoy.extensions.retry"
 _COOKIE_MAX_AGE_S = 30 * 86_400
 _TRY_MAX_S = 1.0
 _RETRY_SAFE = "gateway-error,reset,connect-failure,refused-stream"
@@ -78,8 +78,6 @@ def _route(app: App, route: Route) -> Iterator[dict[str, Any]]:
         if variant.skip:
             missed = len(route.mirrors) - len(variant.mirrors)
             twin["stat_prefix"] = skip_prefix(route.name, variant.skip, missed)
-        if route.retries:
-            twin["request_headers_to_add"] = [_set_header("x-envoy-retry-on", _RETRY_UNSENT)]
         if route.sticky:
             yield from _sticky(app, route, variant.guards, twin, action)
         else:
@@ -94,44 +92,42 @@ def _action(route_id: RouteId, route: Route, variant: Variant) -> dict[str, Any]
     ]
     action: dict[str, Any] = {"weighted_clusters": {"clusters": sides}, "timeout": duration(route.timeout_s)}
     if route.retries:
-        action |= _retries(route)
+        action |= _retries_safe(route) if variant.safe else {"retry_policy": _retry_policy(route, _RETRY_UNSENT)}
     if variant.mirrors:
         action["request_mirror_policies"] = mirror_policies(route_id, route, variant.mirrors)
     return action
 
 
-def _retries(route: Route) -> dict[str, Any]:
-    """Safe methods are tried again, at another site where there is one, also when a try takes too long; the slow try
-    goes on (hedging), so that a service that is merely slow still answers within the route's timeout. Methods that are
-    not safe get their conditions from the `x-envoy-retry-on` header that the route adds: Envoy drops a policy's own
-    conditions for requests outside `retriable_request_headers`, then adds those of the header."""
+def _retries_safe(route: Route) -> dict[str, Any]:
+    """A safe method is tried again also when a try takes too long; the slow try goes on (hedging), so that a service
+    that is merely slow still answers within the route's timeout."""
+    per_try = duration(min(_TRY_MAX_S, route.timeout_s / (route.retries + 1)))
     return {
-        "retry_policy": {
-            "retry_on": _RETRY_SAFE,
-            "num_retries": route.retries,
-            "retriable_request_headers": [method_in(SAFE_METHODS)],
-            "per_try_timeout": duration(min(_TRY_MAX_S, route.timeout_s / (route.retries + 1))),
-            "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.050s"},
-            "retry_priority": {
-                "name": "envoy.retry_priorities.previous_priorities",
-                "typed_config": {
-                    "@type": "type.googleapis.com/"
-                    "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-                    "update_frequency": 1,
-                },
-            },
-            "retry_host_predicate": [
-                {
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/"
-                        "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                    },
-                }
-            ],
-            "host_selection_retry_max_attempts": 3,
-        },
+        "retry_policy": {**_retry_policy(route, _RETRY_SAFE), "per_try_timeout": per_try},
         "hedge_policy": {"hedge_on_per_try_timeout": True},
+    }
+
+
+def _retry_policy(route: Route, conditions: str) -> dict[str, Any]:
+    """Each try goes to another site where there is one, else to another endpoint."""
+    return {
+        "retry_on": conditions,
+        "num_retries": route.retries,
+        "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.050s"},
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {
+                "@type": f"{_RETRY}.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+                "update_frequency": 1,
+            },
+        },
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {"@type": f"{_RETRY}.host.previous_hosts.v3.PreviousHostsPredicate"},
+            }
+        ],
+        "host_selection_retry_max_attempts": 3,
     }
 
 
@@ -161,7 +157,3 @@ def _sticky(
             {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
         ],
     }
-
-
-def _set_header(name: str, value: str) -> dict[str, Any]:
-    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
