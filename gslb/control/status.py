@@ -138,7 +138,7 @@ def _site(
     reason = since = None
     if worst is not None:
         verdict, since = apps[worst]["verdict"], apps[worst]["since"]
-        reason = "" if verdict == "up" else f"{worst}: {apps[worst]['reason']}"
+        reason = "every app can be served" if verdict == "up" else f"{worst}: {apps[worst]['reason']}"
     return {
         "verdict": apps[worst]["verdict"] if worst is not None else "unknown",
         "reason": "; ".join(filter(None, [*whole, "no app uses this site" if worst is None else reason])),

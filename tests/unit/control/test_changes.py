@@ -211,7 +211,7 @@ def test_undrain_takes_back_what_drain_did():
 def test_undrain_of_another_scope_says_which():
     with pytest.raises(PolicyError, match="gslb undrain dc --app shop"):
         changes.undrain(changes.drain(intent(), a_drain("dc", "shop")), "dc", None)
-    with pytest.raises(PolicyError, match="gslb undrain dc$"):
+    with pytest.raises(PolicyError, match=r"gslb undrain dc$"):
         changes.undrain(changes.drain(intent(), a_drain("dc")), "dc", "shop")
     with pytest.raises(PolicyError, match="unknown-site"):
         changes.undrain(intent(), "dcc", None)

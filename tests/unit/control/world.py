@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
 from gslb.errors import HostError
@@ -104,6 +102,7 @@ class MemoryPublisher:
         self.ages = {}
         self.unacknowledged = {}
         self.broken = False
+        self.refreshed = 0
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
 
@@ -120,6 +119,9 @@ class MemoryPublisher:
     def ages_s(self):
         return self.ages
 
+    async def refresh(self):
+        self.refreshed += 1
+
     async def change(self, make, audit):
         before = self.snapshot
         new = make(self.intent)
@@ -131,4 +133,4 @@ class MemoryPublisher:
         return Published(before, self.snapshot, self.unacknowledged)
 
     async def history(self, limit):
-        return [replace(record) for record in reversed(self.records)][:limit]
+        return self.records[::-1][:limit]

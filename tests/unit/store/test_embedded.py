@@ -203,12 +203,11 @@ def test_a_full_disk_changes_nothing(store):
     store.write(None, intent(), entry())
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    large = changes.set_policy(intent(), policy(environment="x" * 64))
-    with pytest.raises(HostError, match="full"):
-        for number in range(2, 100):
-            large = large.model_copy(update={"revision": number})
-            store.write(Version(number - 1, 0), large, entry("y" * 5000))
-    assert store.read().revision == len(store.history(1000))
+    with pytest.raises(HostError, match="full") as caught:
+        store.write(Version(1, 0), changes.drain(intent(), a_drain("dc")), entry("y" * 100_000))
+    assert "space" in caught.value.remedy
+    assert store.read() == intent()
+    assert len(store.history(10)) == 1
 
 
 def test_a_policy_that_this_version_cannot_read(store, raw):
