@@ -1,0 +1,60 @@
+"""Words that this version does not have: refused by name, or dropped where they say what holds anyway."""
+
+import pytest
+
+from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spoiled
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("ttl: 10s", "dnssec: true", (5, 3)),
+        ("ttl: 10s", "records: static.zone", (5, 3)),
+        ("ttl: 10s", "ttl: {min: 5s, max: 60s}", (5, 3)),
+        ("http: 80", "http: 80, https: 443", (9, 24)),
+        ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
+        ("hosts: [shop]", "hosts: [shop]\n    ready: {path: /}", (15, 5)),
+        ("      new:\n", "      new:\n        tls: {sni: a}\n", (24, 9)),
+        ("      new:\n", "      new:\n        via: edge\n", (24, 9)),
+        ("percent: 10", "percent: 10, compare: true", (29, 41)),
+        ("- healthy", "- geo", (16, 9)),
+        ("- healthy", "- latency: {dc: 1}", (16, 9)),
+        ("- weighted: {dc: 80, aws: 20}", "- shed", (17, 9)),
+        ("environment: test", "rollouts: {x: {route: shop/pay}}", (1, 1)),
+    ],
+)
+def test_what_is_not_available_says_so(old, new, expected):
+    assert places_of(spoiled(old, new)) == [(*expected, "not-available")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ttl: 10s", "ttl: 10s\n  dnssec: false"),
+        ("      new:\n", "      new:\n        via: direct\n"),
+        ("percent: 10", "percent: 10, compare: false"),
+    ],
+)
+def test_what_says_how_it_is_anyway_changes_nothing(old, new):
+    assert load(spoiled(old, new)).policy == load(GOOD).policy
+
+
+def test_zero_is_not_false():
+    assert places_of(spoiled("ttl: 10s", "dnssec: 0")) == [(5, 3, "not-available")]
+
+
+def test_the_field_is_named_and_the_remedy_is_another_way_to_write_it():
+    (problem,) = problems_of(spoiled("      new:\n", "      new:\n        via: edge\n"))
+    assert problem.message == "via is not available in this version"
+    assert "via: direct" in problem.remedy
+    (problem,) = problems_of(spoiled("- healthy", "- geo"))
+    assert problem.message == "the filter geo is not available in this version"
+
+
+def test_an_alias_shares_its_place_with_the_anchor():
+    text = GOOD + '      - name: more\n        split: &s {old: 100}\n      - name: again\n        split: *s\n        mirror: []\n'
+    assert {rule for _, _, rule in places_of(text)} == {"unreachable"}
+    text = text.replace("        check: {path", "        tls: &t {}\n        check: {path").replace(
+        "      new:\n", "      new:\n        via: *t\n"
+    )
+    assert [rule for _, _, rule in places_of(text)].count("not-available") == 2
