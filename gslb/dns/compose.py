@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
 from dnslib import AAAA, NS, RD, RR, SOA, A, DNSQuestion, DNSRecord
 
 from gslb.dns.tables import Body, Choice, Pool, PoolIndex, Qtype, Ranges, Tables, Variant
-from gslb.model.words import IpAddress, IpNetwork
-from gslb.snapshot.types import App, Decision, LiveState, Outcome, Snapshot, Zone
+from gslb.model.words import IpAddress
+from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, SiteName, Snapshot, Zone
 from gslb.steering import client_networks, decide
 
 __all__ = ["compose", "recompile"]
@@ -46,7 +46,7 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     app hosts inside the zone. Hosts elsewhere are left to the zone that points here. Names of nameservers win over
     app hosts of the same name, or the delegation would break.
     """
-    pools = _app_pools(snapshot, live)
+    pools = _app_pools(snapshot, live, {})
     names: dict[bytes, dict[int, PoolIndex]] = {}
     zone = snapshot.zone
     for place, app in enumerate(snapshot.apps.values()):
@@ -61,32 +61,93 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     apex = _wire_name(zone.name)
     _add_any(names, pools)
     _add_empty_non_terminals(names, apex)
-    return Tables(snapshot.version, apex, names, tuple(pools), _negative_soa(snapshot), wall_offset_s)
+    return Tables(
+        version=snapshot.version,
+        digest=snapshot.digest,
+        live=live,
+        apex=apex,
+        names=names,
+        pools=tuple(pools),
+        soa=_negative_soa(snapshot),
+        wall_offset_s=wall_offset_s,
+    )
 
 
 def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
-    """`tables` under new verdicts or overrides. Names and static records stay: only a policy revision changes them."""
+    """`tables` under new verdicts or overrides. Names and static records stay: only a policy revision changes them.
+
+    Where the snapshot is the same, only the apps whose verdicts differ are decided anew: a thousand apps that lose one
+    site, one verdict after the other, must not be a million decisions.
+    """
     if tables.version.revision != snapshot.version.revision:
         raise AssertionError("another policy revision needs compose")
-    pools = _app_pools(snapshot, live)
-    kept = tables.pools[len(pools) :]
-    return dataclasses.replace(tables, version=snapshot.version, pools=(*pools, *kept))
+    kept: dict[AppName, Sequence[Pool]] = {}
+    if tables.digest == snapshot.digest:
+        changed = _apps_with_other_verdicts(tables.live, live)
+        for place, name in enumerate(snapshot.apps):
+            if name not in changed:
+                kept[name] = tables.pools[place * _POOLS_PER_APP :][:_POOLS_PER_APP]
+    pools = _app_pools(snapshot, live, kept)
+    return dataclasses.replace(
+        tables,
+        version=snapshot.version,
+        digest=snapshot.digest,
+        live=live,
+        pools=(*pools, *tables.pools[len(pools) :]),
+    )
+
+
+def _apps_with_other_verdicts(old: LiveState, new: LiveState) -> set[AppName]:
+    """Reasons and times differ all the while; only down or not down is what steering looks at."""
+    keys = old.verdicts.keys() | new.verdicts.keys()
+    return {app for app, address in keys if old.is_down(app, address) != new.is_down(app, address)}
 
 
 # Apps -----------------------------------------------------------------------------------------------------------------
 
 
-def _app_pools(snapshot: Snapshot, live: LiveState) -> list[Pool]:
-    """Two pools for each app in order, IPv4 before IPv6: `compose` counts on their places."""
-    pools = []
+def _app_pools(snapshot: Snapshot, live: LiveState, kept: Mapping[AppName, Sequence[Pool]]) -> list[Pool]:
+    """Two pools for each app in order, IPv4 before IPv6: `compose` counts on their places. `kept` ones are reused."""
+    pools: list[Pool] = []
+    v4_spans, v6_spans = _spans(snapshot, IPv4Address), _spans(snapshot, IPv6Address)
     for app in snapshot.apps.values():
-        networks = client_networks(snapshot, app)
+        if app.name in kept:
+            pools += kept[app.name]
+            continue
+        by_network = bool(client_networks(snapshot, app))
         for family, _ in _FAMILIES:
             classes = _Classes(snapshot, live, app, family)
-            v4 = classes.ranges(IPv4Address, [network for network in networks if network.version == 4])
-            v6 = classes.ranges(IPv6Address, [network for network in networks if network.version == 6])
+            v4 = classes.ranges(v4_spans if by_network else v4_spans[:1])
+            v6 = classes.ranges(v6_spans if by_network else v6_spans[:1])
             pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
     return pools
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Span:
+    """Addresses from `first` up to the next span, which all lie in networks of the same sites. `matches` holds each of
+    those sites with the length of its longest match: all that steering takes from an address, so that spans with equal
+    matches are one class of clients."""
+
+    first: IpAddress
+    matches: tuple[tuple[SiteName, int], ...]
+
+
+def _spans(snapshot: Snapshot, client: type[IPv4Address | IPv6Address]) -> tuple[_Span, ...]:
+    """The address space of `client`, cut where a network of a site begins or ends."""
+    version, size = client(0).version, 1 << client(0).max_prefixlen
+    networks = sorted(
+        (network.prefixlen, int(network.network_address), int(network.broadcast_address), site.name)
+        for site in snapshot.sites.values()
+        for network in site.networks
+        if network.version == version
+    )
+    starts = {0, *(first for _, first, _, _ in networks), *(last + 1 for _, _, last, _ in networks)} - {size}
+    spans = []
+    for start in sorted(starts):
+        longest = {site: length for length, first, last, site in networks if first <= start <= last}
+        spans.append(_Span(client(start), tuple(sorted(longest.items()))))
+    return tuple(spans)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,23 +159,20 @@ class _Classes:
     app: App
     family: int
 
-    def ranges(self, client: type[IPv4Address | IPv6Address], networks: Sequence[IpNetwork]) -> Ranges:
-        """Cut the address space of `client` where a network begins or ends. Between two cuts all clients are in the
-        same networks, so that the first of them speaks for all; neighbours that are told the same become one."""
-        if not networks:
-            return Ranges((b"",), (self.choice(None),))
-        size = 1 << client(0).max_prefixlen
-        edges = {int(network.network_address) for network in networks}
-        edges |= {int(network.broadcast_address) + 1 for network in networks}
-        starts, choices = [b""], [self.choice(client(0))]
-        for edge in sorted(edges - {0, size}):
-            choice = self.choice(client(edge))
-            if choice != choices[-1]:
-                starts.append(client(edge).packed)
+    def ranges(self, spans: Sequence[_Span]) -> Ranges:
+        """What each span is told; neighbours that are told the same become one. The first span starts at nothing,
+        which is below every address."""
+        starts: list[bytes] = []
+        choices: list[Choice] = []
+        known: dict[tuple[tuple[SiteName, int], ...], Choice] = {}
+        for span in spans:
+            choice = known.get(span.matches) or known.setdefault(span.matches, self.choice(span.first))
+            if not choices or choice != choices[-1]:
+                starts.append(span.first.packed if starts else b"")
                 choices.append(choice)
         return Ranges(tuple(starts), tuple(choices))
 
-    def choice(self, client: IpAddress | None) -> Choice:
+    def choice(self, client: IpAddress) -> Choice:
         """The answer for one client. Without outcomes (residency) it is the empty body, which means NODATA."""
         decision: Decision = decide(self.snapshot, self.live, self.app, client, self.family)
         outcomes = decision.outcomes or (Outcome((), (), 1.0),)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, NamedTuple, NewType
 
-from gslb.snapshot.types import SiteName, Version
+from gslb.snapshot.types import LiveState, SiteName, Version
 
 __all__ = ["EMPTY", "Body", "Choice", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges", "Rcode", "Tables", "Variant"]
 
@@ -113,13 +113,15 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All that one zone answers. Replaced whole.
+    """All that one zone answers. Replaced whole. `version`, `digest` and `live` are what it was compiled from.
 
     `names` holds every name that exists, empty non-terminals with an empty entry. `soa` is the SOA record of negative
     answers without its owner. Wall time is `mono_s + wall_offset_s`: the one field that its holder refreshes.
     """
 
     version: Version
+    digest: str
+    live: LiveState
     apex: bytes
     names: Mapping[bytes, Mapping[int, PoolIndex]]
     pools: tuple[Pool, ...]

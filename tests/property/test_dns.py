@@ -1,6 +1,7 @@
 """Whatever octets arrive: no exception, and a reply that others can read, of a size that was allowed, to what was asked."""
 
 import contextlib
+import ipaddress
 
 import dns.exception
 import dns.flags
@@ -11,11 +12,15 @@ import dnslib
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gslb.dns.compose import compose
+from gslb.dns.draw import pick
 from gslb.dns.query import parse
 from gslb.dns.tables import Peer
 from gslb.dns.wire import answer, rcode_of
 from gslb.errors import WireError
+from gslb.steering import decide
 from tests.conformance.zone import APEX, tables
+from tests.unit.dns.policies import SITES, app, down, snapshot
 
 TABLES = tables()
 PEERS = st.builds(
@@ -129,3 +134,33 @@ def test_what_we_can_read_others_read_alike(packet):
         return
     assert other.question[0].name == dns.name.from_wire(query.question, 0)[0]
     assert (other.question[0].rdtype, other.question[0].rdclass) == (query.qtype, query.qclass)
+
+
+networks_v4 = st.builds(
+    lambda number, length: ipaddress.ip_network((number >> 32 - length << 32 - length, length)),
+    st.one_of(U32, st.sampled_from([0, 2**32 - 1, 0x0A000000, 0x0A090000])),
+    st.integers(1, 32),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(networks_v4, st.sampled_from(["dc", "aws", "gcp"])), max_size=12),
+    st.sets(st.sampled_from(["dc", "aws"])),
+    st.data(),
+)
+def test_every_client_is_told_what_steering_says(networks, dead, data):
+    """The classes are found at the edges of networks; here clients are asked for at and around every edge, and anywhere."""
+    sites = {
+        name: site | {"networks": [str(network) for network, owner in networks if owner == name]}
+        for name, site in SITES.items()
+    }
+    steer = data.draw(st.permutations(["networks", "healthy"]))
+    policy = snapshot({"shop": app(*steer, {"priority": ["gcp", "aws"]}, {"first": 1})}, sites=sites)
+    live = down(*(address for name in sorted(dead) for address in SITES[name]["edges"][0]["public"]))
+    pool = compose(policy, live).pools[0]
+    edges = {int(end) for network, _ in networks for end in (network[0], network[-1])}
+    clients = {(edge + step) % 2**32 for edge in edges for step in (-1, 0, 1)} | {data.draw(U32)}
+    for client in map(ipaddress.IPv4Address, clients):
+        (outcome,) = decide(policy, live, policy.apps["shop"], client, 4).outcomes
+        assert pick(pool, client.packed, 0.0, 0).sites == outcome.sites

@@ -117,6 +117,19 @@ def test_new_verdicts_recompile_pools_and_nothing_else():
     assert ask(after, f"shop.{APEX}") == ["198.51.100.20"]
 
 
+def test_apps_without_news_keep_their_pools():
+    steer = ("healthy", {"priority": ["dc", "aws"]}, {"first": 1})
+    policy = snapshot({name: app(*steer, hosts=[name]) for name in ("a", "b")})
+    before = compose(policy, LiveState())
+    live = down("192.0.2.10", "2001:db8:1::10", app="b")
+    after = recompile(before, policy, live)
+    assert after.pools[:2] == before.pools[:2]
+    assert after.pools[0] is before.pools[0]
+    assert [ask(after, f"{name}.{APEX}") for name in "ab"] == [["192.0.2.10"], ["198.51.100.20"]]
+    back = recompile(after, policy, LiveState(counter=2))
+    assert back == dataclasses.replace(before, live=LiveState(counter=2))
+
+
 def test_overrides_recompile_and_another_revision_must_not():
     steer = app("healthy", weighted(dc=1, aws=1))
     before = compose(snapshot({"shop": steer}), LiveState())

@@ -286,7 +286,7 @@ async def test_an_address_in_use_is_named_and_nothing_stays_open(kind, word, com
         port = taken.getsockname()[1]
         with pytest.raises(HostError) as caught:
             await Responder().open([("127.0.7.16", port), (HOST, port)])
-        assert f"{word} {HOST} port {port}" in caught.value.message
+        assert all(part in caught.value.message for part in (word, HOST, str(port)))
         assert command in caught.value.remedy
     for listener in bind_all([("127.0.7.16", port), (HOST, port)]):
         listener.close()
@@ -329,5 +329,5 @@ def test_a_port_that_needs_a_privilege():
 
 def test_errors_that_have_no_name_of_their_own_still_say_what_and_where():
     """IPv6 addresses do not take an IPv4 destination scope: the kernel says EINVAL for a link-local without interface."""
-    with pytest.raises(HostError, match=r"cannot listen on UDP fe80::1 port"):
+    with pytest.raises(HostError, match=r"cannot listen on UDP .*fe80::1.*: Invalid argument"):
         bind_all([("fe80::1", 0)])
