@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import json
+import math
 import os
 import sys
 import time
@@ -139,8 +140,8 @@ def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
         try:
             value = float(percent.removesuffix("%"))
         except ValueError:
-            value = -1.0
-        if not backend or not 0 <= value <= 100:
+            value = math.nan
+        if not backend or not math.isfinite(value):
             raise click.BadParameter(f"{share!r}: write BACKEND=PERCENT, such as checkout=25", param_hint="BACKEND")
         if backend in split:
             raise click.BadParameter(f"{backend} is named twice", param_hint="BACKEND")

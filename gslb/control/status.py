@@ -126,22 +126,24 @@ def _site(
 ) -> dict[str, Any]:
     apps: dict[str, Any] = {}
     drains = [d for d in intent.overrides.drains if d.site == site and not _over(d.by, wall_s)]
+    health: dict[str, str] = {}
     for name, app in snapshot.apps.items():
         if site not in serving_sites(snapshot, app):
             continue
         apps[name] = _verdict([v for v in verdicts if (v.app, v.site) == (name, site)])
-        own = [_drain(drain) for drain in drains if drain.app == name]
+        health[name] = apps[name]["reason"]
+        own = [_drain(drain) for drain in drains if drain.app in (None, name)]
         apps[name]["drained"] = drained_how(app, site) != "in service"
-        apps[name]["reason"] = "; ".join(filter(None, [*own, apps[name]["reason"]]))
-    worst = min(apps, key=lambda name: _WORST[apps[name]["verdict"]], default=None)
+        apps[name]["reason"] = "; ".join([*own, health[name]])
     whole = [_drain(drain) for drain in drains if drain.app is None]
-    reason = since = None
-    if worst is not None:
+    verdict, reason, since = "unknown", "no app uses this site", None
+    if apps:
+        worst = min(apps, key=lambda name: _WORST[apps[name]["verdict"]])
         verdict, since = apps[worst]["verdict"], apps[worst]["since"]
-        reason = "every app can be served" if verdict == "up" else f"{worst}: {apps[worst]['reason']}"
+        reason = "every app can be served" if verdict == "up" else f"{worst}: {health[worst]}"
     return {
-        "verdict": apps[worst]["verdict"] if worst is not None else "unknown",
-        "reason": "; ".join(filter(None, [*whole, "no app uses this site" if worst is None else reason])),
+        "verdict": verdict,
+        "reason": "; ".join([*whole, reason]),
         "since": since,
         "drained": bool(whole),
         "apps": apps,

@@ -15,6 +15,7 @@ from collections import Counter
 from aiohttp import web
 
 from gslb.model.words import parse_endpoint
+from gslb.roles.process import end_with_parent
 
 __all__ = ["build_app", "main"]
 
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--site", required=True)
     parser.add_argument("--listen", required=True, type=parse_endpoint)
     options = parser.parse_args()
+    end_with_parent()
     with contextlib.suppress(ImportError):
         import uvloop
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from gslb.errors import HostError
 from gslb.model import Loaded, load_folder
-from gslb.model.words import parse_endpoint
+from gslb.model.words import format_endpoint, parse_endpoint
+from gslb.roles import logs
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
@@ -62,6 +63,7 @@ class Demo:
 
     async def run(self, tell: Any) -> None:
         """Serve until SIGTERM or SIGINT. `tell(facts)` is called once, when everything is ready."""
+        logs.configure(self.log_format, "supervisor")
         loaded = load_folder(self.policy)
         stop = stop_signal()
         with contextlib.ExitStack() as stack:
@@ -94,7 +96,7 @@ class Demo:
         """Start one backend and wait until it listens. On a port that is not the demo's own, a stranger is a guest."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gslb.demo.backend", "--service", service.service, "--site", service.site,
-            "--listen", f"{_bracketed(service.host)}:{service.port}",
+            "--listen", format_endpoint(service.host, service.port),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
@@ -124,11 +126,11 @@ class Demo:
             "policy": str(self.policy),
             "data": str(settings.data),
             "edges": {
-                name: [f"{_bracketed(str(a))}:{site.listen.http}" for edge in site.edges for a in edge.bound]
+                name: [format_endpoint(str(a), site.listen.http) for edge in site.edges for a in edge.bound]
                 for name, site in policy.sites.items()
             },
             "backends": [
-                {"service": s.service, "site": s.site, "address": f"{_bracketed(s.host)}:{s.port}", "pid": process.pid}
+                {"service": s.service, "site": s.site, "address": format_endpoint(s.host, s.port), "pid": process.pid}
                 for s, process in self._backends.items()
             ],
             "pids": dict(supervisor.pids),
@@ -169,7 +171,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gslb.errors import HostError
+from gslb.model.words import format_endpoint
 
 __all__ = ["IP_PKTINFO", "Listener", "bind_all"]
 
@@ -107,7 +108,7 @@ def _ask_for_destination(udp: socket.socket) -> None:
 
 
 def _explained(error: OSError, host: str, port: int, transport: str) -> HostError:
-    what = f"cannot listen on {transport} {host} port {port}"
+    what = f"cannot listen on {transport} {format_endpoint(host, port)}"
     if error.errno == errno.EADDRINUSE:
         option = "-ltnp" if transport == "TCP" else "-lunp"
         return HostError(

@@ -25,6 +25,7 @@ __all__ = [
     "Port",
     "Seconds",
     "format_duration",
+    "format_endpoint",
     "parse_duration",
     "parse_endpoint",
 ]
@@ -73,6 +74,11 @@ def parse_endpoint(text: str) -> tuple[str, int]:
     if not _is_dns_name(host):
         raise ValueError(bad)
     return host.lower(), int(port_text)
+
+
+def format_endpoint(host: str, port: int) -> str:
+    """What `parse_endpoint` reads back: an IPv6 address gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_dns_name(text: str) -> bool:

@@ -105,8 +105,7 @@ class ControlRole:
 
 
 async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
-    """Serve until `stop`. Raises HostError where the API's address cannot be bound, PolicyError at a bad first start.
-    """
+    """Serve until `stop`. Raises HostError where the API's address cannot be bound, PolicyError at a bad first start."""
     role = ControlRole(settings)
     role.scheduler.start()
     full = await serve_unix(build_app(role.publisher, read_only=False), settings.socket("control"))

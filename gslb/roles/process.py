@@ -18,7 +18,7 @@ from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles import logs
 from gslb.roles.settings import Settings
 
-__all__ = ["Stop", "first_error", "read_last_words", "run_role", "stop_signal"]
+__all__ = ["Stop", "end_with_parent", "first_error", "read_last_words", "run_role", "stop_signal"]
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SUPERVISOR_GONE = signal.SIGTERM
@@ -29,7 +29,7 @@ Stop = signal.Signals
 
 def run_role(name: str, settings: Settings, role: Callable[[Settings, asyncio.Future[Stop]], Awaitable[None]]) -> int:
     """Run `role(settings, stop)` until it returns; `stop` resolves to the first SIGTERM or SIGINT. The exit code."""
-    _end_with_parent()
+    end_with_parent()
     logs.configure(settings.log_format, name)
     with contextlib.suppress(ImportError):
         import uvloop
@@ -76,8 +76,9 @@ def stop_signal() -> asyncio.Future[Stop]:
     return stop
 
 
-def _end_with_parent() -> None:
-    """A role does not outlive its supervisor, however that ended. Linux only; elsewhere nothing happens."""
+def end_with_parent() -> None:
+    """Let this process not outlive the one that started it, however that ended. Linux only; elsewhere nothing
+    happens."""
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SUPERVISOR_GONE)

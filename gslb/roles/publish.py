@@ -9,8 +9,10 @@ that no answer names an edge that does not know the host yet.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -59,11 +61,19 @@ class NodeClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
             return
 
+    async def in_sync(self) -> bool:
+        """Asked of control: does every role have in force what it should?"""
+        try:
+            status, body = await self._call("GET", "/v1/status", None, STATE_TIMEOUT_S)
+            return status == HTTPStatus.OK and all(role["in_sync"] for role in json.loads(body)["roles"].values())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return False
+
     async def offer(self, path: str, offer: Offer, timeout_s: float) -> Applied | Refusal | None:
         """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
         try:
             status, body = await self._call("POST", path, offer.model_dump_json(), timeout_s)
-            return Applied.model_validate_json(body) if status == 200 else Refusal.model_validate_json(body)
+            return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
             self.heard_mono_s = None
             return None

@@ -130,13 +130,17 @@ class Supervisor:
         )
 
     async def _tell_ready(self, on_ready: Callable[[], None]) -> None:
+        """Ready is: every node serves, and control (where it runs here) says that they serve what it wants."""
         nodes = [NodeClient(name, self.settings.socket(name)) for name in self.settings.nodes()]
+        control = NodeClient("control", self.settings.socket("control"))
         try:
             while not all(node.state is not None and node.state.ready and node.state.applied for node in nodes):
                 await asyncio.sleep(LOOK_S)
                 await asyncio.gather(*(node.read() for node in nodes))
+            while "control" in self.settings.roles and not await control.in_sync():
+                await asyncio.sleep(LOOK_S)
         finally:
-            for node in nodes:
+            for node in (*nodes, control):
                 await node.close()
         on_ready()
 
