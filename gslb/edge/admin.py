@@ -28,12 +28,13 @@ class Admin:
         self.socket = socket
 
     async def ready(self, timeout_s: float) -> bool | None:
-        """Whether Envoy serves (False: it is starting, or told to go), or None: no answer within `timeout_s`."""
+        """Whether Envoy serves (False: it is starting), or None: no answer within `timeout_s`. One that tells its
+        connections to go serves too."""
         try:
-            status, _ = await self._ask("GET", "/ready", {}, timeout_s)
+            status, body = await self._ask("GET", "/ready", {}, timeout_s)
         except HostError:
             return None
-        return status == HTTPStatus.OK
+        return status == HTTPStatus.OK or body.startswith(b"DRAINING")
 
     async def stats(self, pattern: str) -> dict[str, int | str]:
         """Counters, gauges and texts whose name matches the RE2 `pattern`."""

@@ -7,6 +7,7 @@ showing the version of a file in its statistics; a refusal raises a counter and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,9 +94,20 @@ class Handover:
         current = self._files.read(item.path)
         if current is not None and current.digest == document.digest:
             return
-        stats = await self._admin.stats(_PATTERN)
+        stats = await self._first_stats()
         self._files.write(item.path, document)
         await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"), _TAKE_LIMIT_S)
+
+    async def _first_stats(self) -> Mapping[str, int | str]:
+        """What Envoy shows before a change; waits for one that is just being started."""
+        deadline_s = clock.mono_s() + _TAKE_LIMIT_S
+        while True:
+            try:
+                return await self._admin.stats(_PATTERN)
+            except HostError:
+                if clock.mono_s() > deadline_s:
+                    raise
+            await asyncio.sleep(_POLL_S)
 
     async def _taken(self, item: _Subscription, document: Document, rejected_before: int, limit_s: float) -> None:
         """Wait for the acknowledgement of `document`, then for it to be warm."""
@@ -108,8 +120,9 @@ class Handover:
             await asyncio.sleep(_POLL_S)
         deadline_s = clock.mono_s() + _WARM_LIMIT_S
         while item.warming and clock.mono_s() < deadline_s:
-            if not _number(await self._admin.stats(_PATTERN), item.warming):
-                return
+            with contextlib.suppress(HostError):
+                if not _number(await self._admin.stats(_PATTERN), item.warming):
+                    return
             await asyncio.sleep(_POLL_S)
 
     async def _is_taken(self, item: _Subscription, document: Document, rejected_before: int) -> bool:

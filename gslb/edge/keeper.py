@@ -26,6 +26,8 @@ __all__ = ["EnvoyState", "Hooks", "Keeper"]
 
 _READY_TIMEOUT_S = 0.5
 _TICK_S = 0.5
+_COUNT_S = 2.0
+"""How much counting may be lost when Envoy is killed."""
 _START_TICK_S = 0.05
 _START_GRACE_S = 10.0
 _FROZEN_MISSES = 3
@@ -52,11 +54,11 @@ class EnvoyState:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the owner does: when an Envoy has become live, at every look at a live one, when one has ended.
+    """What the owner does: when an Envoy has become live, now and then while it is, when one has ended.
     `addresses` are those that the next Envoy will bind."""
 
     became_live: Callable[[], Awaitable[None]]
-    tick: Callable[[], Awaitable[None]]
+    count: Callable[[], Awaitable[None]]
     ended: Callable[[], None]
     addresses: Callable[[], list[tuple[IpAddress, int]]]
 
@@ -72,6 +74,7 @@ class Keeper:
         self._restarts = 0
         self._last_end = ""
         self._live = asyncio.Event()
+        self._count_at_s = 0.0
 
     @property
     def running(self) -> bool:
@@ -129,18 +132,19 @@ class Keeper:
             self._process = None
 
     async def adopt(self) -> None:
-        """Take over the Envoy of an earlier run, where there is one that answers and was started the same way."""
+        """Take over the Envoy of an earlier run, where there is one that was started the same way. Whether it is frozen
+        shows like everywhere else."""
         if self._process is not None:
             return
         found = adopt(self._command, self._files)
         if found is None:
             return
         process, same = found
-        if same and await self._admin.ready(_READY_TIMEOUT_S) is not None:
+        if same:
             self._process = process
             self._enter("starting")
             return
-        self._last_end = "it was frozen" if same else "it ran with other settings"
+        self._last_end = "it ran with other settings"
         await _end(process)
         process.close()
 
@@ -153,10 +157,11 @@ class Keeper:
         return f"it was frozen: {reason}" if self._state == "backing_off" else reason
 
     async def _look(self, process: EnvoyProcess) -> None:
-        misses, cpu_ticks, begun_s = 0, process.cpu_ticks(), clock.mono_s()
+        misses, cpu_ticks = 0, process.cpu_ticks()
+        patient_until_s = clock.mono_s() + (0.0 if process.adopted else _START_GRACE_S)
         while True:
             ready = await self._admin.ready(_READY_TIMEOUT_S)
-            if ready is None and clock.mono_s() - begun_s > _START_GRACE_S * (self._state == "starting"):
+            if ready is None and (self._state == "live" or clock.mono_s() > patient_until_s):
                 misses += 1
                 used, cpu_ticks = process.cpu_ticks() - cpu_ticks, process.cpu_ticks()
                 if misses >= (_BUSY_MISSES if used else _FROZEN_MISSES):
@@ -173,15 +178,16 @@ class Keeper:
             if ready and self._state == "starting":
                 await self._hooks.became_live()
                 self._enter("live")
-            if self._state == "live":
-                await self._hooks.tick()
+            if self._state == "live" and clock.mono_s() >= self._count_at_s:
+                self._count_at_s = clock.mono_s() + _COUNT_S
+                await self._hooks.count()
         except HostError:
             return  # it went away between two questions: the next look tells
         self._bound_log()
 
     def _bound_log(self) -> None:
         """Envoy appends to its log for ever: keep the last part aside and begin again."""
-        if self._files.log.stat().st_size > _LOG_LIMIT_BYTES:
+        if self._files.log_size_bytes() > _LOG_LIMIT_BYTES:
             shutil.copyfile(self._files.log, self._files.log.with_suffix(".log.1"))
             with self._files.log.open("r+b") as log:
                 log.truncate()

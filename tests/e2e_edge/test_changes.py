@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 
 import pytest
@@ -79,9 +81,6 @@ async def test_a_drain_sends_requests_on_tells_connections_to_go_and_survives_a_
 
         await runner.publish(stage.snapshot(backends, routes, drained))
         envoy, _ = await runner.state()
-        import os
-        import signal
-
         os.kill(envoy.pid, signal.SIGKILL)
 
         async def live_again():
@@ -91,6 +90,19 @@ async def test_a_drain_sends_requests_on_tells_connections_to_go_and_survives_a_
         await eventually(live_again)
         reply = await stage.connection().ask("/")
         assert (reply.json()["name"], reply.get("connection")) == ("far", "close")
+
+
+async def test_an_envoy_that_was_told_to_go_is_adopted(stage):
+    backends, routes = both_sides(stage), [{"name": "pay", "split": {"old": 100}}]
+    drained = Overrides(version=1, drains=(Drain(site="dc", by=Provenance(at_s=0)),))
+    async with stage.edge(end_envoy=False) as runner:
+        await runner.publish(stage.snapshot(backends, routes, drained))
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, routes))
+        envoy, _ = await runner.state()
+        assert (envoy.adopted, envoy.state) == (True, "live")
+        reply = await stage.connection().ask("/")
+        assert (reply.json()["name"], reply.get("connection")) == ("old", None)
 
 
 async def test_a_refused_address_changes_nothing(stage):
