@@ -41,7 +41,7 @@ class Loaded:
 def parse_policy(files: Mapping[str, bytes]) -> Loaded:
     """The one policy that `files` (name as the operator wrote it, to content) say together.
 
-    Raises PolicyError with every problem, warnings included; with more than 200 of them, the first 200 in file order.
+    Raises PolicyError with every problem, warnings included; of more than 200, 200, and that there are more.
     """
     problems = list(_limits(files))
     if problems:
@@ -94,19 +94,11 @@ def _first(problems: list[Problem]) -> list[Problem]:
     ordered = sorted(set(problems))
     if len(ordered) > MAX_PROBLEMS:
         ordered.sort(key=lambda problem: problem.severity == "warning")
-    left = len(ordered) - MAX_PROBLEMS
-    if left <= 0:
-        return ordered
-    last = ordered[MAX_PROBLEMS - 1]
-    more = Problem(
-        last.file,
-        last.line,
-        last.column,
-        "~more",
-        f"and {left:,} more problems",
-        "correct those above, then check again",
-    )
-    return [*ordered[:MAX_PROBLEMS], more]
+    kept = ordered[:MAX_PROBLEMS]
+    if len(kept) == len(ordered):
+        return kept
+    message = f"more than {MAX_PROBLEMS} problems; {MAX_PROBLEMS} of them follow"
+    return [Problem(min(kept).file, 0, 0, "too-many", message, "correct these, then check again"), *kept]
 
 
 def _digest(files: Mapping[str, bytes]) -> str:

@@ -320,7 +320,11 @@ def _bad_filter(value: Value, where: str) -> tuple[str, str, str]:
         return "unknown-filter", f"{where}: {name} needs its value", f"write {_FORMS[name]}"
     forms = "healthy, networks, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N"
     hint = f"write {guess}; " if guess else ""
-    return "unknown-filter", f"{where} is {_show(value)}, which is no filter", f"{hint}the filters are {forms}"
+    return (
+        "unknown-filter",
+        f"{where} is {_clip(name) or _show(value)}, which is no filter",
+        f"{hint}the filters are {forms}",
+    )
 
 
 def _form(path: Path) -> str | None:

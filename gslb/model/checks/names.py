@@ -42,9 +42,9 @@ def _nameservers(report: Report) -> None:
     zone = report.policy.zone
     apex = zone.name.removesuffix(".")
     seen: dict[str, Place] = {}
-    for name, addresses in zone.nameservers.items():
+    for name in report.keys(("zone", "nameservers")):  # as written: NS1 and ns1 are one name, and one key of the model
         path = ("zone", "nameservers", name)
-        full = _absolute(name, apex)
+        full = _absolute(name.lower(), apex)
         _too_long(report, path, full)
         if full == apex:
             report.error_at_key(
@@ -53,7 +53,7 @@ def _nameservers(report: Report) -> None:
         if full in seen:
             report.error_at_key(path, "duplicate-name", f"{full} stands at {seen[full]} already", "keep one of the two")
         seen.setdefault(full, report.place(path))
-        for index, address in enumerate(addresses):
+        for index, address in enumerate(zone.nameservers[name.lower()]):
             if address.is_unspecified or address.is_multicast:
                 message = f"{address} cannot be asked"
                 report.error((*path, index), "address-kind", message, "write the address of the nameserver")

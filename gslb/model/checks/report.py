@@ -9,7 +9,7 @@ from typing import Literal
 from gslb.errors import Problem
 from gslb.model.policy import Policy
 from gslb.model.shape import closest
-from gslb.model.tree import Node, Path, Place, locate
+from gslb.model.tree import Node, Path, Place, find, locate
 
 __all__ = ["Report"]
 
@@ -29,6 +29,11 @@ class Report:
     def place(self, path: Path) -> Place:
         """Where the key (or list item) at `path` stands."""
         return locate(self._root, path, key=True)
+
+    def keys(self, path: Path) -> tuple[str, ...]:
+        """The keys of the mapping at `path`, as they were written."""
+        node = find(self._root, path)
+        return tuple(node.keys) if node else ()
 
     def error(self, path: Path, rule: str, message: str, remedy: str) -> None:
         """The value at `path` is wrong."""

@@ -15,6 +15,7 @@ PAY = "match: {path: /pay}"
     [
         # names
         ("ns2: [198", "ns1.gslb.example.com: [198", [(4, 36, "duplicate-name")]),
+        ("ns2: [198", "NS1: [198", [(4, 36, "duplicate-name")]),
         ("ns2: [198", "gslb.example.com: [198", [(4, 36, "nameserver-apex")]),
         ("192.0.2.53", "0.0.0.0", [(4, 23, "address-kind")]),
         ("192.0.2.53", '"ff02::1"', [(4, 23, "address-kind")]),
@@ -143,7 +144,9 @@ def test_a_split_that_is_not_whole_gets_one_that_is(split, suggestion):
 
 def test_thirds_add_up():
     split = "{old: 33.33, new: 33.33, other: 33.34}"
-    text = spoiled("{old: 95, new: 5}", split).replace("      new:\n", '      other: {dc: ["10.1.0.9:80"]}\n      new:\n')
+    text = spoiled("{old: 95, new: 5}", split).replace(
+        "      new:\n", '      other: {dc: ["10.1.0.9:80"]}\n      new:\n'
+    )
     assert places_of(text) == []
 
 

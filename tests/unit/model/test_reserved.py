@@ -52,7 +52,10 @@ def test_the_field_is_named_and_the_remedy_is_another_way_to_write_it():
 
 
 def test_an_alias_shares_its_place_with_the_anchor():
-    text = GOOD + '      - name: more\n        split: &s {old: 100}\n      - name: again\n        split: *s\n        mirror: []\n'
+    text = (
+        GOOD
+        + "      - name: more\n        split: &s {old: 100}\n      - name: again\n        split: *s\n        mirror: []\n"
+    )
     assert {rule for _, _, rule in places_of(text)} == {"unreachable"}
     text = text.replace("        check: {path", "        tls: &t {}\n        check: {path").replace(
         "      new:\n", "      new:\n        via: *t\n"

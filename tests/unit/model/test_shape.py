@@ -1,10 +1,10 @@
 """What the models refuse, in an operator's words and at its place."""
 
 import pytest
-from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spoiled
 
 from gslb.errors import PolicyError
 from gslb.model import shape
+from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spoiled
 
 
 def test_the_policy_to_spoil_is_good():
@@ -95,6 +95,7 @@ def test_a_policy_that_is_hardly_begun_is_told_what_it_needs(text):
         ("http: 80", "http: 70000", "sites.dc.listen.http is 70000, and must be at most 65,535", "at most 65,535"),
         ("environment: test", "environment: 1", "environment is 1, not text", 'put it in quotes: "1"'),
         ("- healthy", "- healthi", "healthi, which is no filter", "write healthy; the filters are"),
+        ("- healthy", "- wieghted: {dc: 1}", "is wieghted, which is no filter", "write weighted; the filters"),
         ("- healthy", "- weighted", "weighted needs its value", "write weighted: {dc: 80, aws: 20}"),
         ("- healthy", "- {first: 1, only: [dc]}", "only stands in another filter", "an item of its own"),
         ("    hosts: [shop]\n", "", "apps.shop has no hosts", "write hosts: [shop]"),
@@ -152,4 +153,5 @@ def test_hundreds_of_mistakes_are_cut_short():
     with pytest.raises(PolicyError) as caught:
         load(f"zone: {{name: a, nameservers: {{ns1: [192.0.2.1]}}}}\nsites:\n{sites}")
     assert len(caught.value.problems) == 201
-    assert "more problems" in caught.value.problems[-1].message
+    first = caught.value.problems[0]
+    assert (first.line, first.rule, first.message) == (0, "too-many", "more than 200 problems; 200 of them follow")

@@ -18,7 +18,9 @@ from gslb.model.words import (
 )
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("1h30m", 5400), ("1.5s", 1.5), ("1d", 86400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("1h30m", 5400), ("1.5s", 1.5), ("1d", 86400)]
+)
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
@@ -29,7 +31,9 @@ def test_what_is_no_duration(text):
         parse_duration(text)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.5, "500ms"), (90, "90s"), (3600, "1h"), (86400, "1d"), (1.0005, "1.0005s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.5, "500ms"), (90, "90s"), (3600, "1h"), (86400, "1d"), (1.0005, "1.0005s")]
+)
 def test_durations_are_written_short(seconds, text):
     assert format_duration(seconds) == text
 
@@ -48,7 +52,19 @@ def test_endpoints(text, endpoint):
 
 @pytest.mark.parametrize(
     "text",
-    ["10.1.0.11", "10.1.0:80", "10.1.0.999:80", "[2001:db8::1:80", "[x]:80", "2001:db8::1:80", "a b:80", ":80", "a:0", "a:65536", "a:٣"],
+    [
+        "10.1.0.11",
+        "10.1.0:80",
+        "10.1.0.999:80",
+        "[2001:db8::1:80",
+        "[x]:80",
+        "2001:db8::1:80",
+        "a b:80",
+        ":80",
+        "a:0",
+        "a:65536",
+        "a:٣",
+    ],
 )
 def test_what_is_no_endpoint(text):
     with pytest.raises(ValueError, match="is not an endpoint; write HOST:PORT"):
@@ -86,5 +102,5 @@ def test_values(kind, text, value):
     ],
 )
 def test_what_is_refused(kind, text):
-    with pytest.raises(ValidationError, match="; (write|use) "):
+    with pytest.raises(ValidationError, match=r"; (write|use) "):
         TypeAdapter(kind).validate_python(text)
