@@ -93,9 +93,8 @@ def _sites(seen: Mapping[str, Any]) -> Table:
         if not site["apps"]:
             _row(table, name, "", site["verdict"], _service(site), site["since"], envoy, site["reason"])
         for app, verdict in site["apps"].items():
-            reasons = [site["reason"]] if site["drained"] else []
-            why = "; ".join([*reasons, *([verdict["reason"]] if verdict["reason"] not in site["reason"] else [])])
-            _row(table, name, app, verdict["verdict"], _service(verdict), verdict["since"], envoy, why)
+            service, why = _service(verdict), verdict["reason"]
+            _row(table, name, app, verdict["verdict"], service, verdict["since"], envoy, why)
             name = envoy = ""
     return table
 

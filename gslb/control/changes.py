@@ -195,7 +195,7 @@ def _split_bp(snapshot: Snapshot, app: str, route: str) -> dict[str, int]:
 
 def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
     """`rest_bp` over the others, in the proportions that they have, by largest remainder (ties by name)."""
-    if rest_bp < 0:
+    if rest_bp < 0 or (rest_bp > 0 and not others_bp):
         raise _problem("split-sum", f"the named backends add up to {(WHOLE_BP - rest_bp) / 100:g} %",
                        "percentages of a route add up to 100")  # fmt: skip
     if rest_bp == 0:
@@ -204,7 +204,7 @@ def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
     if total_bp == 0 and len(others_bp) == 1:
         return dict.fromkeys(others_bp, rest_bp)
     if total_bp == 0:
-        names = ", ".join(sorted(others_bp)) or "none is left"
+        names = ", ".join(sorted(others_bp))
         raise _problem("split-sum", f"{rest_bp / 100:g} % would go to nobody: no other backend has a share",
                        f"say where the rest goes, so that it adds up to 100 (others: {names})")  # fmt: skip
     whole = {name: rest_bp * share // total_bp for name, share in others_bp.items()}

@@ -6,12 +6,14 @@ decides what an Intent means, and nothing here waits longer than `BUSY_S` for a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
+import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,8 @@ __all__ = ["EmbeddedStore"]
 FILE_NAME = "gslb.db"
 SCHEMA = 1
 BUSY_S = 5.0
+RETRY_S = 0.02
+PRIVATE = 0o600
 LIMIT_BYTES = 16 * 1024 * 1024
 """A policy of 2,000 endpoints is under 1 MiB. What is larger than this is a mistake, and would be one everywhere."""
 
@@ -80,7 +84,7 @@ class EmbeddedStore:
             self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             with self._blaming():
-                self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                _use_wal(self._connection)
                 self._connection.execute("PRAGMA synchronous = FULL")
             with self._transaction("IMMEDIATE"):
                 self._prepare()
@@ -187,7 +191,7 @@ class EmbeddedStore:
         row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
         return row
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[None]:
         """IMMEDIATE: a writer waits for its turn at the beginning, and never finds out at the end. Readers, DEFERRED,
         wait for nobody."""
@@ -201,7 +205,7 @@ class EmbeddedStore:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def _blaming(self) -> Iterator[None]:
         """SQLite's errors as HostError, with what to do about them."""
         try:
@@ -216,18 +220,38 @@ class EmbeddedStore:
 
 
 def _private_file(path: Path) -> None:
-    """Made here, so that the mode is right from the first moment; SQLite gives its side files the same."""
+    """Made here, so that the mode is right from the first moment; SQLite gives its side files the same.
+
+    A file that is there is not opened: closing it would drop the locks that another connection of this process holds
+    (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.fchmod(handle, 0o600)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode) and stat.S_IMODE(mode) != PRIVATE:
+            path.chmod(PRIVATE)
     except OSError as error:
         raise HostError(
             f"the store {path} cannot be opened: {error.strerror}",
             "let its folder exist and be writable for the user that runs gslb, or choose another folder",
         ) from error
+    if not stat.S_ISREG(mode):
+        raise HostError(f"the store {path} is no regular file", "move it away, or choose another folder")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait where two connections switch at once: it calls one of them busy, which then has to ask
+    again, for BUSY_S at most."""
+    for attempt in range(int(BUSY_S / RETRY_S)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or attempt + 1 == int(BUSY_S / RETRY_S):
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -93,7 +93,7 @@ def test_a_backend_outside_the_split_can_be_brought_in():
         ("shop", "pay", {"checkout": float("nan")}, "percent", "0 to 100"),
         ("shop", "pay", {}, "split-empty", "at least one"),
         ("shop", "pay", {"paper": 5}, "no-endpoints", "endpoints in the policy"),
-        ("shop", "pay", {"monolith": 50, "checkout": 49}, "split-sum", "adds up to 100"),
+        ("shop", "pay", {"monolith": 50, "checkout": 49}, "split-sum", "add up to 100"),
         ("shop", "pay", {"monolith": 50, "checkout": 51}, "split-sum", "add up to 100"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_site_is_as_bad_as_its_worst_app():
     assert (got["verdict"], got["reason"]) == ("down", "blog: 503 from /")
     assert got["since"] == got["apps"]["blog"]["since"] == "2023-11-14T22:13:20Z"
     good = seen(intent(), dns(verdict("shop", "dc", DC), verdict("blog", "dc", DC)))["sites"]["dc"]
-    assert (good["verdict"], good["reason"]) == ("up", "")
+    assert (good["verdict"], good["reason"]) == ("up", "every app can be served")
 
 
 def test_a_site_is_judged_only_by_apps_that_use_it():
@@ -94,7 +94,7 @@ def test_a_drain_shows_beside_the_verdict_with_who_why_and_until():
     made = changes.drain(made, a_drain("aws", "shop", entry_only=True, author=""), ["last-site"])
     got = seen(made, dns(verdict("shop", "dc", DC), verdict("blog", "dc", DC)))["sites"]
     assert (got["dc"]["verdict"], got["dc"]["drained"]) == ("up", True)
-    assert got["dc"]["reason"] == "drained by ann until 2023-11-14T22:14:20Z: power work"
+    assert got["dc"]["reason"] == "drained by ann until 2023-11-14T22:14:20Z: power work; every app can be served"
     assert (got["aws"]["drained"], got["aws"]["apps"]["shop"]["drained"]) == (False, True)
     assert got["aws"]["apps"]["shop"]["reason"] == "entry drained; nobody has reported yet"
     assert got["aws"]["apps"]["blog"]["drained"] is False

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gslb.cli.main import run
+from gslb.control.protocol import EdgeState, EnvoyState
+from tests.unit.control.serving import served
+from tests.unit.control.world import (
+    MemoryPublisher,
+    dns_state,
+    edge_state,
+    intent,
+    pay,
+    verdict,
+)  # fmt: skip
+
+
+@pytest.fixture
+def publisher():
+    return MemoryPublisher(intent())
+
+
+@pytest.fixture
+def gslb(publisher, tmp_path, monkeypatch, capsys):
+    """Runs one command line against a served API: (exit code, stdout, stderr)."""
+    monkeypatch.delenv("GSLB_SERVER", raising=False)
+    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
+    monkeypatch.setenv("SUDO_USER", "ann")
+
+    def command(line):
+        code = run(line.split())
+        return code, *capsys.readouterr()
+
+    with served(publisher, tmp_path):
+        yield command
+
+
+def test_a_shift_prints_before_after_and_undo(gslb, publisher):
+    code, out, err = gslb("shift shop/pay checkout=25 --for 1h --reason try")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "environment test: shift of shop/pay",
+        "  checkout  5 % -> 25 %",
+        "  monolith  95 % -> 75 %",
+        "to undo: gslb shift shop/pay --undo",
+    ]
+    made = publisher.intent.overrides.shifts[0].by
+    assert (made.author, made.reason, made.expires_s - made.at_s) == ("ann", "try", 3600)
+
+
+def test_what_is_printed_as_undo_undoes(gslb, publisher):
+    before = publisher.snapshot.digest
+    for line in (
+        "shift shop/pay checkout=25%",
+        "drain dc",
+        "drain dc --app shop",
+        "drain aws --entry --allow last-site",
+    ):
+        _, out, _ = gslb(line)
+        undo = out.splitlines()[-1].removeprefix("to undo: gslb ")
+        assert gslb(undo)[0] == 0
+        assert publisher.snapshot.digest == before, line
+
+
+def test_the_way_back_from_a_second_shift_is_the_first(gslb, publisher):
+    gslb("shift shop/find search=60")
+    first = publisher.snapshot.apps["shop"].routes[1].split
+    _, out, _ = gslb("shift shop/find monolith=0")
+    gslb(out.splitlines()[-1].removeprefix("to undo: gslb "))
+    assert publisher.snapshot.apps["shop"].routes[1].split == first
+
+
+def test_json_is_the_answer_itself(gslb):
+    code, out, _ = gslb("drain dc --app shop --entry --json")
+    answer = json.loads(out)
+    assert (code, answer["environment"], answer["undo"]) == (0, "test", "gslb undrain dc --app shop")
+    assert (answer["before"], answer["after"]) == ({"shop": "in service"}, {"shop": "entry drained"})
+    code, out, _ = gslb("undrain dc --app shop --json")
+    assert json.loads(out)["after"] == {"shop": "in service"}
+
+
+def test_a_change_that_changes_nothing_says_so(gslb):
+    gslb("drain dc")
+    code, out, _ = gslb("drain dc")
+    assert (code, out.splitlines()[-1]) == (0, "nothing had to change")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("shift shpo/pay checkout=25", "did you mean shop?"),
+        ("shift shop/pay checkout=25 monolith=25", "add up to 100"),
+        ("shift shop/pay checkout=101", "less than or equal to 100"),
+        ("drain dcc", "did you mean dc?"),
+        ("undrain dcc", "did you mean dc?"),
+        ("drain dc --allow everything", "last-site"),
+    ],
+)
+def test_a_wrong_request_ends_with_1_and_says_what_to_write(gslb, line, words):
+    code, out, err = gslb(line)
+    assert (code, out) == (1, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_the_last_site_is_refused_and_can_be_insisted_on(gslb):
+    gslb("drain dc")
+    code, _, err = gslb("drain aws")
+    assert code == 1
+    assert "--allow last-site" in err
+    assert gslb("drain aws --allow last-site")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "shift shop checkout=25",
+        "shift shop/pay",
+        "shift shop/pay/x checkout=1",
+        "shift shop/pay checkout",
+        "shift shop/pay checkout=",
+        "shift shop/pay checkout=nan",
+        "shift shop/pay checkout=1 checkout=2",
+        "shift shop/pay checkout=1 --undo",
+        "shift shop/pay --undo --for 1h",
+        "shift shop/pay checkout=1 --for 1",
+        "drain",
+        "status --watch --json",
+    ],
+)
+def test_a_wrong_command_line_is_told_before_anybody_is_asked(gslb, publisher, line):
+    before = publisher.intent
+    code, out, err = gslb(line)
+    assert (code, out) == (2, "")
+    assert err
+    assert publisher.intent is before
+
+
+def test_roles_that_do_not_follow_end_with_2_after_the_answer(gslb, publisher):
+    publisher.unacknowledged = {"edge-aws": "cannot be reached"}
+    code, out, err = gslb("shift shop/pay checkout=25")
+    assert code == 2
+    assert out.splitlines()[-1] == "to undo: gslb shift shop/pay --undo"
+    assert "edge-aws: cannot be reached" in err
+    code, out, _ = gslb("drain dc --json")
+    assert (code, json.loads(out)["unacknowledged"]) == (2, {"edge-aws": "cannot be reached"})
+
+
+def test_status_shows_intended_beside_observed_and_why(gslb, publisher):
+    died = EdgeState(envoy=EnvoyState(state="backing_off", restarts=3))
+    publisher.hear(
+        dns_state(
+            publisher.snapshot,
+            verdict("shop", "dc", "192.0.2.10", "down", "connection refused [bold]"),
+            verdict("shop", "aws", "198.51.100.20"),
+        ),
+        edge_state(publisher.snapshot, "dc", pay({"monolith": 9, "checkout": 1}, 7, body=2)),
+        edge_state(publisher.snapshot, "aws", edge=died),
+    )
+    gslb("drain dc --reason power")
+    code, out, _ = gslb("status")
+    assert code == 0
+    lines = {line.split()[0]: line.strip() for line in out.splitlines() if line.strip()}
+    assert "test" in lines["environment"]
+    assert "connection refused [bold]" in lines["dc"], "what comes from far away is no markup"
+    assert "drained by ann: power" in lines["dc"]
+    assert "backing_off" in lines["aws"]
+    split = next(line.split() for line in out.splitlines() if line.split()[:2] == ["shop/pay", "checkout"])
+    assert split == ["shop/pay", "checkout", "5", "%", "10", "%", "10", "policy"]
+    assert "2 body" in out
+    assert "unreachable" not in lines["dns"]
+
+
+def test_status_as_json_is_the_whole_status(gslb):
+    code, out, _ = gslb("status --json")
+    assert code == 0
+    assert set(json.loads(out)) == {"environment", "snapshot", "roles", "sites", "splits", "mirrors", "edges"}
+
+
+def test_status_before_the_first_policy(gslb, publisher):
+    publisher.intent = publisher.snapshot = None
+    code, out, _ = gslb("status")
+    assert code == 0
+    assert "No policy is in force yet" in out
+
+
+def test_nobody_there_ends_with_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GSLB_SERVER", str(tmp_path / "nothing.sock"))
+    assert run(["status"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "is gslb running?" in err

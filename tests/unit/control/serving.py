@@ -1,0 +1,42 @@
+"""Control's API on a real unix socket and a real TCP port, in a thread, for what calls it synchronously."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from gslb.control.api import build_app
+
+
+@contextmanager
+def served(publisher, folder):
+    """Yields (socket path, http URL for reading)."""
+    started, ended = threading.Event(), []
+
+    async def serve():
+        stop = asyncio.Event()
+        full = web.AppRunner(build_app(publisher, read_only=False), access_log=None)
+        reading = web.AppRunner(build_app(publisher, read_only=True), access_log=None)
+        await full.setup()
+        await reading.setup()
+        await web.UnixSite(full, str(folder / "control.sock")).start()
+        await web.TCPSite(reading, "127.0.7.1", 0).start()
+        host, port = reading.addresses[0]
+        ended.extend([f"http://{host}:{port}", asyncio.get_running_loop(), stop])
+        started.set()
+        await stop.wait()
+        await full.cleanup()
+        await reading.cleanup()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert started.wait(10)
+    url, loop, stop = ended
+    try:
+        yield folder / "control.sock", url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
