@@ -64,9 +64,18 @@ class Admin:
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(self.socket), timeout=timeout) as session,
                 session.request(method, f"http://envoy{path}", params=query) as response,
             ):
-                return response.status, await response.content.read(_BODY_LIMIT_BYTES)
+                return response.status, await _body(response)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise HostError(
                 f"Envoy does not answer at {self.socket}: {error or 'no answer in time'}",
                 "see envoy.log beside the socket; Envoy is started again by itself",
             ) from error
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _BODY_LIMIT_BYTES:
+            raise HostError(f"Envoy answers with more than {_BODY_LIMIT_BYTES:,} octets", "split the policy")
+    return bytes(body)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ class Document:
 
     snapshot: str
     resources: Sequence[Resource]
+    digest: str = field(init=False)
 
-    @property
-    def digest(self) -> str:
+    def __post_init__(self) -> None:
         text = json.dumps(self.resources, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:16])
 
     @property
     def version(self) -> str:
@@ -41,7 +41,7 @@ class Document:
 
     def encode(self) -> bytes:
         """envoy.service.discovery.v3.DiscoveryResponse in JSON."""
-        return json.dumps({"version_info": self.version, "resources": self.resources}, indent=1).encode()
+        return json.dumps({"version_info": self.version, "resources": self.resources}).encode()
 
 
 def documents(config: EdgeConfig, paths: Paths) -> Mapping[str, Document]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gslb import clock
@@ -58,45 +58,45 @@ class Handover:
     async def to_running(self, new: Mapping[str, Document]) -> None:
         """Raises RefusedError, with Envoy's reason, after the files of before are back; HostError where Envoy does not
         answer, likewise."""
-        before = self._files.read_all()
+        before = await asyncio.to_thread(self._files.read_all)
         self._log_begin_bytes = self._files.log_size_bytes()
+        clusters, routes, listeners = (item.path for item in self._subscriptions())
+        both = await asyncio.to_thread(_union, before[clusters], new[clusters])
         try:
-            clusters, routes, listeners = (item.path for item in self._subscriptions())
-            await self._replace(self._clusters, _union(before[clusters], new[clusters]))
-            await self._replace(self._routes, new[routes])
-            await self._replace(self._listeners, new[listeners])
-            await self._replace(self._clusters, new[clusters])
+            await self._replace(self._clusters, before[clusters], both)
+            await self._replace(self._routes, before[routes], new[routes])
+            await self._replace(self._listeners, before[listeners], new[listeners])
+            await self._replace(self._clusters, both, new[clusters])
         except (RefusedError, HostError):
-            self.put_back(before)
+            await self._write_all(before)
             raise
 
-    def to_disk(self, new: Mapping[str, Document]) -> None:
-        """For an Envoy that is about to start."""
+    async def to_starting(self, new: Mapping[str, Document], start: Callable[[], None]) -> None:
+        """For an Envoy that is started once the files are there, by `start`. Raises as `to_running` does."""
+        before = await asyncio.to_thread(self._files.read_all)
         self._log_begin_bytes = self._files.log_size_bytes()
-        for item in self._subscriptions():
-            self._files.write(item.path, new[item.path])
+        await self._write_all(new)
+        start()
+        try:
+            for item in self._subscriptions():
+                await self._taken(item, new[item.path], 0)
+        except (RefusedError, HostError):
+            await self._write_all(before)
+            raise
 
-    def put_back(self, before: Mapping[str, Document | None]) -> None:
+    async def _write_all(self, documents: Mapping[str, Document | None]) -> None:
         for item in self._subscriptions():
-            self._files.write(item.path, before[item.path])
-
-    async def confirm(self, limit_s: float = _TAKE_LIMIT_S) -> None:
-        """Wait until what is on disk is in force. Raises RefusedError or HostError."""
-        for item in self._subscriptions():
-            document = self._files.read(item.path)
-            if document is not None:
-                await self._taken(item, document, 0, limit_s)
+            await asyncio.to_thread(self._files.write, item.path, documents[item.path])
 
     def _subscriptions(self) -> tuple[_Subscription, _Subscription, _Subscription]:
         return (self._clusters, self._routes, self._listeners)
 
-    async def _replace(self, item: _Subscription, document: Document) -> None:
-        current = self._files.read(item.path)
+    async def _replace(self, item: _Subscription, current: Document | None, document: Document) -> None:
         if current is not None and current.digest == document.digest:
             return
         stats = await self._first_stats()
-        self._files.write(item.path, document)
-        await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"), _TAKE_LIMIT_S)
+        await asyncio.to_thread(self._files.write, item.path, document)
+        await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"))
 
     async def _first_stats(self) -> Mapping[str, int | str]:
         """What Envoy shows before a change; waits for one that is just being started."""
@@ -109,13 +109,14 @@ class Handover:
                     raise
             await asyncio.sleep(_POLL_S)
 
-    async def _taken(self, item: _Subscription, document: Document, rejected_before: int, limit_s: float) -> None:
+    async def _taken(self, item: _Subscription, document: Document, rejected_before: int) -> None:
         """Wait for the acknowledgement of `document`, then for it to be warm."""
-        deadline_s = clock.mono_s() + limit_s
+        deadline_s = clock.mono_s() + _TAKE_LIMIT_S
         while not await self._is_taken(item, document, rejected_before):
             if clock.mono_s() > deadline_s:
                 raise HostError(
-                    f"Envoy did not take {item.path} within {limit_s:g} s", "see envoy.log in the same data folder"
+                    f"Envoy did not take {item.path} within {_TAKE_LIMIT_S:g} s",
+                    "see envoy.log in the same data folder",
                 )
             await asyncio.sleep(_POLL_S)
         deadline_s = clock.mono_s() + _WARM_LIMIT_S

@@ -26,7 +26,7 @@ __all__ = ["EnvoyState", "Hooks", "Keeper"]
 
 _READY_TIMEOUT_S = 0.5
 _TICK_S = 0.5
-_COUNT_S = 2.0
+_COUNT_S = 5.0
 """How much counting may be lost when Envoy is killed."""
 _START_TICK_S = 0.05
 _START_GRACE_S = 10.0

@@ -56,9 +56,10 @@ class EdgeRunner:
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
-        config = render(snapshot, self._site)
+        config = await asyncio.to_thread(render, snapshot, self._site)
         self._files.make_folders()
-        content = json.dumps(static_bootstrap(config, self._files.paths.admin)).encode()
+        static = static_bootstrap(config, self._files.paths.admin)
+        content = await asyncio.to_thread(lambda: json.dumps(static).encode())
         aside = self._files.folder / "prepared.json"
         async with self._publishing:
             write_whole(aside, content)
@@ -67,7 +68,7 @@ class EdgeRunner:
     async def publish(self, snapshot: Snapshot) -> None:
         """Put `snapshot` in force; returns when it is. Raises RefusedError where Envoy refuses and HostError where it
         cannot start or does not answer: the last good files are then back in place."""
-        config = render(snapshot, self._site)
+        config = await asyncio.to_thread(render, snapshot, self._site)
         self._files.make_folders()
         async with self._publishing:
             await self._settle()
@@ -117,21 +118,14 @@ class EdgeRunner:
             raise HostError("the edge role does not look after its Envoy", "restart it") from None
 
     async def _hand_over(self, config: EdgeConfig) -> None:
-        new = documents(config, self._files.paths)
+        new = await asyncio.to_thread(documents, config, self._files.paths)
         bound = await self._bound() if self._keeper.running else frozenset()
         wanted = _addresses(new[self._files.paths.listeners])
         refuse_taken_addresses([address for address in wanted if address not in bound])
         if self._keeper.running:
             await self._handover.to_running(new)
-            return
-        before = self._files.read_all()
-        self._handover.to_disk(new)
-        self._startable.set()
-        try:
-            await self._handover.confirm()
-        except (RefusedError, HostError):
-            self._handover.put_back(before)
-            raise
+        else:
+            await self._handover.to_starting(new, self._startable.set)
 
     async def _bound(self) -> frozenset[tuple[IpAddress, int]]:
         """What our own Envoy has bound, or, where it is starting, will bind."""
