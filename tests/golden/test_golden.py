@@ -54,6 +54,9 @@ def test_envoy_takes_them(resources, tmp_path):
     file = tmp_path / "static.json"
     file.write_text(json.dumps(resources))
     result = subprocess.run(
-        [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"], capture_output=True, text=True, check=False
+        [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (result.returncode, result.stderr.strip()) == (0, "")
