@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from yarl import URL
 
-from gslb.control import messages
+from gslb.control import api, messages
 from gslb.control.api import LIMIT_BYTES, build_app
 from gslb.control.page import FILES, static_file
 from gslb.control.routes import TABLE
@@ -189,6 +189,17 @@ async def test_too_large_a_body_is_refused(full):
     await problem(await full.post("/v1/shifts", data=io.BytesIO(b"x" * (LIMIT_BYTES + 1))), 413, "http-413")
     packed = {"Content-Encoding": "gzip"}
     await problem(await full.post("/v1/shifts", data=b"not gzip", headers=packed), 400, "http-400")
+
+
+async def test_a_body_that_never_comes_is_not_waited_for(full, monkeypatch):
+    monkeypatch.setattr(api, "BODY_TIMEOUT_S", 0.05)
+
+    async def slowly():
+        yield b"{"
+        await asyncio.sleep(60)
+
+    async with full.post("/v1/shifts", data=slowly()) as response:
+        await problem(response, 408, "http-408")
 
 
 async def test_too_many_and_too_long_headers_are_refused(full):
