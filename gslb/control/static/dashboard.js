@@ -17,6 +17,7 @@ function element(name, attributes = {}, ...children) {
 
 const place = (id) => document.getElementById(id);
 const tag = (word) => element("span", { class: `tag ${TONES[word] ?? "quiet"}` }, word.replace("_", " "));
+const key = (kind) => element("span", { class: `key ${kind}`, "aria-hidden": "true" });
 const reason = (text) => (text ? element("p", { class: "reason" }, text) : null);
 const percent = (share) => (share === undefined ? "–" : `${share.toFixed(2).replace(/\.?0+$/, "")} %`);
 const since = (time) => (time ? `since ${new Date(time).toLocaleString()}` : "");
@@ -54,10 +55,11 @@ function split(route, seen) {
     reason(seen.detail),
     ...sides.map((side) => element("div", { class: "side" },
       element("div", { class: "label" }, element("span", {}, side),
-        element("span", {}, element("span", { class: "key want", "aria-hidden": "true" }), percent(seen.intended[side]),
-          " ", element("span", { class: "key have", "aria-hidden": "true" }), percent(observed(side)))),
+        element("span", {}, key("want"), percent(seen.intended[side]),
+          " ", key("have"), percent(observed(side)))),
       bar("want", seen.intended[side], "intended"), bar("have", observed(side), "observed"))),
-    reason(quiet ? "no requests yet" : `intended beside observed, ${seen.requests.toLocaleString()} requests`));
+    element("p", { class: "reason" }, key("want"), "intended  ", key("have"), "observed: ",
+      quiet ? "no requests yet" : `${seen.requests.toLocaleString()} requests`));
 }
 
 function mirror(route, seen) {
