@@ -7,6 +7,7 @@ be somebody else's by now) and held by a pidfd, which serves children and adopte
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from gslb.edge.files import Files, write_whole
 from gslb.errors import HostError
-from gslb.model.words import IpAddress
+from gslb.model.words import IpAddress, format_endpoint
 
 __all__ = ["Command", "EnvoyProcess", "adopt", "find_envoy", "refuse_taken_addresses", "spawn"]
 
@@ -175,7 +176,7 @@ def refuse_taken_addresses(addresses: Sequence[tuple[IpAddress, int]]) -> None:
             try:
                 probe.bind((str(address), port))
             except OSError as error:
-                raise HostError(*_bind_words(f"{address} port {port}", error)) from error
+                raise HostError(*_bind_words(format_endpoint(str(address), port), error)) from error
 
 
 def _bind_words(where: str, error: OSError) -> tuple[str, str]:
@@ -185,7 +186,5 @@ def _bind_words(where: str, error: OSError) -> tuple[str, str]:
         "EADDRNOTAVAIL": "no interface of this machine has that address: add it, or give the edge another `bind`",
         "EACCES": "ports under 1024 need CAP_NET_BIND_SERVICE, or another `listen: {http: PORT}`",
     }
-    import errno
-
     remedy = remedies.get(errno.errorcode.get(error.errno or 0, ""), "see the site's `bind` and `listen`")
     return f"{where} cannot be bound: {error.strerror}", remedy

@@ -47,10 +47,11 @@ class ControlRole:
         await self.publisher.load()
         await self.publisher.reach_all(REACH_S)
         await self._prune()
+        first = self.publisher.current() is None
         try:
             await self._take_folder()
         except (PolicyError, RefusedError) as error:
-            if self.publisher.current() is None:
+            if first:
                 raise
             structlog.get_logger().error("the policy folder was refused; what was in force stays", why=str(error))
 
@@ -105,7 +106,7 @@ class ControlRole:
 
 
 async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
-    """Serve until `stop`. Raises HostError where the API's address cannot be bound, PolicyError at a bad first start."""
+    """Serve until `stop`. Raises HostError where the API cannot be bound, PolicyError at a bad first start."""
     role = ControlRole(settings)
     role.scheduler.start()
     full = await serve_unix(build_app(role.publisher, read_only=False), settings.socket("control"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -113,6 +114,7 @@ class RolePublisher:
         self._on_intent = on_intent
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
+        self._read_s = -math.inf
         self._current: _Current | None = None
 
     # What control's API reads ---------------------------------------------------------------------------------------
@@ -132,9 +134,12 @@ class RolePublisher:
         return await asyncio.to_thread(self._store.history, limit)
 
     async def refresh(self) -> None:
-        """Read every node's state now; one such read at a time, however many ask."""
+        """Read every node's state now; those who ask during a read share the next one."""
+        asked_s = clock.mono_s()
         async with self._reading:
-            await asyncio.gather(*(node.read() for node in self._nodes))
+            if self._read_s < asked_s:
+                self._read_s = clock.mono_s()
+                await asyncio.gather(*(node.read() for node in self._nodes))
 
     # Changing -------------------------------------------------------------------------------------------------------
 
@@ -170,10 +175,7 @@ class RolePublisher:
             await self._commit(before, after, audit)
             refusals, silent = await self._publish(after)
             if refusals:
-                await self._put_back(before, after, refusals)
-                raise RefusedError(
-                    "edge-refused", _sentence(refusals), "nothing has changed: what was in force before is again"
-                )
+                raise await self._put_back(before, after, refusals)
             await self.refresh()
             structlog.get_logger().info("published", version=str(after.snapshot.version), digest=after.snapshot.digest)
             return Published(before.snapshot if before else None, after.snapshot, silent)
@@ -235,20 +237,20 @@ class RolePublisher:
 
     async def _put_back(
         self, before: _Current | None, after: _Current, refusals: Mapping[str, tuple[str, ...]]
-    ) -> None:
-        structlog.get_logger().error(
-            "a published version was refused", version=str(after.snapshot.version), why=refusals
-        )
+    ) -> RefusedError:
+        """What was in force before goes everywhere again, as a newer version. The error to raise."""
+        why = _sentence(refusals)
+        structlog.get_logger().error("a published version was refused", version=str(after.snapshot.version), why=why)
         if before is None:
-            return
+            return RefusedError("refused", why, "this was the first policy, so that nothing is in force")
         revised = after.intent.revision != before.intent.revision
         overrides = before.intent.overrides.model_copy(update={"version": after.intent.overrides.version + 1})
         update = {"overrides": overrides, "revision": after.intent.revision + 1 if revised else before.intent.revision}
         intent = before.intent.model_copy(update=update)
         back = _Current(intent, compile_snapshot(intent, after.wall_s), after.wall_s)
-        audit = AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=_sentence(refusals))
-        await self._commit(after, back, audit)
+        await self._commit(after, back, AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=why))
         await self._publish(back)
+        return RefusedError("refused", why, "what was in force before is in force again")
 
 
 def _is_behind(node: NodeClient, snapshot: Snapshot) -> bool:

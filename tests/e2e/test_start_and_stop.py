@@ -123,6 +123,8 @@ async def test_a_port_in_use_is_named(tmp_path):
         assert "127.0.0.1:5300" in await refused(tmp_path)
     with socket.create_server(("127.0.0.1", 8053)):
         assert "127.0.0.1:8053" in await refused(tmp_path)
+    with socket.create_server(("127.0.1.1", 8080), reuse_port=True):
+        assert "127.0.1.1:8080" in await refused(tmp_path)
 
 
 async def test_no_envoy_binary_is_said(tmp_path):

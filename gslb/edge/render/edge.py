@@ -14,7 +14,7 @@ from gslb.edge.render.config import (
     skip_prefix,
 )
 from gslb.edge.render.listeners import site_listeners
-from gslb.edge.render.mirroring import SHADOW_HEADER, variants
+from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, variants
 from gslb.edge.render.routes import PROBE_HEADER, virtual_host
 from gslb.snapshot.types import RouteId, SiteName, Snapshot
 
@@ -28,14 +28,16 @@ def render(snapshot: Snapshot, site: SiteName) -> EdgeConfig:
         site=site,
         version=f"{snapshot.version} {snapshot.digest}",
         drained=snapshot.sites[site].drained,
-        listeners=site_listeners(snapshot.sites[site]),
+        listeners=site_listeners(
+            snapshot.sites[site], mirrored=any(route.mirrors for app in apps for route in app.routes)
+        ),
         clusters=tuple(cluster for app in apps for cluster in app_clusters(app, site)),
         routes={
             "name": ROUTES_NAME,
             "virtual_hosts": [virtual_host(app, site) for app in apps],
             "ignore_port_in_host_matching": True,
             "validate_clusters": True,
-            "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER],
+            "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER],
         },
         splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
         index=_index(snapshot),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gslb.edge.render.config import STAT_PREFIX, duration
+from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
 
@@ -20,8 +21,10 @@ def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
     return tuple(dict.fromkeys(address for edge in site.edges for address in edge.bind))
 
 
-def site_listeners(site: Site) -> tuple[dict[str, Any], ...]:
-    return tuple(_listener(address, site.http_port) for address in bound_addresses(site))
+def site_listeners(site: Site, *, mirrored: bool) -> tuple[dict[str, Any], ...]:
+    """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match."""
+    extra = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
+    return tuple(connection_manager(_listener(address, site.http_port), extra) for address in bound_addresses(site))
 
 
 def connection_manager(listener: dict[str, Any], routes: dict[str, Any]) -> dict[str, Any]:
@@ -32,20 +35,30 @@ def connection_manager(listener: dict[str, Any], routes: dict[str, Any]) -> dict
 
 
 def _listener(address: IpAddress, port: int) -> dict[str, Any]:
-    bare: dict[str, Any] = {
+    return {
         "name": f"http-{address}-{port}",
         "address": {"socket_address": {"address": str(address), "port_value": port}},
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
         "filter_chains": [{"filters": [{"typed_config": _http()}]}],
     }
-    return connection_manager(bare, {})
+
+
+def _keep_transfer_encoding() -> dict[str, Any]:
+    copy = {
+        "header": {"key": CODING_HEADER, "value": "%REQ(TRANSFER-ENCODING)%"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    mutation = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return {
+        "name": "keep-transfer-encoding",
+        "typed_config": {"@type": mutation, "mutations": [{"remove": CODING_HEADER}, {"append": copy}]},
+    }
 
 
 def _http() -> dict[str, Any]:
-    """`internal_address_config` trusts nobody, or private clients could set `x-envoy-*` and the request id (an empty
-    one trusts everybody). The id is
-    left as it was drawn (`pack_trace_reason`): it is what a new sticky user is drawn by, and becomes the cookie.
-    `dynamic_stats` stay on: they are the counters per side of a split."""
+    """`internal_address_config` trusts nobody (an empty one would trust everybody), or private clients could set
+    `x-envoy-*` and the request id. The id is left as it was drawn (`pack_trace_reason`): it is what a new sticky user
+    is drawn by, and becomes the cookie. `dynamic_stats` stay on: they are the counters per side of a split."""
     return {
         "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,

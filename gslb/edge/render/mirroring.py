@@ -17,14 +17,17 @@ from gslb.edge.render.matching import method_in
 from gslb.model.policy import SAFE_METHODS
 from gslb.snapshot.types import Mirror, Route, RouteId
 
-__all__ = ["SHADOW_HEADER", "Variant", "mirror_policies", "variants"]
+__all__ = ["CODING_HEADER", "SHADOW_HEADER", "Variant", "mirror_policies", "variants"]
 
 SHADOW_HEADER = "x-gslb-shadow"
 """Set to `1` on mirrored copies only, so that a backend can tell (and not send that mail twice)."""
 
+CODING_HEADER = "x-gslb-transfer-encoding"
+"""The client's `transfer-encoding`, which Envoy takes away before it looks for a route. Never sent on."""
+
 _SECRETS = ("authorization", "cookie", "proxy-authorization")
 _ENDLESS = 2**62
-_NO_TRANSFER_ENCODING = {"name": "transfer-encoding", "present_match": True, "invert_match": True}
+_NOT_CHUNKED = {"name": CODING_HEADER, "present_match": True, "invert_match": True}
 _HAS_LENGTH = {"name": "content-length", "present_match": True}
 
 
@@ -66,21 +69,21 @@ def _by_body(methods: tuple[str, ...], interested: tuple[int, ...], mirrors: Seq
         reason = missing if len(fitting) == len(interested) else "body_too_large"
         guards = (method, *_body_guards(limit_bytes, bodiless_allowed=safe))
         yield Variant(guards, safe, fitting, reason)
-    yield Variant((method, _NO_TRANSFER_ENCODING, _HAS_LENGTH), safe, skip="body_too_large")
+    yield Variant((method, _NOT_CHUNKED, _HAS_LENGTH), safe, skip="body_too_large")
     yield Variant((method,), safe, skip="body_unknown_length")
 
 
 def _body_guards(limit_bytes: int, *, bodiless_allowed: bool) -> tuple[Resource, ...]:
     if not bodiless_allowed:
         length = {"name": "content-length", "range_match": {"start": 0, "end": limit_bytes + 1}}
-        return (_NO_TRANSFER_ENCODING, length)
+        return (_NOT_CHUNKED, length)
     too_long = {
         "name": "content-length",
         "range_match": {"start": limit_bytes + 1, "end": _ENDLESS},
         "treat_missing_header_as_empty": True,
         "invert_match": True,
     }
-    return (_NO_TRANSFER_ENCODING, too_long)
+    return (_NOT_CHUNKED, too_long)
 
 
 def mirror_policies(route_id: RouteId, route: Route, chosen: Sequence[int]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gslb.edge.render.mirroring import variants
+from gslb.edge.render.mirroring import CODING_HEADER, variants
 from gslb.model.policy import SAFE_METHODS
 from gslb.snapshot.types import BackendName, Mirror
 
@@ -39,7 +39,7 @@ def taken(mirrors, headers):
 def request(method, length=None, chunked=False):
     headers = {":method": method}
     if chunked:
-        headers["transfer-encoding"] = "chunked"
+        headers[CODING_HEADER] = "chunked"
     elif length is not None:
         headers["content-length"] = str(length)
     return headers

@@ -1,0 +1,13 @@
+"""`python -m bench`: every measurement whose figures stand in docs/performance.md, one after the other."""
+
+from bench import edge, shift
+
+
+def main() -> None:
+    for name, module in (("shift", shift), ("edge", edge)):
+        print(f"\n== {name}: {module.__doc__.splitlines()[0]}", flush=True)
+        module.main()
+
+
+if __name__ == "__main__":
+    main()
