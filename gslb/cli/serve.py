@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -135,6 +137,16 @@ def _what_to_try(facts: dict[str, Any]) -> str:
         f"    {b['service']} in {b['site']:<8} {b['address']}  (pid {b['pid']})" for b in facts["backends"]
     )
     first_edge = edges[0][1][0] if edges else ""
+    gslb = "gslb" if shutil.which("gslb") else os.path.relpath(sys.argv[0])
+    tries = [
+        (f"dig +short @{dns_host} -p {dns_port} {host}", "a site, by weight"),
+        (f"curl -s -H 'Host: {host}' http://{first_edge}/checkout/cart", "a path, by share"),
+        (f"{gslb} status", "intended beside observed"),
+        (f"{gslb} shift shop/checkout checkout=25", "a quarter to the new service"),
+        (f"{gslb} drain dc", "take the data centre out"),
+        (f"{gslb} undrain dc", "and put it back"),
+        (f"$EDITOR {os.path.relpath(facts['policy'])}/*.yaml", "an edit is live in a second"),
+    ]
     return f"""
 gslb demo: zone {facts["zone"]} is served, traffic moves.
 
@@ -145,13 +157,12 @@ gslb demo: zone {facts["zone"]} is served, traffic moves.
 
 Try, in a second terminal:
 
-    dig +short @{dns_host} -p {dns_port} {host}          # a site, by weight
-    curl -s -H 'Host: {host}' http://{first_edge}/checkout/cart
-    gslb status                                        # intended beside observed
-    gslb shift shop/checkout checkout=25               # a quarter to the new service
-    gslb drain dc                                      # take the data centre out
-    gslb undrain dc
-    $EDITOR {facts["policy"]}/*.yaml                   # an edit is live in a second
+{_aligned(tries)}
 
 Ctrl-C ends everything.
 """
+
+
+def _aligned(tries: list[tuple[str, str]]) -> str:
+    width = max(len(command) for command, _ in tries)
+    return "\n".join(f"    {command:<{width}}   # {why}" for command, why in tries)

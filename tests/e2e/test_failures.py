@@ -123,12 +123,15 @@ async def test_a_dead_canary_removes_nobody(tmp_path):
     """The demo's policy with every share of checkout under half: then it is a canary."""
     canary = lambda text: text.replace("{monolith: 50, checkout: 50}", "{monolith: 80, checkout: 20}")  # noqa: E731
     async with running_demo(tmp_path, edit=canary) as demo:
-        os.kill(demo.backend_pid("checkout", "aws"), signal.SIGKILL)
-        await asyncio.sleep(5)
+        async with demo.load("/checkout/x", rate=200) as outcomes:
+            os.kill(demo.backend_pid("checkout", "aws"), signal.SIGKILL)
+            await asyncio.sleep(5)
+        assert set(outcomes) == {200}, outcomes
         sites = (await demo.status())["sites"]
         assert {name: site["verdict"] for name, site in sites.items()} == {"dc": "up", "aws": "up"}
         assert set(await demo.answered_sites(200)) == set(ADDRESS.values())
         assert set(await demo.services("/rest", 100)) == {("monolith", "dc")}
+        assert set(await demo.services("/checkout/x", 200)) == {("monolith", "dc")}
 
 
 async def test_a_mirror_target_that_accepts_and_never_reads_hurts_nobody(tmp_path):

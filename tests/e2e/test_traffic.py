@@ -1,12 +1,14 @@
 """What clients get: answers by weight, paths by share, copies by percentage."""
 
 import asyncio
+import shutil
 from collections import Counter
 
 import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.rcode
+import pytest
 
 from tests.support.binomial import assert_share
 from tests.support.running_demo import ADDRESS, DNS_PORT, HOST, eventually
@@ -21,6 +23,7 @@ async def test_dns_answers_by_weight_over_udp_and_tcp(demo):
     assert reply.flags & dns.flags.AA
 
 
+@pytest.mark.skipif(shutil.which("dig") is None, reason="needs dig: sh .ci/debian-packages")
 async def test_dig_sees_what_the_readme_promises(demo):
     async def dig(*args: str) -> str:
         process = await asyncio.create_subprocess_exec(

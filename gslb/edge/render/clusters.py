@@ -1,7 +1,8 @@
 """Clusters: leaves (endpoints of one site), aliases (one side of one split), shadows (one mirror each).
 
 An alias is an aggregate over leaves: this site's first, then the others in the order of the policy, so that a dead
-pool's requests go on to the next site. A drained site stands last in its own edge's order.
+pool's requests go on to the next site. A drained site stands last in its own edge's order. Behind a canary's own leaves
+stand those of the other sides of its split: what a dead canary would have got goes to them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gslb.edge.render.config import alias_name, duration, elsewhere_name, leaf_name, shadow_name
-from gslb.snapshot.types import App, Backend, Endpoint, HealthCheck, Mirror, Route, RouteId, SiteName
+from gslb.snapshot.types import App, Backend, Endpoint, HealthCheck, Mirror, Route, RouteId, Share, SiteName
 
 __all__ = ["app_clusters", "has_local_probe"]
 
@@ -49,11 +50,11 @@ def app_clusters(app: App, site: SiteName) -> Iterable[dict[str, Any]]:
             yield _leaf(leaf_name(app.name, backend.name, where), app, backend, [(where, endpoints)])
     for name in app.needed:
         if app.backends[name].check and not has_local_probe(app.backends[name], site):
-            yield _aggregate(elsewhere_name(app.name, name), app, app.backends[name], site)
+            yield _aggregate(elsewhere_name(app.name, name), app, [app.backends[name]], site)
     for route in app.routes:
         route_id = RouteId(app.name, route.name)
         for share in route.split:
-            yield _aggregate(alias_name(route_id, share.backend), app, app.backends[share.backend], site)
+            yield _aggregate(alias_name(route_id, share.backend), app, _takers(app, route, share), site)
         for index, mirror in enumerate(route.mirrors):
             yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, site)
 
@@ -61,6 +62,15 @@ def app_clusters(app: App, site: SiteName) -> Iterable[dict[str, Any]]:
 def has_local_probe(backend: Backend, site: SiteName) -> bool:
     """Whether front-door probes look at the site's own endpoints."""
     return site in backend.endpoints
+
+
+def _takers(app: App, route: Route, share: Share) -> list[Backend]:
+    """Who answers the requests of one side: its backend, and where that takes no site out (a share under half of every
+    route, `App.needed`), the other living sides after it, the largest first."""
+    others = [other for other in route.split if other.share_bp and other.backend != share.backend]
+    others.sort(key=lambda other: -other.share_bp)
+    names = [share.backend, *(other.backend for other in others if share.backend not in app.needed)]
+    return [app.backends[name] for name in names]
 
 
 def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:
@@ -149,10 +159,12 @@ def _health_check(check: HealthCheck, host: str) -> dict[str, Any]:
     }
 
 
-def _aggregate(name: str, app: App, backend: Backend, site: SiteName) -> dict[str, Any]:
-    leaves = [leaf_name(app.name, backend.name, where) for where in _in_order(app, backend, site)]
+def _aggregate(name: str, app: App, backends: Sequence[Backend], site: SiteName) -> dict[str, Any]:
+    leaves = [
+        leaf_name(app.name, backend.name, where) for backend in backends for where in _in_order(app, backend, site)
+    ]
     if not leaves:
-        return _leaf(name, app, backend, [])
+        return _leaf(name, app, backends[0], [])
     return {
         "name": name,
         "connect_timeout": _CONNECT_TIMEOUT,

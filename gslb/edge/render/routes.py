@@ -109,7 +109,7 @@ def _retries_safe(route: Route) -> dict[str, Any]:
 
 
 def _retry_policy(route: Route, conditions: str) -> dict[str, Any]:
-    """Each try goes to another site where there is one, else to another endpoint."""
+    """Each try goes to another site (or, behind a canary, side) where there is one, else to another endpoint."""
     return {
         "retry_on": conditions,
         "num_retries": route.retries,

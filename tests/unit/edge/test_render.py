@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gslb.edge.render import Paths, bootstrap, discovery, render, static_bootstrap
+from gslb.edge.render.config import alias_name
 from gslb.edge.render.listeners import bound_addresses
 from gslb.snapshot.types import BackendName, RouteId, SiteName
 from tests.unit.edge.policies import BACKENDS, clusters, routes_of, snapshot
@@ -24,6 +25,21 @@ def order_of(config, name):
 
 
 # Clusters -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_canary_leaves_its_requests_to_the_other_sides_largest_first():
+    backends = {**BACKENDS, "third": {"gcp": ["203.0.113.9:80"]}, "off": {"gcp": ["203.0.113.8:80"]}}
+    split = {"new": 10, "third": 30, "mono": 60, "off": 0}
+    config = at(backends=backends, routes=[{"name": "pay", "split": split}])
+    mono = [f"shop/mono@{site}" for site in ("dc", "aws", "gcp")]
+    assert order_of(config, alias_name(PAY, "new")) == ["shop/new@aws", *mono, "shop/third@gcp"]
+    assert order_of(config, alias_name(PAY, "third")) == ["shop/third@gcp", *mono, "shop/new@aws"]
+    assert order_of(config, alias_name(PAY, "mono")) == mono, "what a route needs is not replaced by another service"
+
+
+def test_what_one_route_needs_is_a_canary_of_none():
+    routes = [{"name": "pay", "split": {"new": 10, "mono": 90}}, {"name": "rest", "split": {"new": 50, "mono": 50}}]
+    assert order_of(at(routes=routes), alias_name(PAY, "new")) == ["shop/new@aws"]
 
 
 @pytest.mark.parametrize(
