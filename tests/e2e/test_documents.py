@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.running_demo import ROOT
 
 from gslb.model import parse_policy
+from tests.support.running_demo import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CHANGES_EVERY_TIME = ("gslb status", "dig", "curl")
@@ -17,7 +17,9 @@ CHANGES_EVERY_TIME = ("gslb status", "dig", "curl")
 
 def blocks(language: str):
     for file in DOCUMENTS:
-        for number, text in enumerate(re.findall(rf"^```{language}\n(.*?)^```", file.read_text(), re.DOTALL | re.M)):
+        for number, text in enumerate(
+            re.findall(rf"^```{language}\n(.*?)^```", file.read_text(), re.DOTALL | re.MULTILINE)
+        ):
             yield pytest.param(text, id=f"{file.name}-{number}")
 
 
@@ -44,7 +46,7 @@ def steps(text: str):
 async def test_the_tour_prints_what_the_readme_shows(demo):
     tour = (ROOT / "README.md").read_text().partition("## In production")[0]
     path = f"{Path(sys.executable).parent}:{demo.env['PATH']}"
-    for text in re.findall(r"^```console\n(.*?)^```", tour, re.DOTALL | re.M):
+    for text in re.findall(r"^```console\n(.*?)^```", tour, re.DOTALL | re.MULTILINE):
         for command, shown in steps(text):
             process = await asyncio.create_subprocess_shell(
                 command, env={**demo.env, "PATH": path},
@@ -70,7 +72,7 @@ def test_every_command_of_the_documents_exists():
     named = {
         word
         for file in DOCUMENTS
-        for word in re.findall(r"`gslb ([a-z]+)|^\$ gslb ([a-z]+)", file.read_text(), re.M)
+        for word in re.findall(r"`gslb ([a-z]+)|^\$ gslb ([a-z]+)", file.read_text(), re.MULTILINE)
         for word in word
         if word
     }
