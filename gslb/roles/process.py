@@ -18,7 +18,7 @@ from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles import logs
 from gslb.roles.settings import Settings
 
-__all__ = ["Stop", "end_with_parent", "first_error", "read_last_words", "run_role", "stop_signal"]
+__all__ = ["Stop", "end_with_parent", "first_error", "forget_last_words", "read_last_words", "run_role", "stop_signal"]
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SUPERVISOR_GONE = signal.SIGTERM
@@ -35,7 +35,7 @@ def run_role(name: str, settings: Settings, role: Callable[[Settings, asyncio.Fu
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    _last_words(settings.runtime, name).unlink(missing_ok=True)
+    forget_last_words(settings.runtime, name)
     code = 0
     try:
         asyncio.run(_until_stopped(settings, role))
@@ -56,6 +56,11 @@ def read_last_words(runtime: Path, name: str) -> GslbError | None:
     if said["kind"] == "host":
         return HostError(said["message"], said["remedy"])
     return RefusedError(said["kind"], said["message"], said["remedy"])
+
+
+def forget_last_words(runtime: Path, name: str) -> None:
+    """What an earlier process of that name said is no longer true."""
+    _last_words(runtime, name).unlink(missing_ok=True)
 
 
 async def _until_stopped(settings: Settings, role: Callable[[Settings, asyncio.Future[Stop]], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ import structlog
 from gslb import clock
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
-from gslb.roles.process import first_error, read_last_words
+from gslb.roles.process import first_error, forget_last_words, read_last_words
 from gslb.roles.publish import NodeClient
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import back_off_s
@@ -68,12 +68,20 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.pids: dict[str, int] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
+        self._ready = False
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The role processes that run now, by name."""
+        return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
 
     async def run(self, stop: asyncio.Future[signal.Signals], on_ready: Callable[[], None]) -> None:
         """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
         self.settings.save()
+        for name, _, _ in self._roles():
+            forget_last_words(self.settings.runtime, name)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(*role)) for role in self._roles()]
@@ -88,7 +96,7 @@ class Supervisor:
             self._stopping.set()
             self._signal(signal.SIGINT)
             await self._gone()
-            raise first_error(errors) from None
+            raise self._cause(first_error(errors)) from None
 
     def _roles(self) -> list[tuple[str, str, str | None]]:
         settings = self.settings
@@ -101,21 +109,24 @@ class Supervisor:
             roles += [(role_name("edge", site), "edge", site) for site in settings.sites]
         return roles
 
+    def _cause(self, error: GslbError) -> GslbError:
+        """One role's trouble makes others refuse: what the machine did to any of them is the cause."""
+        said = [read_last_words(self.settings.runtime, name) for name, _, _ in self._roles()]
+        return next((word for word in said if isinstance(word, HostError)), error)
+
     async def _keep(self, name: str, role: str, site: str | None) -> None:
-        """Keep one role process running. One that ends by itself at its first start ends everything."""
-        failures, started_before = 0, False
+        """Keep one role process running. One that says why it cannot start, before all were ready, ends everything."""
+        failures = 0
         while not self._stopping.is_set():
             since = clock.mono_s()
             process = await self._start(role, site)
-            self.pids[name] = process.pid
+            self._processes[name] = process
             code = await process.wait()
-            del self.pids[name]
             if self._stopping.is_set():
                 return
             said = read_last_words(self.settings.runtime, name)
-            if said is not None and not started_before:
+            if said is not None and not self._ready:
                 raise said
-            started_before = True
             failures = 0 if clock.mono_s() - since > 10 else failures + 1
             pause_s = back_off_s(failures)
             structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
@@ -142,10 +153,11 @@ class Supervisor:
         finally:
             for node in (*nodes, control):
                 await node.close()
+        self._ready = True
         on_ready()
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in list(self.pids.values()):
+        for pid in self.pids.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
