@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
 from pathlib import Path
 
-from gslb.control.protocol import role_name
-from gslb.roles.process import run_role
-from gslb.roles.settings import Settings
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the role listens for it: no traceback out of an import
+
+from gslb.control.protocol import role_name  # noqa: E402
+from gslb.roles.process import run_role  # noqa: E402
+from gslb.roles.settings import Settings  # noqa: E402
 
 
 def main() -> int:
