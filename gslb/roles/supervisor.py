@@ -41,6 +41,11 @@ def make_folders(settings: Settings) -> None:
             raise HostError(
                 f"cannot write in the folder {folder}: {error.strerror}", f"name one that you may write: {flag} DIR"
             ) from error
+    if settings.runtime.stat().st_uid != os.geteuid():
+        raise HostError(
+            f"the folder {settings.runtime} belongs to another user, who could take over its sockets",
+            "name one of your own: --runtime DIR",
+        )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,140 @@
+"""`gslb run`: an installation that is restarted while its Envoys serve on."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+
+import aiohttp
+import pytest
+
+from tests.support.running_demo import GSLB, eventually, run_gslb
+
+ADDRESS = "127.0.9.1"
+POLICY = f"""
+environment: run-test
+zone: {{name: run.test, nameservers: {{ns1: {ADDRESS}}}, ttl: 5s}}
+sites:
+  one: {{edges: [{{public: {ADDRESS}}}], listen: {{http: 18080}}}}
+apps:
+  web:
+    hosts: web
+    backends:
+      page: {{one: ["{ADDRESS}:19001"]}}
+    routes: [{{name: all, split: {{page: 100}}}}]
+"""
+
+
+class Installation:
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.policy = folder / "policy"
+        self.env = {**os.environ, "GSLB_RUNTIME": str(folder / "run")}
+        self.process = None
+
+    async def start(self, *args: str) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *GSLB, "run", *args, "--data", str(self.folder / "data"), "--dns", f"{ADDRESS}:15353",
+                "--api", f"{ADDRESS}:18053", "--concurrency", "1",
+                env=self.env, stdin=asyncio.subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
+        await eventually(self.ready, 30)
+
+    async def ready(self):
+        result = await run_gslb("status", "--json", env=self.env)
+        if result.code:
+            return None
+        status = json.loads(result.out)
+        well = status["snapshot"] and all(r["in_sync"] and r["state"] == "ready" for r in status["roles"].values())
+        return status if well else None
+
+    async def stop(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        assert await asyncio.wait_for(self.process.wait(), 10) == 0
+
+
+@pytest.fixture
+async def installation(tmp_path):
+    made = Installation(tmp_path)
+    made.policy.mkdir()
+    (made.policy / "policy.yaml").write_text(POLICY)
+    backend = await asyncio.create_subprocess_exec(
+        GSLB[0].removesuffix("gslb") + "python", "-m", "gslb.demo.backend",
+        "--service", "page", "--site", "one", "--listen", f"{ADDRESS}:19001", stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await backend.stdout.readline()
+    try:
+        yield made
+    finally:
+        for process in (made.process, backend):
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                process.send_signal(signal.SIGINT)
+                await process.wait()
+
+
+async def gone(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return False
+    return True
+
+
+async def test_a_restart_adopts_the_envoys_and_loses_nothing(installation):
+    await installation.start(str(installation.policy))
+    before = await installation.ready()
+    envoy = before["edges"]["one"]["pid"]
+    failed, stop = [], asyncio.Event()
+
+    async def load() -> None:
+        async with aiohttp.ClientSession() as session:
+            while not stop.is_set():
+                async with session.get(f"http://{ADDRESS}:18080/x", headers={"host": "web.run.test"}) as response:
+                    if response.status != 200:
+                        failed.append(response.status)
+                await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load())
+        await installation.stop(signal.SIGTERM)
+        os.kill(envoy, 0)
+        await installation.start()
+        after = await installation.ready()
+        stop.set()
+    assert not failed
+    assert after["edges"]["one"]["pid"] == envoy
+    assert after["edges"]["one"]["adopted"]
+    assert after["snapshot"] == before["snapshot"], "without a folder the policy in the data folder goes on"
+    await installation.stop(signal.SIGINT)
+    await eventually(lambda: gone(envoy))
+
+
+async def test_an_edit_made_while_it_was_off_is_taken_at_the_next_start(installation):
+    await installation.start(str(installation.policy))
+    await installation.stop(signal.SIGTERM)
+    (installation.policy / "policy.yaml").write_text(POLICY.replace("hosts: web", "hosts: [web, shop]"))
+    await installation.start(str(installation.policy))
+
+    async def taken():
+        status = await installation.ready()
+        return status and status["snapshot"]["revision"] == 2
+
+    await eventually(taken)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{ADDRESS}:18080/", headers={"host": "shop.run.test"}) as response,
+    ):
+        assert response.status == 200
+
+
+async def test_a_bad_edit_made_while_it_was_off_leaves_what_was_in_force(installation):
+    await installation.start(str(installation.policy))
+    await installation.stop(signal.SIGTERM)
+    (installation.policy / "policy.yaml").write_text(POLICY.replace("page: 100", "page: 90"))
+    refused = await run_gslb("run", str(installation.policy), "--data", str(installation.folder / "data"),
+                             env=installation.env)  # fmt: skip
+    assert refused.code == 1
+    assert "split-sum" in refused.err
+    await installation.start()
+    assert (await installation.ready())["snapshot"]["revision"] == 1
