@@ -29,9 +29,11 @@ _COMMANDS = {
     "demo": ("gslb.cli.serve:demo", "Run everything here, with example services, to try it out."),
     "run": ("gslb.cli.serve:run", "Run the roles of a policy on this machine."),
     "status": ("gslb.cli.operate:status", "Show sites, verdicts and splits as they are now."),
+    "explain": ("gslb.cli.explain:explain", "Say why a client gets this answer, and where its requests go."),
     "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
     "drain": ("gslb.cli.operate:drain", "Take a site out."),
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
+    "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""
 

@@ -1,4 +1,4 @@
-"""The commands of every day: status, shift, drain, undrain. Arguments and printing; control does the work."""
+"""The commands of every day: status, shift, drain, undrain, history. Arguments and printing; control does the work."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 
-from gslb.cli.tables import change_lines, console, status_page
+from gslb.cli.tables import change_lines, console, history_page, status_page
 from gslb.control.client import Client, path_of
 from gslb.errors import HostError
 
-__all__ = ["drain", "shift", "status", "undrain"]
+__all__ = ["drain", "history", "shift", "status", "undrain"]
 
 WATCH_S = 1.0
 
@@ -171,6 +171,18 @@ def undrain(*, site: str, app: str | None, wish: _Wish) -> None:
     query = {"app": app, "author": _author(), "reason": wish.reason}
     answer = wish.client.delete(path_of("drains", site), query)
     _tell(answer, f"{site} is back", as_json=wish.as_json)
+
+
+@click.command(epilog="Example: gslb history -n 50")
+@click.option("-n", "limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@_taking(_SERVER, _JSON)
+def history(*, limit: int, wish: _Wish) -> None:
+    """Who changed what, when and why; newest first."""
+    seen = wish.client.get("/v1/history", {"limit": str(limit)})
+    if wish.as_json:
+        click.echo(json.dumps(seen, indent=2))
+    else:
+        console().print(history_page(seen))
 
 
 def _author() -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["change_lines", "console", "status_page"]
+__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "status_page"]
 
 PIPED_WIDTH = 160
 """Columns where nobody's terminal says how many there are: a reason should not be cut in a log."""
@@ -48,6 +48,15 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
     return Group(*parts, _roles(seen))
 
 
+def history_page(seen: Mapping[str, Any]) -> RenderableType:
+    """What `/v1/history` answers, for a terminal."""
+    table = new_table("History", "when", "version", "who", "did", "why")
+    for item in seen["changes"]:
+        version = f"{item['revision']}.{item['overrides']}"
+        add_row(table, item["at"], version, item["author"], f"{item['action']} {item['detail']}", item["reason"])
+    return table
+
+
 def change_lines(answer: Mapping[str, Any], what: str) -> Iterable[str]:
     """What a change did: environment, before, after, and how to take it back."""
     yield f"environment {answer['environment']}: {what}"
@@ -65,7 +74,8 @@ def _value(value: object) -> str:
     return f"{value:g} %" if isinstance(value, int | float) else str(value)
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """An empty table with a heading."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -78,7 +88,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _row(table: Table, *cells: object) -> None:
+def add_row(table: Table, *cells: object) -> None:
     """As text, never as markup: a reason may hold brackets, and may come from far away."""
     from rich.text import Text
 
@@ -87,14 +97,14 @@ def _row(table: Table, *cells: object) -> None:
 
 
 def _sites(seen: Mapping[str, Any]) -> Table:
-    table = _table("Sites", "site", "app", "verdict", "in service", "since", "envoy", "why")
+    table = new_table("Sites", "site", "app", "verdict", "in service", "since", "envoy", "why")
     for name, site in seen["sites"].items():
         envoy = seen["edges"].get(name, {}).get("state", "")
         if not site["apps"]:
-            _row(table, name, "", site["verdict"], _service(site), site["since"], envoy, site["reason"])
+            add_row(table, name, "", site["verdict"], _service(site), site["since"], envoy, site["reason"])
         for app, verdict in site["apps"].items():
             service, why = _service(verdict), verdict["reason"]
-            _row(table, name, app, verdict["verdict"], service, verdict["since"], envoy, why)
+            add_row(table, name, app, verdict["verdict"], service, verdict["since"], envoy, why)
             name = envoy = ""
     return table
 
@@ -104,28 +114,28 @@ def _service(seen: Mapping[str, Any]) -> str:
 
 
 def _splits(seen: Mapping[str, Any]) -> Table:
-    table = _table("Splits", "route", "backend", "intended", "observed", "requests", "source")
+    table = new_table("Splits", "route", "backend", "intended", "observed", "requests", "source")
     for route, split in seen["splits"].items():
         name, requests, source = route, str(split["requests"]), f"{split['source']} {split['detail']}".strip()
         for backend in sorted({*split["intended"], *split["observed"]}):
             observed = split["observed"].get(backend, 0.0 if split["observed"] else None)
-            _row(table, name, backend, _value(split["intended"].get(backend)), _value(observed), requests, source)
+            add_row(table, name, backend, _value(split["intended"].get(backend)), _value(observed), requests, source)
             name = requests = source = ""
     return table
 
 
 def _mirrors(seen: Mapping[str, Any]) -> Table:
-    table = _table("Mirrors", "route", "sent", "skipped")
+    table = new_table("Mirrors", "route", "sent", "skipped")
     for route, mirror in seen["mirrors"].items():
         skipped = ", ".join(f"{number} {reason}" for reason, number in mirror["skipped"].items())
-        _row(table, route, mirror["sent"], skipped or "0")
+        add_row(table, route, mirror["sent"], skipped or "0")
     return table
 
 
 def _roles(seen: Mapping[str, Any]) -> Table:
-    table = _table("Roles", "role", "state", "version", "in sync", "heard", "pid")
+    table = new_table("Roles", "role", "state", "version", "in sync", "heard", "pid")
     for name, role in seen["roles"].items():
         version = "-" if role["revision"] is None else f"{role['revision']}.{role['overrides']}"
         heard = "-" if role["age_s"] is None else f"{role['age_s']:g} s ago"
-        _row(table, name, role["state"], version, "yes" if role["in_sync"] else "no", heard, role["pid"])
+        add_row(table, name, role["state"], version, "yes" if role["in_sync"] else "no", heard, role["pid"])
     return table

@@ -173,6 +173,19 @@ def test_status_shows_intended_beside_observed_and_why(gslb, publisher):
     assert "unreachable" not in lines["dns"]
 
 
+def test_history_tells_who_did_what_and_why_newest_first(gslb):
+    gslb("shift shop/pay checkout=25 --reason [bold]try")
+    gslb("drain dc")
+    code, out, err = gslb("history")
+    assert (code, err) == (0, "")
+    first, second = (line for line in out.splitlines() if "ann" in line)
+    assert "drain dc" in first
+    assert "shift shop/pay checkout=25" in second
+    assert "[bold]try" in second
+    code, out, _ = gslb("history -n 1 --json")
+    assert [item["action"] for item in json.loads(out)["changes"]] == ["drain"]
+
+
 def test_status_as_json_is_the_whole_status(gslb):
     code, out, _ = gslb("status --json")
     assert code == 0
