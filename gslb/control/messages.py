@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gslb.model.words import Name
+from gslb.model.words import Address, DnsName, Name
 
 __all__ = [
-    "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "Healthz", "History", "HistoryItem",
-    "HistoryQuery", "MirrorSeen", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen",
-    "Status", "Undoing", "VersionSeen",
+    "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery", "Explanation",
+    "Healthz", "History", "HistoryItem", "HistoryQuery", "MirrorSeen", "ProblemAnswer", "RoleSeen", "ShiftChange",
+    "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "Undoing", "VersionSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -70,6 +70,17 @@ class DrainKey(Undoing):
 
 class HistoryQuery(Body):
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class ExplainQuery(Body):
+    """One question. `host` without a dot stands in the zone; `client` is who asks DNS; `path` and `user` (the value of
+    the app's cookie) are of a request that follows."""
+
+    host: DnsName
+    client: Address | None = None
+    type: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")] = "A"
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2048)] | None = None
+    user: Annotated[str, Field(pattern=r"^[!#-:<-~]{1,256}$")] | None = None
 
 
 class VersionSeen(Body):
@@ -176,6 +187,70 @@ class Status(Body):
     splits: Mapping[str, SplitSeen]
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
+
+
+class StepExplained(Body):
+    """One filter of a chain: the sites it kept, and why."""
+
+    filter: str
+    kept: list[str]
+    reason: str
+
+
+class ChoiceExplained(Body):
+    sites: list[str]
+    addresses: list[str]
+
+
+class OutcomeExplained(ChoiceExplained):
+    probability: float
+
+
+class RouteExplained(Body):
+    route: str
+    takes: bool
+    reason: str
+
+
+class RequestExplained(Body):
+    """A request at an edge. `path` as the edges compare it, None: they refuse it. `split` and `mirrors` in percent;
+    `side` is the backend of a sticky user, None where nobody can tell."""
+
+    method: str
+    path: str | None
+    steps: list[RouteExplained]
+    route: str | None
+    why: str
+    split: Mapping[str, float]
+    source: str
+    sticky: bool
+    side: str | None
+    side_why: str
+    mirrors: Mapping[str, float]
+
+
+class Explanation(Body):
+    """One question: the answer that the client gets, and why. `clients` is the network whose members are all told the
+    same, None: everybody; `scope_bits` its length. `drawn` is None, and `answer` empty, where nobody can tell which
+    outcome is next. `answer` holds records in the form of a zone file; `ttl_s` is how long it may be kept."""
+
+    host: str
+    type: str
+    client: str | None
+    app: str | None
+    rcode: str
+    why: str
+    steps: list[StepExplained]
+    clients: str | None
+    scope_bits: int
+    outcomes: list[OutcomeExplained]
+    draw: str
+    drawn: ChoiceExplained | None
+    ttl_s: int | None
+    ttl_why: str
+    answer: list[str]
+    notes: list[str]
+    request: RequestExplained | None
 
 
 class Healthz(Body):

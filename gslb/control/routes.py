@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gslb import __version__, clock
 from gslb.control import answers, changes, messages, metrics, page
+from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import iso, status
@@ -122,6 +124,14 @@ async def _history(asked: Asked) -> dict[str, Any]:
     }
 
 
+async def _explain(asked: Asked) -> dict[str, Any]:
+    """Composing a large zone takes a while, and must not hold up the others."""
+    publisher = asked.publisher
+    await publisher.refresh()
+    seen = publisher.current(), publisher.roles(), publisher.ages_s()
+    return await asyncio.to_thread(explain, *seen, asked.query, clock.wall_s())
+
+
 async def _metrics(asked: Asked) -> Media:
     await asked.publisher.refresh()
     return Media(metrics.CONTENT_TYPE_LATEST, metrics.exposition(asked.publisher))
@@ -179,6 +189,8 @@ TABLE = (
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
              messages.History, query=messages.HistoryQuery),
+    Endpoint("GET", "/v1/explain", _explain, "Why this answer, and where a request goes",
+             messages.Explanation, query=messages.ExplainQuery),
     Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),
     Endpoint("GET", "/healthz", _healthz, "Does control itself answer?", messages.Healthz),
     Endpoint("GET", "/openapi.json", _openapi, "This description", Media("application/json")),

@@ -1,0 +1,183 @@
+"""Why a client is told what it is told: the chain's reasons beside the packet that the tables give. Pure.
+
+Reasons come from `steering`, the answer from the very function that DNS nodes answer with; nothing is decided here.
+What an edge then does with a request is `request`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from dnslib import QTYPE, RCODE, DNSError, DNSRecord
+
+from gslb.control.changes import require
+from gslb.control.messages import ExplainQuery
+from gslb.control.protocol import RoleState
+from gslb.control.request import explain_request
+from gslb.control.status import UNREACHABLE_S, iso, reachable
+from gslb.dns.compose import compose
+from gslb.dns.tables import Peer
+from gslb.dns.wire import answer
+from gslb.errors import PolicyError, Problem
+from gslb.model.words import IpAddress
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import App, AppName, Decision, LiveState, Snapshot, Verdict, Zone
+from gslb.steering import decide
+
+__all__ = ["explain", "live_of"]
+
+_FAMILIES = {"A": 4, "AAAA": 6}
+_NOBODY = ip_address("0.0.0.0")
+_DRAW_BITS = {4: 24, 6: 56}
+"""What `dns.draw` takes of a client's address."""
+
+
+def explain(
+    current: tuple[Intent, Snapshot] | None,
+    roles: Mapping[str, RoleState | None],
+    ages_s: Mapping[str, float | None],
+    asked: ExplainQuery,
+    wall_s: float,
+) -> dict[str, Any]:
+    """Everything about one question, as messages.Explanation. `wall_s` is now (Unix seconds); arguments as in `status`.
+
+    Raises RefusedError (`no-policy`) before the first policy, PolicyError for a type or path that does not exist.
+    """
+    require(current[0] if current else None)
+    assert current is not None
+    snapshot, live, qtype = current[1], live_of(roles, ages_s), asked.type.upper()
+    host = _absolute(asked.host, snapshot.zone)
+    app = next((app for app in snapshot.apps.values() if host in app.hosts), None)
+    reply = _reply(snapshot, live, (host, qtype), asked.client, wall_s)
+    said = {
+        "host": host,
+        "type": qtype,
+        "client": str(asked.client) if asked.client else None,
+        "app": app.name if app else None,
+        "rcode": RCODE.get(reply.header.rcode),
+        "why": _why(reply, app, qtype, snapshot.zone),
+        "steps": [],
+        "clients": None,
+        "scope_bits": 0,
+        "outcomes": [],
+        "draw": "nothing to draw",
+        "drawn": None,
+        **_kept(reply),
+        "answer": [_text(record) for record in reply.rr],
+        "notes": _notes(roles, ages_s),
+        "request": explain_request(app, asked.path, asked.user) if app and asked.path else None,
+    }
+    if app and qtype in _FAMILIES:
+        decision = decide(snapshot, live, app, asked.client, _FAMILIES[qtype])
+        said |= _decided(app, decision, asked.client, wall_s)
+        if len(decision.outcomes) > 1 and (asked.client is None or decision.draw == "answer"):
+            said["answer"] = []
+        else:
+            said["drawn"] = _drawn(decision, reply)
+    return said
+
+
+def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> LiveState:
+    """The verdicts that the dns roles have told lately, as steering takes them."""
+    return LiveState(
+        verdicts={
+            (AppName(told.app), ip_address(told.address)): Verdict(told.state, told.reason, told.since_wall_s)
+            for state in reachable(roles, ages_s)
+            for told in state.verdicts
+        }
+    )
+
+
+def _absolute(host: str, zone: Zone) -> str:
+    """A name with a dot is absolute, as in a policy; the zone itself may be a single label."""
+    name = host.removesuffix(".").lower()
+    return name if "." in name or host.endswith(".") or name == zone.name else f"{name}.{zone.name}"
+
+
+def _reply(
+    snapshot: Snapshot, live: LiveState, question: tuple[str, str], client: IpAddress | None, wall_s: float
+) -> DNSRecord:
+    try:
+        packet = DNSRecord.question(*question)
+    except (DNSError, AttributeError, ValueError):
+        message, remedy = f"{question[1]} is no type of DNS record", "write one such as A, AAAA or TYPE65"
+        raise PolicyError([Problem("request", 0, 0, "value", message, remedy)]) from None
+    tables = compose(snapshot, live, wall_offset_s=wall_s)
+    reply = answer(tables, bytes(packet.pack()), Peer((client or _NOBODY).packed, tcp=True), 0.0, 0)
+    assert reply is not None
+    return DNSRecord.parse(reply)
+
+
+def _kept(reply: DNSRecord) -> dict[str, Any]:
+    """How long resolvers may keep the reply."""
+    if reply.rr:
+        return {"ttl_s": min(record.ttl for record in reply.rr), "ttl_why": "fixed by the policy"}
+    if reply.auth:
+        return {"ttl_s": reply.auth[0].ttl, "ttl_why": "the zone's, for negative answers"}
+    return {"ttl_s": None, "ttl_why": "refusals are not kept"}
+
+
+def _why(reply: DNSRecord, app: App | None, qtype: str, zone: Zone) -> str:
+    """The answer's kind in words; the first that fits."""
+    host, rcode = str(reply.q.qname).removesuffix("."), RCODE.get(reply.header.rcode)
+    inside = host == zone.name or host.endswith(f".{zone.name}")
+    steered = app is not None and qtype in _FAMILIES
+    kinds = (
+        (rcode == "NXDOMAIN", f"neither an app nor the zone {zone.name} has this name"),
+        (not inside and app is not None, f"a host outside the zone {zone.name}: let it be a CNAME to a name inside"),
+        (not inside, f"the name is outside the zone {zone.name}, and nothing else is served"),
+        (rcode != "NOERROR", f"questions of type {qtype} are not answered"),
+        (reply.rr and steered, f"{host} is a host of {app.name if app else None}"),
+        (reply.rr, "a record of the zone itself, the same for every client"),
+        (steered, f"no site may answer with an IPv{_FAMILIES.get(qtype)} address (NODATA)"),
+    )
+    nothing = f"the name exists, and has no records of type {qtype} (NODATA)"
+    return next((text for fits, text in kinds if fits), nothing)
+
+
+def _decided(app: App, decision: Decision, client: IpAddress | None, wall_s: float) -> dict[str, Any]:
+    alike = ip_network((client, decision.client_bits), strict=False) if client and decision.client_bits else None
+    return {
+        "steps": [{"filter": s.filter, "kept": list(s.kept), "reason": s.reason} for s in decision.steps],
+        "clients": str(alike) if alike else None,
+        "scope_bits": decision.client_bits,
+        "outcomes": [
+            {"sites": list(o.sites), "addresses": [str(ip) for ip in o.addresses], "probability": round(o.weight, 6)}
+            for o in decision.outcomes
+        ],
+        "draw": _draw(app, decision, client, wall_s),
+    }
+
+
+def _draw(app: App, decision: Decision, client: IpAddress | None, wall_s: float) -> str:
+    if not decision.outcomes:
+        return "nothing to draw"
+    if len(decision.outcomes) == 1:
+        return "one possible answer: nothing is drawn"
+    if decision.draw == "answer":
+        return "anew for every answer, at random: nobody can tell which comes next"
+    whom = "by the client's network, alike on every node"
+    if client is not None:
+        whom = f"for {ip_network((client, _DRAW_BITS[client.version]), strict=False)}, alike on every node"
+    if decision.draw == "client":
+        return f"{whom}; it stays"
+    return f"{whom}, until {iso((wall_s // app.ttl_s + 1) * app.ttl_s)}"
+
+
+def _drawn(decision: Decision, reply: DNSRecord) -> dict[str, Any] | None:
+    """The outcome that the packet holds."""
+    told = {str(record.rdata) for record in reply.rr}
+    drawn = next((o for o in decision.outcomes if {str(ip) for ip in o.addresses} == told), None)
+    return {"sites": list(drawn.sites), "addresses": [str(ip) for ip in drawn.addresses]} if drawn else None
+
+
+def _text(record: Any) -> str:
+    return f"{record.rname} {record.ttl} IN {QTYPE.get(record.rtype)} {record.rdata}"
+
+
+def _notes(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> list[str]:
+    if any(state.role == "dns" for state in reachable(roles, ages_s)):
+        return []
+    return [f"no dns role was heard for {UNREACHABLE_S:g} s: verdicts are unknown, which counts as up; it has its own"]

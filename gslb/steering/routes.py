@@ -1,0 +1,104 @@
+"""Which route of an app a request takes: what the edges do, told by the same rules without one.
+
+Read beside `edge/render/matching`, which writes these rules down for Envoy; the two must agree. The regular
+expressions are RE2's here as there, so that nothing matches differently and none can take for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import re2
+
+from gslb.snapshot.types import App, Match, Route
+
+__all__ = ["RouteStep", "normal_path", "take_route"]
+
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+_ESCAPED_SLASH = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
+_UNRESERVED = re.compile(r"%(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|3[0-9]|2[de]|5f|7e)", re.IGNORECASE)
+_SLASHES = re.compile(r"/{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStep:
+    """One route that was looked at. `missing` says what of its match does not hold; empty where it took the request."""
+
+    route: Route
+    missing: str
+
+
+def take_route(app: App, method: str, path: str, query: str = "") -> tuple[RouteStep, ...]:
+    """The routes of `app` in order, up to the first that matches; where the last step misses something, none does.
+
+    `path` is normal (see `normal_path`). Headers are unknown, so that a match that wants one does not hold.
+    """
+    steps = []
+    for route in app.routes:
+        steps.append(RouteStep(route, next(_missing(route.match, method, path, query), "")))
+        if not steps[-1].missing:
+            break
+    return tuple(steps)
+
+
+def normal_path(path: str) -> str | None:
+    """`path` (absolute, without its query) as the edges compare it: RFC 3986 section 6.2.2, and runs of slashes as one.
+
+    None where they refuse it with 400: a fragment, or an escaped slash, which services read differently.
+    """
+    if "#" in path or _ESCAPED_SLASH.search(path):
+        return None
+    plain = _UNRESERVED.sub(lambda escape: chr(int(escape[1], 16)), path).replace("\\", "/")
+    kept: list[str] = []
+    segments = plain.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return _SLASHES.sub("/", "/" + "/".join(kept))
+
+
+def _missing(match: Match, method: str, path: str, query: str) -> Iterator[str]:
+    if not _path_matches(match, path):
+        yield _wanted_path(match)
+    if match.methods and method not in match.methods:
+        yield f"takes {', '.join(match.methods)} only"
+    for name, value in match.headers:
+        yield f"wants the header {name}: {value}"
+    given = _parameters(query)
+    for name, value in match.query:
+        if given.get(name) != value:
+            yield f"wants {name}={value} in the query"
+
+
+def _path_matches(match: Match, path: str) -> bool:
+    if match.exact is not None:
+        return path == match.exact
+    if match.regex is not None:
+        return re2.compile(match.regex, _QUIET).fullmatch(path) is not None
+    prefix = (match.prefix or "/").rstrip("/")
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def _wanted_path(match: Match) -> str:
+    if match.exact is not None:
+        return f"takes the path {match.exact} only"
+    if match.regex is not None:
+        return f"takes paths like {match.regex}"
+    return f"takes paths below {match.prefix}"
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The first value of each, as it was sent: nothing is decoded before it is compared."""
+    values: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        values.setdefault(name, value)
+    return values
