@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 
-from dnslib import AAAA, NS, RD, RR, SOA, A, DNSQuestion, DNSRecord
-
-from gslb.dns.tables import Body, Choice, Pool, PoolIndex, Qtype, Ranges, Tables, Variant
+from gslb.dns.tables import OWNER, Body, Choice, Pool, PoolIndex, Qtype, Ranges, Tables, Variant
+from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
+from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, SiteName, Snapshot, Zone
 from gslb.steering import client_networks, decide
@@ -22,53 +22,43 @@ from gslb.steering import client_networks, decide
 __all__ = ["compose", "recompile"]
 
 _INFRASTRUCTURE_TTL_S = 3600
-"""NS records, addresses of nameservers, HINFO: they do not steer, and a short TTL would only multiply queries."""
+"""NS records and addresses of nameservers: they do not steer, and a short TTL would only multiply queries."""
 
 _REFRESH_S, _RETRY_S, _EXPIRE_S = 3600, 600, 604_800
 """For secondaries, of which there are none; within RFC 1912 section 2.2."""
 
-_QUESTION_BYTES_AFTER_NAME = 4
-_HEADER_BYTES = 12
-_OWNER = 0xC00C
-"""A pointer to the name in the question, which always starts after the header (RFC 1035 section 4.1.4)."""
-
 _IN = 1
-_HINFO = b"\x07RFC8482\x00"  # CPU and OS as character strings
 _RECORD = struct.Struct("!HHHIH")
 _FAMILIES = ((4, Qtype.A), (6, Qtype.AAAA))
 _POOLS_PER_APP = len(_FAMILIES)
 
 
 def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> Tables:
-    """Everything that the zone of `snapshot` answers under the verdicts of `live`.
+    """Everything that the zones of `snapshot` answer under the verdicts of `live`.
 
-    Contents: SOA (serial = policy revision) and NS at the apex, addresses of nameservers inside the zone, addresses of
-    app hosts inside the zone. Hosts elsewhere are left to the zone that points here. Names of nameservers win over
-    app hosts of the same name, or the delegation would break.
+    Each zone has its SOA record (serial = policy revision), its NS records with the addresses of nameservers inside
+    it, and its static records. Hosts of apps stand in the zone that they lie in; hosts outside all of them are left to
+    the zone that points here. Names of nameservers win over app hosts of the same name, or the delegation would break.
     """
-    pools = _app_pools(snapshot, live, {})
-    names: dict[bytes, dict[int, PoolIndex]] = {}
-    zone = snapshot.zone
-    for place, app in enumerate(snapshot.apps.values()):
-        for host in app.hosts:
-            if _is_inside(host, zone):
-                entry = names.setdefault(_wire_name(host), {})
-                for step, (_, qtype) in enumerate(_FAMILIES):
-                    entry[qtype] = PoolIndex(place * _POOLS_PER_APP + step)
-    for owner, qtype, body in _static_bodies(snapshot):
-        names.setdefault(_wire_name(owner), {})[qtype] = PoolIndex(len(pools))
-        pools.append(_static_pool(body))
-    apex = _wire_name(zone.name)
-    _add_any(names, pools)
-    _add_empty_non_terminals(names, apex)
+    names: dict[bytes, dict[int, PoolIndex | Body]] = {}
+    cuts: dict[bytes, Body] = {}
+    zones = {from_text(zone.name): zone for zone in (snapshot.zone, *snapshot.zones)}
+    for apex in sorted(zones, key=len):  # a zone before those below it, which may add to what it left at their apex
+        below = [other for other in zones if other != apex and is_below(other, apex)]
+        static = compile_names(apex, _records(zones[apex], snapshot.version.revision), below)
+        for owner, entry in static.names.items():
+            names.setdefault(owner, {}).update(entry)
+        cuts |= static.cuts
+    _add_hosts(names, snapshot, zones)
+    add_empty_non_terminals(names, zones)
     return Tables(
         version=snapshot.version,
         digest=snapshot.digest,
         live=live,
-        apex=apex,
+        zones={apex: _negative_soa(zone, snapshot.version.revision) for apex, zone in zones.items()},
         names=names,
-        pools=tuple(pools),
-        soa=_negative_soa(snapshot),
+        cuts=cuts,
+        pools=tuple(_app_pools(snapshot, live, {})),
         wall_offset_s=wall_offset_s,
     )
 
@@ -87,20 +77,26 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
         for place, name in enumerate(snapshot.apps):
             if name not in changed:
                 kept[name] = tables.pools[place * _POOLS_PER_APP :][:_POOLS_PER_APP]
-    pools = _app_pools(snapshot, live, kept)
-    return dataclasses.replace(
-        tables,
-        version=snapshot.version,
-        digest=snapshot.digest,
-        live=live,
-        pools=(*pools, *tables.pools[len(pools) :]),
-    )
+    pools = tuple(_app_pools(snapshot, live, kept))
+    return dataclasses.replace(tables, version=snapshot.version, digest=snapshot.digest, live=live, pools=pools)
 
 
 def _apps_with_other_verdicts(old: LiveState, new: LiveState) -> set[AppName]:
     """Reasons and times differ all the while; only down or not down is what steering looks at."""
     keys = old.verdicts.keys() | new.verdicts.keys()
     return {app for app, address in keys if old.is_down(app, address) != new.is_down(app, address)}
+
+
+def _add_hosts(
+    names: dict[bytes, dict[int, PoolIndex | Body]], snapshot: Snapshot, zones: Mapping[bytes, Zone]
+) -> None:
+    servers = {from_text(name) for zone in zones.values() for name, _ in zone.nameservers}
+    for place, app in enumerate(snapshot.apps.values()):
+        for host in map(from_text, app.hosts):
+            if host not in servers and any(name in zones for name in (host, *ancestors(host))):
+                entry = names.setdefault(host, {})
+                for step, (_, qtype) in enumerate(_FAMILIES):
+                    entry[qtype] = PoolIndex(place * _POOLS_PER_APP + step)
 
 
 # Apps -----------------------------------------------------------------------------------------------------------------
@@ -198,88 +194,34 @@ def _u64(text: str) -> int:
 def _addresses_body(addresses: Sequence[IpAddress], ttl_s: int) -> Body:
     """Packed by hand, because it runs for every app whenever one verdict changes."""
     records = [
-        _RECORD.pack(_OWNER, _qtype(ip), _IN, ttl_s, len(ip.packed)) + ip.packed for ip in dict.fromkeys(addresses)
+        _RECORD.pack(OWNER, _qtype(ip), _IN, ttl_s, len(ip.packed)) + ip.packed for ip in dict.fromkeys(addresses)
     ]
     return Body(len(records), b"".join(records))
 
 
-# The zone itself ------------------------------------------------------------------------------------------------------
+# The zones themselves -------------------------------------------------------------------------------------------------
 
 
-def _static_bodies(snapshot: Snapshot) -> Iterable[tuple[str, Qtype, Body]]:
-    """Owner, type and records of what no verdict changes."""
-    zone = snapshot.zone
-    apex, ttl_s = zone.name, max(zone.ttl_s, _INFRASTRUCTURE_TTL_S)
-    yield apex, Qtype.SOA, _packed(apex, [RR(apex, Qtype.SOA, _IN, zone.ttl_s, _soa(snapshot))])
-    glue = [
-        (name, ip, RR(name, _qtype(ip), _IN, ttl_s, _address(ip)))
-        for name, addresses in zone.nameservers
-        if _is_inside(name, zone)
-        for ip in addresses
-    ]
-    servers = [RR(apex, Qtype.NS, _IN, ttl_s, NS(name)) for name, _ in zone.nameservers]
-    yield apex, Qtype.NS, _packed(apex, servers, [record for _, _, record in glue])
-    for name in dict.fromkeys(name for name, _, _ in glue):
-        for family, qtype in _FAMILIES:
-            records = [record for owner, ip, record in glue if owner == name and ip.version == family]
-            yield name, qtype, _packed(name, records)
+def _records(zone: Zone, serial: int) -> Records:
+    """The static records of a zone, and those that gslb makes itself."""
+    records = read_lines(zone.records)
+    apex, ttl_s = from_text(zone.name), max(zone.ttl_s, _INFRASTRUCTURE_TTL_S)
+    add_record(records, apex, Qtype.SOA, zone.ttl_s, _soa(zone, serial))
+    for name, addresses in zone.nameservers:
+        server = from_text(name)
+        add_record(records, apex, Qtype.NS, ttl_s, server)
+        for ip in addresses:
+            add_record(records, server, _qtype(ip), ttl_s, ip.packed)
+    return records
 
 
-def _address(ip: IpAddress) -> RD:
-    return A(str(ip)) if ip.version == 4 else AAAA(str(ip))
-
-
-def _soa(snapshot: Snapshot) -> SOA:
+def _soa(zone: Zone, serial: int) -> bytes:
     """The zone's TTL is how long a negative answer may be kept (RFC 2308 section 4)."""
-    zone = snapshot.zone
-    times = (snapshot.version.revision, _REFRESH_S, _RETRY_S, _EXPIRE_S, zone.ttl_s)
-    return SOA(zone.nameservers[0][0], zone.contact, times)
+    numbers = struct.pack("!5I", serial, _REFRESH_S, _RETRY_S, _EXPIRE_S, zone.ttl_s)
+    return from_text(zone.nameservers[0][0]) + from_text(zone.contact) + numbers
 
 
-def _packed(owner: str, answers: Sequence[RR], extras: Sequence[RR] = ()) -> Body:
-    """Records as they stand in a reply to a question for `owner`: compression pointers count from its header, and
-    every such reply has the same octets before them."""
-    record = DNSRecord(q=DNSQuestion(owner), rr=list(answers))
-    after = _HEADER_BYTES + len(_wire_name(owner)) + _QUESTION_BYTES_AFTER_NAME
-    without = len(record.pack())
-    record.add_ar(*extras)
-    packed = bytes(record.pack())
-    return Body(len(answers), packed[after:without], len(extras), packed[without:])
-
-
-def _negative_soa(snapshot: Snapshot) -> bytes:
-    """The SOA record from its type on, names in full: it stands after questions of any length."""
-    zone, soa = snapshot.zone, _soa(snapshot)
-    rdata = _wire_name(zone.nameservers[0][0]) + _wire_name(zone.contact) + struct.pack("!5I", *soa.times)
-    return struct.pack("!HHIH", Qtype.SOA, _IN, zone.ttl_s, len(rdata)) + rdata
-
-
-def _static_pool(body: Body) -> Pool:
-    everyone = Ranges((b"",), (Choice("answer", (Variant((), 1.0, 0, 2**32, body),)),))
-    return Pool(0, 1, everyone, everyone)
-
-
-def _add_any(names: dict[bytes, dict[int, PoolIndex]], pools: list[Pool]) -> None:
-    """One HINFO record, the same for every name that has records, whoever asks for ANY (RFC 8482 section 4.2)."""
-    index = PoolIndex(len(pools))
-    hinfo = _RECORD.pack(_OWNER, Qtype.HINFO, _IN, _INFRASTRUCTURE_TTL_S, len(_HINFO)) + _HINFO
-    pools.append(_static_pool(Body(1, hinfo)))
-    for entry in names.values():
-        entry[Qtype.ANY] = index
-
-
-def _add_empty_non_terminals(names: dict[bytes, dict[int, PoolIndex]], apex: bytes) -> None:
-    """What lies between a name and the apex exists, with no records of its own (RFC 8020 section 3.1)."""
-    for name in tuple(names):
-        while name != apex:
-            names.setdefault(name, {})
-            name = name[name[0] + 1 :]
-
-
-def _is_inside(host: str, zone: Zone) -> bool:
-    return host == zone.name or host.endswith(f".{zone.name}")
-
-
-def _wire_name(name: str) -> bytes:
-    """An absolute name without its last dot, lower-case, as RFC 1035 section 3.1 writes it."""
-    return b"".join(len(label).to_bytes() + label.lower().encode("ascii") for label in name.split(".")) + b"\0"
+def _negative_soa(zone: Zone, serial: int) -> bytes:
+    """The SOA record from its type on: what stands before it depends on the question."""
+    soa = _soa(zone, serial)
+    return struct.pack("!HHIH", Qtype.SOA, _IN, zone.ttl_s, len(soa)) + soa

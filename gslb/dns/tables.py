@@ -1,8 +1,9 @@
 """What the responder answers from: frozen values, looked up and never computed while a query waits.
 
-A `Tables` maps a lower-case wire name to an entry, an entry maps a query type to a pool, and a pool holds the record
-bytes of every answer that may be given. Record bytes never hold the name that was asked for, only a pointer to the
-question, so that one pool serves all names of an app and a new verdict recompiles pools, not names.
+A `Tables` maps a lower-case wire name to an entry, and an entry maps a record type to a body (static records) or to a
+pool, which holds the body of every answer that may be given. Bodies never hold the name that they belong to, only a
+pointer to the question, so that one pool serves all names of an app, a wildcard serves every name that it covers, and a
+new verdict recompiles pools, not names.
 
 Building tables is `compose`'s work, choosing from them `draw`'s; nothing here knows a policy, a packet or a socket.
 """
@@ -17,9 +18,15 @@ from typing import Literal, NamedTuple, NewType
 
 from gslb.snapshot.types import LiveState, SiteName, Version
 
-__all__ = ["EMPTY", "Body", "Choice", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges", "Rcode", "Tables", "Variant"]
+__all__ = [
+    "EMPTY", "OWNER", "Body", "Choice", "Entry", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges", "Rcode", "Tables",
+    "Variant",
+]  # fmt: skip
 
 PoolIndex = NewType("PoolIndex", int)
+
+OWNER = 0xC00C
+"""A pointer to the name in the question, which always starts after the header (RFC 1035 section 4.1.4)."""
 
 
 class Qtype(IntEnum):
@@ -27,14 +34,19 @@ class Qtype(IntEnum):
 
     A = 1
     NS = 2
+    CNAME = 5
     SOA = 6
     HINFO = 13
+    MX = 15
     AAAA = 28
+    SRV = 33
+    DNAME = 39
+    DS = 43
     ANY = 255
 
 
 class Rcode(IntEnum):
-    """RFC 6895 section 2.3. BADVERS does not fit the header: its upper bits travel in the OPT record."""
+    """RFC 6895 section 2.3. BADVERS and BADCOOKIE do not fit the header: their upper bits travel in the OPT record."""
 
     NOERROR = 0
     FORMERR = 1
@@ -42,27 +54,32 @@ class Rcode(IntEnum):
     NXDOMAIN = 3
     NOTIMP = 4
     REFUSED = 5
+    YXDOMAIN = 6
     BADVERS = 16
+    BADCOOKIE = 23
 
 
 class Peer(NamedTuple):
-    """Who asked. `address` is packed: 4 octets for IPv4, 16 for IPv6 (IPv4-mapped addresses do not occur)."""
+    """Who asked. `address` is packed: 4 octets for IPv4, 16 for IPv6 (IPv4-mapped addresses do not occur). `tcp` is how
+    the reply travels; `proven`: the address is not forged, because its packets went both ways."""
 
     address: bytes
     tcp: bool = False
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The records of a positive answer, ready to follow the question. `extra` is glue that may be left out.
-
-    No answers means NODATA: the SOA record is added when the reply is put together.
-    """
+    """Records as they follow the question: `answers`, `authorities` and `extras` count them. `extra` may be left out
+    where it does not fit, but not the glue of a `referral`, whose answer, too, is not authoritative."""
 
     answers: int = 0
     records: bytes = b""
     extras: int = 0
     extra: bytes = b""
+    authorities: int = 0
+    authority: bytes = b""
+    referral: bool = False
 
 
 EMPTY = Body()
@@ -111,19 +128,25 @@ class Pool:
     v6: Ranges
 
 
+Entry = Mapping[int, PoolIndex | Body]
+"""What one name has, by type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All that one zone answers. Replaced whole. `version`, `digest` and `live` are what it was compiled from.
+    """All that a server answers. Replaced whole. `version`, `digest` and `live` are what it was compiled from.
 
-    `names` holds every name that exists, empty non-terminals with an empty entry. `soa` is the SOA record of negative
-    answers without its owner. Wall time is `mono_s + wall_offset_s`: the one field that its holder refreshes.
+    `zones` holds the apex of each zone with its SOA record for negative answers, from the type on. `names` holds every
+    name that exists, empty non-terminals with an empty entry; of what is delegated only the cut itself, with no more
+    than its DS records. `cuts` holds the NS records of each cut as answers, and its glue. Wall time is
+    `mono_s + wall_offset_s`: the one field that its holder refreshes.
     """
 
     version: Version
     digest: str
     live: LiveState
-    apex: bytes
-    names: Mapping[bytes, Mapping[int, PoolIndex]]
+    zones: Mapping[bytes, bytes]
+    names: Mapping[bytes, Entry]
+    cuts: Mapping[bytes, Body]
     pools: tuple[Pool, ...]
-    soa: bytes
     wall_offset_s: float = 0.0

@@ -7,10 +7,12 @@ no socket, no randomness of its own, no dnslib: a native version has the same si
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from gslb.dns.draw import pick
+from gslb.dns.lookup import lookup
 from gslb.dns.query import HEADER_BYTES, Query, parse
-from gslb.dns.tables import EMPTY, Body, Peer, Rcode, Tables
+from gslb.dns.tables import EMPTY, Body, Peer, PoolIndex, Rcode, Tables
 from gslb.errors import WireError
 
 __all__ = ["UDP_LIMIT_BYTES", "answer", "header_only", "rcode_of"]
@@ -25,13 +27,13 @@ _HEADER = struct.Struct("!BBHHHH")  # after the id
 _QR, _AA, _TC, _RD = 0x80, 0x04, 0x02, 0x01
 _CD, _OPCODE = 0x10, 0x78
 _IN, _ANY_CLASS = 1, 255
-_POINTER = 0xC000
 _OPT = struct.Struct("!BHHBBHH")
 _OPT_TYPE, _DNSSEC_OK = 41, 0x8000
 _OPT_START = b"\x00\x00\x29"
 
 _NOT_ASKABLE = frozenset((0, 41, 128))
 """Reserved (RFC 6895), OPT (RFC 6891), NXNAME (RFC 9824 section 3.5): never the type of a question."""
+_AUTHORITATIVE = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN, Rcode.YXDOMAIN))
 _META = range(129, 255)
 """Transfers, TKEY, TSIG, MAILA, MAILB (RFC 6895 section 3.1): not served. ANY, 255, is."""
 
@@ -49,33 +51,30 @@ def answer(tables: Tables, packet: bytes, peer: Peer, mono_s: float, random_u32:
     except WireError as error:
         return header_only(packet, error.rcode)
     rcode, body = _resolve(tables, query, peer, mono_s + tables.wall_offset_s, random_u32)
-    in_zone = rcode in (Rcode.NOERROR, Rcode.NXDOMAIN)
-    authority = b""
-    if in_zone and not body.answers:
-        apex_offset = HEADER_BYTES + len(query.name) - len(tables.apex)
-        authority = (_POINTER | apex_offset).to_bytes(2) + tables.soa
     opt, limit = b"", _PLAIN_UDP_LIMIT_BYTES
     if query.edns:
         flags = _DNSSEC_OK if query.edns.dnssec_ok else 0
         opt = _OPT.pack(0, _OPT_TYPE, UDP_LIMIT_BYTES, rcode >> 4, 0, flags, 0)
         limit = min(max(query.edns.size_bytes, limit), UDP_LIMIT_BYTES)
     room = (_TCP_LIMIT_BYTES if peer.tcp else limit) - HEADER_BYTES - len(query.question) - len(opt)
-    extras, extra, truncated = body.extras, body.extra, 0
-    if len(body.records) + len(authority) + len(extra) > room:
-        extras, extra = 0, b""  # glue that we volunteered: its absence is no truncation (RFC 2181 section 9)
-    if len(body.records) + len(authority) > room:
-        body, authority, truncated = EMPTY, b"", _TC
+    room -= len(body.records) + len(body.authority)
     # What covers one class only is never authoritative for class ANY (RFC 1035 section 6.2).
-    authoritative = _AA if in_zone and query.qclass == _IN else 0
+    flags = _AA if query.qclass == _IN and rcode in _AUTHORITATIVE and (body.answers or not body.referral) else 0
+    extras, extra = body.extras, body.extra
+    if len(extra) > room:
+        # What we volunteered may be missing without a word (RFC 2181 section 9), glue may not (RFC 9471 section 3).
+        extras, extra = 0, b""
+        if room < 0 or body.referral:
+            body, flags = EMPTY, flags | _TC
     header = packet[:2] + _HEADER.pack(
-        _QR | authoritative | truncated | packet[2] & _RD,
+        _QR | flags | packet[2] & _RD,
         packet[3] & _CD | rcode & 0xF,
         1,
         body.answers,
-        1 if authority else 0,
+        body.authorities,
         extras + (1 if opt else 0),
     )
-    return b"".join((header, query.question, body.records, authority, extra, opt))
+    return b"".join((header, query.question, body.records, body.authority, extra, opt))
 
 
 def header_only(packet: bytes, rcode: int) -> bytes:
@@ -91,7 +90,7 @@ def rcode_of(reply: bytes) -> int:
 
 
 def _resolve(tables: Tables, query: Query, peer: Peer, wall_s: float, random_u32: int) -> tuple[int, Body]:
-    """The rcode and the records for a query that is well formed. No records: negative, or refused."""
+    """The rcode and the records for a query that is well formed. What most queries ask for is found at once."""
     if query.edns and query.edns.version:
         return Rcode.BADVERS, EMPTY
     if query.qtype in _NOT_ASKABLE:
@@ -99,17 +98,16 @@ def _resolve(tables: Tables, query: Query, peer: Peer, wall_s: float, random_u32
     if query.qclass not in (_IN, _ANY_CLASS) or query.qtype in _META:
         return Rcode.REFUSED, EMPTY
     entry = tables.names.get(query.name)
-    if entry is None:
-        return Rcode.NXDOMAIN if _is_below(query.name, tables.apex) else Rcode.REFUSED, EMPTY
-    index = entry.get(query.qtype)
-    if index is None:
-        return Rcode.NOERROR, EMPTY
-    return Rcode.NOERROR, pick(tables.pools[index], peer.address, wall_s, random_u32).body
+    found = None if entry is None else entry.get(query.qtype)
+    if isinstance(found, Body):
+        return Rcode.NOERROR, found
+    if found is not None:
+        body = pick(tables.pools[found], peer.address, wall_s, random_u32).body
+        if body.answers:
+            return Rcode.NOERROR, body
+    return lookup(tables, query.name, query.qtype, _drawing(tables, peer, wall_s, random_u32))
 
 
-def _is_below(name: bytes, apex: bytes) -> bool:
-    """Whether `name` ends in the labels of `apex`. As a label may hold any octets, equal ends alone prove nothing."""
-    offset, start = 0, len(name) - len(apex)
-    while offset < start:
-        offset += name[offset] + 1
-    return offset == start and name.endswith(apex)
+def _drawing(tables: Tables, peer: Peer, wall_s: float, random_u32: int) -> Callable[[PoolIndex], Body]:
+    """What makes of a pool the body for this client."""
+    return lambda index: pick(tables.pools[index], peer.address, wall_s, random_u32).body

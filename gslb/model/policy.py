@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from gslb.model.words import Address, DnsName, EndpointText, Mailbox, Name, Network, Percent, Port, Seconds
+from gslb.model.words import Address, DnsName, EndpointText, HostName, Mailbox, Name, Network, Percent, Port, Seconds
 
 __all__ = [
     "App",
@@ -41,11 +41,11 @@ def _as_list(value: Any) -> Any:
 _OneOrMore = Field(min_length=1)
 _Method = Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")]
 _AddressList = Annotated[tuple[Address, ...], _OneOrMore]
-_HostList = Annotated[tuple[DnsName, ...], _OneOrMore]
+_HostList = Annotated[tuple[HostName, ...], _OneOrMore]
 _MethodList = Annotated[tuple[_Method, ...], _OneOrMore]
 _EndpointList = tuple[EndpointText, ...]
 Addresses = Annotated[_AddressList, BeforeValidator(_as_list, json_schema_input_type=Address | _AddressList)]
-Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=DnsName | _HostList)]
+Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=HostName | _HostList)]
 Methods = Annotated[_MethodList, BeforeValidator(_as_list, json_schema_input_type=_Method | _MethodList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
 UrlPath = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)]
@@ -61,12 +61,14 @@ class Model(BaseModel):
 
 
 class Zone(Model):
-    """The delegated zone that gslb answers for."""
+    """A delegated zone that gslb answers for. `records` names a file as written; the reader puts the records of that
+    file in its place, one a line, so that a policy is whole without its folder."""
 
     name: DnsName
     nameservers: Mapping[DnsName, Addresses] = Field(min_length=1, description="relative names get glue in the zone")
     contact: Mailbox | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
     ttl: Seconds = Field(10.0, ge=1, le=86400, description="how long resolvers may keep an answer")
+    records: str | None = Field(None, description="a standard zone file beside the policy, such as static.zone")
 
 
 class Edge(Model):
@@ -244,5 +246,6 @@ class Policy(Model):
 
     environment: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] = "default"
     zone: Zone
+    zones: tuple[Zone, ...] = Field((), max_length=100, description="more zones; their names are not steered")
     sites: Mapping[Name, Site] = Field(min_length=1)
     apps: Mapping[Name, App] = {}

@@ -16,6 +16,7 @@ __all__ = [
     "Address",
     "DnsName",
     "EndpointText",
+    "HostName",
     "IpAddress",
     "IpNetwork",
     "Mailbox",
@@ -97,6 +98,11 @@ def _dns_name(text: str) -> str:
     return text.lower()
 
 
+def _host_name(text: str) -> str:
+    """A DNS name, or `@` for the zone itself, as in a zone file (RFC 1035 section 5.1)."""
+    return text if text == "@" else _dns_name(text)
+
+
 def _mailbox(text: str) -> str:
     """`hostmaster@example.com` as the name that a SOA record holds, `hostmaster.example.com` (RFC 1035 section 8)."""
     person, at, domain = text.partition("@")
@@ -162,6 +168,7 @@ Percent = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Name = Annotated[str, AfterValidator(_name)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 EndpointText = Annotated[str, AfterValidator(_endpoint)]
 Address = Annotated[

@@ -59,6 +59,7 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         zone=_zone(policy.zone),
         sites=sites,
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
+        zones=tuple(map(_zone, policy.zones)),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
 
@@ -95,7 +96,7 @@ def _zone(zone: written.Zone) -> Zone:
         (name, tuple(ips) if name.endswith(f".{apex}") else ())
         for name, ips in ((absolute(name), ips) for name, ips in zone.nameservers.items())
     )
-    return Zone(apex, servers, absolute(zone.contact or "hostmaster"), round(zone.ttl))
+    return Zone(apex, servers, absolute(zone.contact or "hostmaster"), round(zone.ttl), zone.records or "")
 
 
 def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:
@@ -135,7 +136,9 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
 
 
 def _host(host: str, zone: str) -> str:
-    """A name with a dot is absolute; a bare label stands in the zone."""
+    """A name with a dot is absolute; a bare label stands in the zone; @ is the zone itself."""
+    if host == "@":
+        return zone
     return host.removesuffix(".") if "." in host else f"{host}.{zone}"
 
 

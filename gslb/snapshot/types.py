@@ -187,17 +187,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """Names are lower-case, absolute, without the last dot. Nameservers outside the zone have no addresses here."""
+    """Names are lower-case, absolute, without the last dot. Nameservers outside the zone have no addresses here.
+    `records` are the static records, one a line, in the form of RFC 3597 section 5: text, because a hundred thousand of
+    them are carried about far more often than they are read."""
 
     name: str
     nameservers: tuple[tuple[str, tuple[IpAddress, ...]], ...]
     contact: str
     ttl_s: int
+    records: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that DNS and edges need. `digest` is the hash of the content without the version."""
+    """Everything that DNS and edges need. `digest` is the hash of the content without the version. `zone` is the one
+    that bare hosts stand in, `zones` are the others."""
 
     version: Version
     digest: str
@@ -205,6 +209,7 @@ class Snapshot:
     zone: Zone
     sites: Mapping[SiteName, Site]
     apps: Mapping[AppName, App]
+    zones: tuple[Zone, ...] = ()
 
 
 # Observations ---------------------------------------------------------------------------------------------------------

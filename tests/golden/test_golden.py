@@ -16,6 +16,7 @@ import dns.name
 import pytest
 
 from gslb.dns.compose import compose
+from gslb.dns.tables import Body
 from gslb.edge import find_envoy, render
 from gslb.edge.render import static_bootstrap
 from gslb.model import load_folder
@@ -39,11 +40,13 @@ def zone_of(snapshot):
     tables = compose(snapshot, LiveState())
     return {
         dns.name.from_wire(name, 0)[0].to_text(): {
-            str(qtype): [
+            str(qtype): found.records.hex()
+            if isinstance(found, Body)
+            else [
                 [variant.sites, round(variant.weight, 6), variant.body.records.hex()]
-                for variant in tables.pools[index].v4.choices[-1].variants
+                for variant in tables.pools[found].v4.choices[-1].variants
             ]
-            for qtype, index in sorted(entry.items())
+            for qtype, found in sorted(entry.items())
         }
         for name, entry in sorted(tables.names.items())
     }

@@ -1,0 +1,114 @@
+"""Static records to bodies: what of a zone no verdict changes, packed once for a policy revision.
+
+Records come as the lines that the policy reader makes of a zone file, or as values. What lies below a delegation or a
+DNAME is left out here, so that a lookup need not think of it. Whether a zone makes sense was checked before.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from gslb.dns.tables import OWNER, Body, PoolIndex, Qtype
+from gslb.model.wire_name import ancestors, from_text
+
+__all__ = ["Records", "Rrset", "StaticNames", "add_empty_non_terminals", "add_record", "compile_names", "read_lines"]
+
+_IN = 1
+_RECORD = struct.Struct("!HHHIH")
+_AFTER_OWNER = struct.Struct("!HHIH")
+_TARGETS: Mapping[int, int] = {Qtype.NS: 0, Qtype.MX: 2, Qtype.SRV: 6}
+"""Types whose data ends in a name that the asker will ask for next, and where that name starts (RFC 1035 section 3.3,
+RFC 2782)."""
+
+
+class Rrset(NamedTuple):
+    """The data of all records of one name and type, as octets without compression."""
+
+    ttl_s: int
+    rdatas: list[bytes]
+
+
+Records = dict[bytes, dict[int, Rrset]]
+"""Lower-case owner in wire format, and type."""
+
+
+class StaticNames(NamedTuple):
+    """`names` and `cuts` of `Tables`, as far as one zone's static records go. Empty non-terminals are missing."""
+
+    names: dict[bytes, dict[int, PoolIndex | Body]]
+    cuts: dict[bytes, Body]
+
+
+def read_lines(text: str) -> Records:
+    r"""Lines of the form `OWNER TTL IN TYPEn \# LENGTH HEX` (RFC 3597 section 5), as the policy reader writes them."""
+    records: Records = {}
+    for line in text.splitlines():
+        owner, ttl_s, _, rtype, _, _, *data = line.split(" ")
+        add_record(records, from_text(owner), int(rtype[4:]), int(ttl_s), bytes.fromhex("".join(data)))
+    return records
+
+
+def add_record(records: Records, owner: bytes, rtype: int, ttl_s: int, rdata: bytes) -> None:
+    """The first record of an RRset says its TTL (RFC 2181 section 5.2 wants them alike)."""
+    sets = records.get(owner)
+    if sets is None:
+        sets = records[owner] = {}
+    rrset = sets.get(rtype)
+    if rrset is None:
+        sets[rtype] = Rrset(ttl_s, [rdata])
+    else:
+        rrset.rdatas.append(rdata)
+
+
+def compile_names(apex: bytes, records: Records, children: Collection[bytes] = ()) -> StaticNames:
+    """The names of one zone. `children` are the apexes of zones below it that this server answers for as well: what the
+    zone says below them does not count."""
+    cuts = {owner for owner, sets in records.items() if Qtype.NS in sets and owner != apex}.union(children)
+    covers = cuts | {owner for owner, sets in records.items() if Qtype.DNAME in sets}
+    names: dict[bytes, dict[int, PoolIndex | Body]] = {}
+    referrals: dict[bytes, Body] = {}
+    for owner, sets in records.items():
+        if covers and any(above in covers for above in ancestors(owner) if len(above) >= len(apex)):
+            continue
+        if owner in cuts:
+            referrals[owner] = _body(Qtype.NS, sets[Qtype.NS], records) if Qtype.NS in sets else Body()
+            sets = {Qtype.DS: sets[Qtype.DS]} if Qtype.DS in sets else {}
+        names[owner] = {rtype: _body(rtype, rrset, records) for rtype, rrset in sets.items()}
+    return StaticNames(names, {cut: body for cut, body in referrals.items() if cut not in children})
+
+
+def add_empty_non_terminals(names: dict[bytes, dict[int, PoolIndex | Body]], apexes: Collection[bytes]) -> None:
+    """What lies between a name and an apex exists, with no records of its own (RFC 8020 section 3.1)."""
+    tops = {apex for apex in apexes if not any(above in apexes for above in ancestors(apex))}
+    for name in tuple(names):
+        if name in tops:
+            continue
+        for above in ancestors(name):
+            if above in names:
+                break
+            names[above] = {}
+
+
+def _pack(rtype: int, ttl_s: int, rdatas: Iterable[bytes]) -> bytes:
+    """Records whose owner is the name in the question."""
+    return b"".join(_RECORD.pack(OWNER, rtype, _IN, ttl_s, len(rdata)) + rdata for rdata in rdatas)
+
+
+def _body(rtype: int, rrset: Rrset, records: Mapping[bytes, Mapping[int, Rrset]]) -> Body:
+    ttl_s, rdatas = rrset
+    extras = _additional(rdatas, _TARGETS[rtype], records) if rtype in _TARGETS else ()
+    return Body(len(rdatas), _pack(rtype, ttl_s, rdatas), len(extras), b"".join(extras))
+
+
+def _additional(rdatas: Sequence[bytes], offset: int, records: Mapping[bytes, Mapping[int, Rrset]]) -> Sequence[bytes]:
+    """The static addresses of what `rdatas` point to, owners in full."""
+    found = []
+    for target in dict.fromkeys(rdata[offset:].lower() for rdata in rdatas):
+        for rtype in (Qtype.A, Qtype.AAAA):
+            rrset = records.get(target, {}).get(rtype)
+            if rrset:
+                head = target + _AFTER_OWNER.pack(rtype, _IN, rrset.ttl_s, 0)[:-2]
+                found += [head + len(rdata).to_bytes(2) + rdata for rdata in rrset.rdatas]
+    return found
