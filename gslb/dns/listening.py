@@ -29,11 +29,13 @@ _PORT_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A bound address with both sockets, non-blocking. `wildcard`: bound to all addresses of the machine."""
+    """A bound address with both sockets, non-blocking. `wildcard`: bound to all addresses of the machine. `proxied`:
+    what comes in starts with a header of the PROXY protocol."""
 
     host: str
     port: int
     wildcard: bool
+    proxied: bool
     udp: socket.socket
     tcp: socket.socket
 
@@ -42,21 +44,21 @@ class Listener:
         self.tcp.close()
 
 
-def bind_all(listen: Sequence[tuple[str, int]]) -> tuple[Listener, ...]:
-    """Bind UDP and TCP of each (address, port); port 0 lets the kernel choose one port for both.
+def bind_all(listen: Sequence[tuple[str, int]], proxied: Sequence[tuple[str, int]] = ()) -> tuple[Listener, ...]:
+    """Bind UDP and TCP of each (address, port), `proxied` ones last; port 0 lets the kernel choose one port for both.
 
     Raises HostError, with nothing left open, where any of them cannot be had.
     """
     with contextlib.ExitStack() as undo:
         listeners = []
-        for host, port in listen:
-            listeners.append(_bind(host, port))
+        for place, (host, port) in enumerate((*listen, *proxied)):
+            listeners.append(_bind(host, port, place >= len(listen)))
             undo.callback(listeners[-1].close)
         undo.pop_all()
     return tuple(listeners)
 
 
-def _bind(host: str, port: int) -> Listener:
+def _bind(host: str, port: int, proxied: bool) -> Listener:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -76,7 +78,7 @@ def _bind(host: str, port: int) -> Listener:
             continue
         if address.is_unspecified:
             _ask_for_destination(udp)
-        return Listener(host, chosen, address.is_unspecified, udp, tcp)
+        return Listener(host, chosen, address.is_unspecified, proxied, udp, tcp)
 
 
 def _open(family: int, kind: int, host: str, port: int) -> socket.socket:

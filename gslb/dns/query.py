@@ -6,12 +6,14 @@ Nothing is answered here, and nothing here knows the zone.
 from __future__ import annotations
 
 import struct
+from enum import IntEnum
 from typing import NamedTuple
 
+from gslb.dns.subnet import Subnet, parse_subnet
 from gslb.dns.tables import Rcode
 from gslb.errors import WireError
 
-__all__ = ["HEADER_BYTES", "Edns", "Query", "parse"]
+__all__ = ["HEADER_BYTES", "NO_OPTIONS", "Edns", "OptionCode", "Options", "Query", "parse"]
 
 HEADER_BYTES = 12
 _LABEL_LIMIT_BYTES = 63
@@ -20,14 +22,39 @@ _RECORD_LIMIT = 16
 """Records after the question. An honest query has one or two (OPT, TSIG), an IXFR one more."""
 
 _OPCODE_BITS = 0x78
-_ONE_QUESTION = b"\x00\x01"
+_ONE_QUESTION, _NO_QUESTION = b"\x00\x01", b"\x00\x00"
 _NO_RECORDS = bytes(6)
 _OPT = 41
 _DNSSEC_OK = 0x8000
+_COOKIE_BYTES = (8, *range(16, 41))
+"""The client's alone, or with 8 to 32 octets of a server's (RFC 7873 section 4)."""
 
 _TYPE_CLASS = struct.Struct("!HH")
 _RECORD = struct.Struct("!HHIH")
 _SECTIONS = struct.Struct("!HHH")
+
+
+class OptionCode(IntEnum):
+    """The EDNS options that mean something here; all others are ignored (RFC 6891 section 6.1.2)."""
+
+    NSID = 3
+    SUBNET = 8
+    COOKIE = 10
+    KEEPALIVE = 11
+    ERROR = 15
+
+
+class Options(NamedTuple):
+    """What the options ask for. `cookie` is the data of the option, empty where it was not sent; `nsid` and `keepalive`
+    say only that they were."""
+
+    cookie: bytes = b""
+    subnet: Subnet | None = None
+    nsid: bool = False
+    keepalive: bool = False
+
+
+NO_OPTIONS = Options()
 
 
 class Edns(NamedTuple):
@@ -36,10 +63,12 @@ class Edns(NamedTuple):
     size_bytes: int
     version: int
     dnssec_ok: bool
+    options: Options = NO_OPTIONS
 
 
 class Query(NamedTuple):
-    """`name` is lower-case wire format, `question` the whole question section as it was sent."""
+    """`name` is lower-case wire format, `question` the whole question section as it was sent: empty, as the name is,
+    where a query without question asks for a cookie (RFC 7873 section 5.4)."""
 
     name: bytes
     qtype: int
@@ -52,13 +81,13 @@ def parse(packet: bytes) -> Query:
     """Read a query of at least `HEADER_BYTES` (RFC 1035 section 4.1).
 
     Raises WireError with NOTIMP for an opcode other than QUERY, else with FORMERR: not one question, a compressed or
-    overlong name, a section that does not fit, octets left over, more than one OPT.
+    overlong name, a section that does not fit, octets left over, more than one OPT, an option that is malformed.
     """
     if packet[2] & _OPCODE_BITS:
         raise WireError(Rcode.NOTIMP, "the opcode is not QUERY")
-    if packet[4:6] != _ONE_QUESTION:
-        raise WireError(Rcode.FORMERR, "not exactly one question")
     try:
+        if packet[4:6] != _ONE_QUESTION:
+            return _without_question(packet)
         name_end = _name_end(packet)
         qtype, qclass = _TYPE_CLASS.unpack_from(packet, name_end)
         end = name_end + 4
@@ -67,6 +96,13 @@ def parse(packet: bytes) -> Query:
     except (IndexError, struct.error):
         raise WireError(Rcode.FORMERR, "the packet ends too early") from None
     return Query(packet[HEADER_BYTES:name_end].lower(), qtype, qclass, packet[HEADER_BYTES:end], edns)
+
+
+def _without_question(packet: bytes) -> Query:
+    edns = _records(packet, HEADER_BYTES) if packet[4:6] == _NO_QUESTION else None
+    if edns is None or not edns.options.cookie:
+        raise WireError(Rcode.FORMERR, "not exactly one question")
+    return Query(b"", 0, 0, b"", edns)
 
 
 def _name_end(packet: bytes) -> int:
@@ -96,8 +132,8 @@ def _records(packet: bytes, offset: int) -> Edns | None:
         if rtype == _OPT:
             if edns is not None or packet[owner] or place < answers + authorities:
                 raise WireError(Rcode.FORMERR, "a second OPT, one with a name, or one in the wrong section")
-            _refuse_broken_options(packet, offset, offset + length)
-            edns = Edns(rclass, ttl >> 16 & 0xFF, bool(ttl & _DNSSEC_OK))
+            options = _options(packet, offset, offset + length) if length else NO_OPTIONS
+            edns = Edns(rclass, ttl >> 16 & 0xFF, bool(ttl & _DNSSEC_OK), options)
         offset += length
     if offset != len(packet):
         raise WireError(Rcode.FORMERR, "the records end before or after the packet does")
@@ -113,9 +149,23 @@ def _skip_name(packet: bytes, offset: int) -> int:
     return offset + 1
 
 
-def _refuse_broken_options(packet: bytes, offset: int, end: int) -> None:
-    """Options that we do not know are ignored (RFC 6891 section 6.1.2), but they must fill the record exactly."""
+def _options(packet: bytes, offset: int, end: int) -> Options:
+    """The first option of each code counts (RFC 7873 section 5.2 says so of cookies). They must fill the record."""
+    found: dict[int, bytes] = {}
     while offset < end:
-        offset += 4 + _TYPE_CLASS.unpack_from(packet, offset)[1]
-    if offset != end:
+        code, length = _TYPE_CLASS.unpack_from(packet, offset)
+        offset += 4
+        found.setdefault(code, packet[offset : offset + length])
+        offset += length
+    if offset != end or end > len(packet):
         raise WireError(Rcode.FORMERR, "an EDNS option does not fit its record")
+    cookie = found.get(OptionCode.COOKIE)
+    if cookie is not None and len(cookie) not in _COOKIE_BYTES:
+        raise WireError(Rcode.FORMERR, "a cookie of a length that none has")
+    subnet = found.get(OptionCode.SUBNET)
+    return Options(
+        cookie or b"",
+        None if subnet is None else parse_subnet(subnet),
+        OptionCode.NSID in found,
+        found.get(OptionCode.KEEPALIVE) == b"",
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
+from gslb.dns.networks import Networks
 from gslb.model.words import IpNetwork
 
 __all__ = ["Limiter"]
@@ -34,16 +35,15 @@ class Limiter:
     def __init__(self, per_s: int, exempt: Sequence[IpNetwork] = ()) -> None:
         assert per_s >= 1
         self._step_s = 1.0 / per_s
-        self._exempt = [(network[0].packed, network[-1].packed) for network in exempt]
+        self._exempt = Networks(exempt)
         self._empty_at_s = array("d", bytes(8 * _BUCKETS))
 
     def take(self, address: bytes, kind: bytes, mono_s: float) -> bool:
-        """Whether one more answer of `kind` may go to `address` (packed) at `mono_s`. What is refused is not counted."""
-        size = len(address)
-        if any(first <= address <= last and len(first) == size for first, last in self._exempt):
+        """Whether one more answer of `kind` may go to `address` (packed) at `mono_s`. Refusals take nothing."""
+        if self._exempt.covers(address):
             return True
         # Python keys its hash of octets anew in each process, so that nobody can choose who shares a bucket with whom.
-        place = hash((address[: _PREFIX_BYTES[size]], kind)) % _BUCKETS
+        place = hash((address[: _PREFIX_BYTES[len(address)]], kind)) % _BUCKETS
         empty_at_s = max(self._empty_at_s[place], mono_s)
         if empty_at_s + self._step_s > mono_s + _BURST_S + _ROUNDING_S:
             return False

@@ -19,8 +19,13 @@ import structlog
 
 from gslb import clock
 from gslb.dns.listening import IP_PKTINFO, Listener, bind_all
+from gslb.dns.meter import Meter
+from gslb.dns.networks import Networks
+from gslb.dns.protocol import Protocol
+from gslb.dns.proxy import PREAMBLE_BYTES, parse_preamble, parse_source
 from gslb.dns.query import HEADER_BYTES
-from gslb.dns.streams import Limits, Streams
+from gslb.dns.ratelimit import Limiter
+from gslb.dns.streams import Limits, Respond, Streams
 from gslb.dns.tables import Peer, Rcode, Tables
 from gslb.dns.wire import answer, header_only, rcode_of
 
@@ -42,42 +47,65 @@ class Responder:
     """Serves one zone on UDP and TCP. Open, publish tables, and publish again whenever they change; then close.
 
     Before the first `publish` every query meets silence, which resolvers take for a slow server and not for an answer.
+    `protocol` may be replaced at any time. `limiter` None: nobody is limited.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, protocol: Protocol | None = None, limiter: Limiter | None = None
+    ) -> None:
         self._tables: Tables | None = None
         self._listeners: tuple[Listener, ...] = ()
-        self._streams = Streams(self.respond, limits or Limits())
+        limits = limits or Limits()
+        self._keepalive_ds = round(limits.idle_s * 10)
         self._counts: Counter[str] = Counter()
+        self._streams = Streams(self.respond, limits, self._counts)
+        self._meter = Meter(self._counts, limiter)
+        self._proxies = Networks()
+        self.protocol = protocol or Protocol()
         self._ticker: asyncio.TimerHandle | None = None
         self._next_log_s = 0.0
 
-    async def open(self, listen: Sequence[tuple[str, int]]) -> None:
-        """Bind UDP and TCP of each (address, port), all or none, and start to serve.
+    async def open(
+        self,
+        listen: Sequence[tuple[str, int]],
+        proxied: Sequence[tuple[str, int]] = (),
+        proxies: Networks | None = None,
+    ) -> None:
+        """Bind UDP and TCP of each (address, port), all or none, and start to serve. On `proxied` ones only `proxies`
+        are listened to, and what they say starts with a header of the PROXY protocol, version 2.
 
         Raises HostError: address in use, no permission, no such address on this machine.
         """
-        self._listeners = bind_all(listen)
+        self._proxies = proxies or Networks()
+        self._listeners = bind_all(listen, proxied)
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             read = self._read_wildcard if listener.wildcard else self._read
-            loop.add_reader(listener.udp, read, listener.udp)
-            await self._streams.serve(listener.tcp)
+            loop.add_reader(
+                listener.udp, read, listener.udp, self._respond_to_proxy if listener.proxied else self.respond
+            )
+            await self._streams.serve(listener.tcp, self._proxies if listener.proxied else None)
         self._tick()
 
     def publish(self, tables: Tables) -> None:
         """Answer from `tables` from the next query on."""
-        self._tables = dataclasses.replace(tables, wall_offset_s=clock.wall_s() - clock.mono_s())
+        self._tables = dataclasses.replace(
+            tables,
+            wall_offset_s=clock.wall_s() - clock.mono_s(),
+            protocol=dataclasses.replace(self.protocol, keepalive_ds=self._keepalive_ds),
+        )
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """What it listens on, with the ports that the kernel chose where 0 was asked for."""
+        """What it listens on, with the ports that the kernel chose where 0 was asked for; those for proxies last."""
         return tuple((listener.host, listener.port) for listener in self._listeners)
 
     def counts(self) -> dict[str, int]:
         """Counters since the start: `queries_udp`, `queries_tcp`, `responses_<rcode>`, `truncated`, `dropped`
-        (silence), `send_failed`, `failed` (exceptions while answering), `tcp_connections`, `tcp_refused`, `tcp_evicted`
-        and the gauge `tcp_open`. What never happened is missing."""
-        return {**self._counts, **self._streams.counts()}
+        (silence), `send_failed`, `failed` (exceptions while answering), `limited`, `cookies_good`, `cookies_new` (the
+        client has none of ours yet), `cookies_bad`, `subnets` (steered by ECS), `proxy_refused` and `proxy_malformed`
+        (dropped), `tcp_connections`, `tcp_refused`, `tcp_evicted` and the gauge `tcp_open`. What never happened is
+        missing."""
+        return {**self._counts, "tcp_open": self._streams.open_connections()}
 
     async def close(self) -> None:
         """Stop serving and give back every socket and connection. Closing twice does nothing."""
@@ -98,7 +126,7 @@ class Responder:
             self._counts["dropped"] += 1
             return None
         try:
-            reply = answer(tables, packet, peer, mono_s, random.getrandbits(32))
+            reply = answer(tables, packet, peer, mono_s, random.getrandbits(32), self._meter)
         except Exception:  # noqa: BLE001 - the one place where a bug must not end the service
             self._report(mono_s)
             reply = header_only(packet, Rcode.SERVFAIL) if len(packet) >= HEADER_BYTES else None
@@ -109,6 +137,19 @@ class Responder:
         if reply[2] & _TC:
             self._counts["truncated"] += 1
         return reply
+
+    def _respond_to_proxy(self, datagram: bytes, proxy: Peer, mono_s: float) -> bytes | None:
+        """The reply to what a proxy passed on, judged by the client that its header names. None: silence."""
+        if not self._proxies.covers(proxy.address):
+            self._counts["proxy_refused"] += 1
+            return None
+        preamble = parse_preamble(datagram)
+        end = PREAMBLE_BYTES + preamble.rest_bytes if preamble else 0
+        client = parse_source(preamble, datagram[PREAMBLE_BYTES:end], proxy) if preamble else None
+        if client is None:
+            self._counts["proxy_malformed"] += 1
+            return None
+        return self.respond(datagram[end:], client, mono_s)
 
     def _report(self, mono_s: float) -> None:
         """At most one line a minute, or a bug that every query meets would fill the disk."""
@@ -123,7 +164,7 @@ class Responder:
             self.publish(self._tables)
         self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
-    def _read(self, sock: socket.socket) -> None:
+    def _read(self, sock: socket.socket, respond: Respond) -> None:
         """Answer what has arrived on a socket that is bound to one address."""
         mono_s = clock.mono_s()
         for _ in range(_DATAGRAMS_PER_WAKEUP):
@@ -131,14 +172,14 @@ class Responder:
                 packet, source = sock.recvfrom(_QUERY_LIMIT_BYTES)
             except OSError:  # nothing left, or an error that belongs to some earlier reply
                 return
-            reply = self.respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            reply = respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
             if reply is not None:
                 try:
                     sock.sendto(reply, source)
                 except OSError:  # a full buffer or no route: the resolver asks again
                     self._counts["send_failed"] += 1
 
-    def _read_wildcard(self, sock: socket.socket) -> None:
+    def _read_wildcard(self, sock: socket.socket, respond: Respond) -> None:
         """The same on a socket that is bound to all addresses: replies leave from the address that was asked."""
         mono_s = clock.mono_s()
         for _ in range(_DATAGRAMS_PER_WAKEUP):
@@ -146,7 +187,7 @@ class Responder:
                 packet, ancillary, _, source = sock.recvmsg(_QUERY_LIMIT_BYTES, _ANCILLARY_BYTES)
             except OSError:
                 return
-            reply = self.respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            reply = respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
             if reply is not None:
                 try:
                     sock.sendmsg((reply,), _from_asked(ancillary), 0, source)

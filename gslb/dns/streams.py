@@ -10,9 +10,12 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from gslb import clock
+from gslb.dns.networks import Networks
+from gslb.dns.proxy import PREAMBLE_BYTES, parse_preamble, parse_source
 from gslb.dns.tables import Peer
 
 __all__ = ["Limits", "Streams"]
@@ -38,20 +41,23 @@ class Limits:
 class Streams:
     """Connections in the order of their last use, so that a full table gives up the one that was idle longest."""
 
-    def __init__(self, respond: Respond, limits: Limits) -> None:
+    def __init__(self, respond: Respond, limits: Limits, counts: Counter[str]) -> None:
+        """`counts` is shared with the responder and kept up to date."""
         self._respond = respond
         self._limits = limits
         self._servers: list[asyncio.Server] = []
         self._open: dict[asyncio.StreamWriter, bytes] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._counts: Counter[str] = Counter()
+        self._counts = counts
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Accept on a listening socket, which is ours from now on."""
-        self._servers.append(await asyncio.start_server(self._connected, sock=sock, limit=_BUFFER_BYTES))
+    async def serve(self, sock: socket.socket, proxies: Networks | None = None) -> None:
+        """Accept on a listening socket, which is ours from now on. With `proxies`, none but those may connect, and each
+        connection starts with a header that says who asks."""
+        connected = partial(self._connected, proxies)
+        self._servers.append(await asyncio.start_server(connected, sock=sock, limit=_BUFFER_BYTES))
 
-    def counts(self) -> dict[str, int]:
-        return {**self._counts, "tcp_open": len(self._open)}
+    def open_connections(self) -> int:
+        return len(self._open)
 
     async def close(self) -> None:
         """Close every socket and wait until every connection has let go."""
@@ -63,21 +69,41 @@ class Streams:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(
+        self, proxies: Networks | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         peer = _peer(writer)
-        if peer is None or not self._admit(writer, peer):
+        if peer is None or not self._admit(writer, peer, proxies):
             writer.transport.abort()
             return
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            await self._talk(reader, writer, peer)
+            client = peer if proxies is None else await self._client_of(peer, reader, writer)
+            if client is not None:
+                await self._talk(reader, writer, client)
         except (TimeoutError, asyncio.IncompleteReadError, OSError):
             pass  # idle, gone, or cut off in the middle: all of it is how connections end
         finally:
             self._open.pop(writer, None)
             self._tasks.discard(task)
             writer.close()
+
+    async def _client_of(self, proxy: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Peer | None:
+        """Who asks, by the header with which a proxy opens its connection. None: it makes no sense, or that client has
+        enough connections already."""
+        client = None
+        async with asyncio.timeout(self._limits.idle_s):
+            preamble = parse_preamble(await reader.readexactly(PREAMBLE_BYTES))
+            if preamble is not None:
+                client = parse_source(preamble, await reader.readexactly(preamble.rest_bytes), proxy)
+        if client is None:
+            self._counts["proxy_malformed"] += 1
+        elif client is not proxy and self._is_greedy(client):
+            return None
+        elif writer in self._open:
+            self._open[writer] = client.address
+        return client
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
         """One message after the other, each answered as soon as it is there. Silence closes the connection."""
@@ -94,11 +120,15 @@ class Streams:
                 await writer.drain()
             await asyncio.sleep(0)  # a client that pipelines thousands must not hold up the datagrams
 
-    def _admit(self, writer: asyncio.StreamWriter, peer: Peer) -> bool:
-        """Whether there is room; makes it, at the cost of the connection that was idle longest."""
+    def _admit(self, writer: asyncio.StreamWriter, peer: Peer, proxies: Networks | None) -> bool:
+        """Whether there is room; makes it, at the cost of the connection that was idle longest. Proxies may have more
+        of them than a client: they speak for many."""
         self._counts["tcp_connections"] += 1
-        if sum(address == peer.address for address in self._open.values()) >= self._limits.per_client:
-            self._counts["tcp_refused"] += 1
+        if proxies is None:
+            if self._is_greedy(peer):
+                return False
+        elif not proxies.covers(peer.address):
+            self._counts["proxy_refused"] += 1
             return False
         if len(self._open) >= self._limits.connections:
             idle = next(iter(self._open))
@@ -108,6 +138,13 @@ class Streams:
         self._open[writer] = peer.address
         return True
 
+    def _is_greedy(self, peer: Peer) -> bool:
+        """Whether a client has all the connections that one may have; then it is counted as refused."""
+        if sum(address == peer.address for address in self._open.values()) < self._limits.per_client:
+            return False
+        self._counts["tcp_refused"] += 1
+        return True
+
 
 def _peer(writer: asyncio.StreamWriter) -> Peer | None:
     """None where the client hung up before we looked."""
@@ -115,4 +152,4 @@ def _peer(writer: asyncio.StreamWriter) -> Peer | None:
     if not name:
         return None
     family = socket.AF_INET6 if ":" in name[0] else socket.AF_INET
-    return Peer(socket.inet_pton(family, name[0].partition("%")[0]), tcp=True)
+    return Peer(socket.inet_pton(family, name[0].partition("%")[0]), tcp=True, proven=True)

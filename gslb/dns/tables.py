@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple, NewType
 
+from gslb.dns.protocol import Protocol
 from gslb.snapshot.types import LiveState, SiteName, Version
 
 __all__ = [
@@ -38,6 +39,7 @@ class Qtype(IntEnum):
     SOA = 6
     HINFO = 13
     MX = 15
+    TXT = 16
     AAAA = 28
     SRV = 33
     DNAME = 39
@@ -139,7 +141,7 @@ class Tables:
     `zones` holds the apex of each zone with its SOA record for negative answers, from the type on. `names` holds every
     name that exists, empty non-terminals with an empty entry; of what is delegated only the cut itself, with no more
     than its DS records. `cuts` holds the NS records of each cut as answers, and its glue. Wall time is
-    `mono_s + wall_offset_s`: the one field that its holder refreshes.
+    `mono_s + wall_offset_s`: the one field that its holder refreshes. `protocol` is put in by the holder, too.
     """
 
     version: Version
@@ -150,3 +152,4 @@ class Tables:
     cuts: Mapping[bytes, Body]
     pools: tuple[Pool, ...]
     wall_offset_s: float = 0.0
+    protocol: Protocol = field(default_factory=Protocol)

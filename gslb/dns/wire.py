@@ -7,18 +7,17 @@ no socket, no randomness of its own, no dnslib: a native version has the same si
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 
+from gslb.dns.cookies import CLIENT_COOKIE_BYTES
 from gslb.dns.draw import pick
+from gslb.dns.edns import OPT_START, UDP_LIMIT_BYTES, ErrorCode, Terms, agree, opt_record, option, options_for
 from gslb.dns.lookup import lookup
-from gslb.dns.query import HEADER_BYTES, Query, parse
-from gslb.dns.tables import EMPTY, Body, Peer, PoolIndex, Rcode, Tables
+from gslb.dns.meter import Meter
+from gslb.dns.query import HEADER_BYTES, NO_OPTIONS, OptionCode, Query, parse
+from gslb.dns.tables import EMPTY, Body, Peer, Pool, PoolIndex, Qtype, Rcode, Tables
 from gslb.errors import WireError
 
-__all__ = ["UDP_LIMIT_BYTES", "answer", "header_only", "rcode_of"]
-
-UDP_LIMIT_BYTES = 1232
-"""The largest UDP reply, and what we advertise: fits the IPv6 minimum MTU, so that nothing is fragmented."""
+__all__ = ["answer", "header_only", "rcode_of"]
 
 _PLAIN_UDP_LIMIT_BYTES = 512  # RFC 1035 section 2.3.4, without EDNS
 _TCP_LIMIT_BYTES = 65_535  # RFC 1035 section 4.2.2
@@ -26,10 +25,7 @@ _TCP_LIMIT_BYTES = 65_535  # RFC 1035 section 4.2.2
 _HEADER = struct.Struct("!BBHHHH")  # after the id
 _QR, _AA, _TC, _RD = 0x80, 0x04, 0x02, 0x01
 _CD, _OPCODE = 0x10, 0x78
-_IN, _ANY_CLASS = 1, 255
-_OPT = struct.Struct("!BHHBBHH")
-_OPT_TYPE, _DNSSEC_OK = 41, 0x8000
-_OPT_START = b"\x00\x00\x29"
+_IN, _CHAOS, _ANY_CLASS = 1, 3, 255
 
 _NOT_ASKABLE = frozenset((0, 41, 128))
 """Reserved (RFC 6895), OPT (RFC 6891), NXNAME (RFC 9824 section 3.5): never the type of a question."""
@@ -37,12 +33,17 @@ _AUTHORITATIVE = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN, Rcode.YXDOMAIN))
 _META = range(129, 255)
 """Transfers, TKEY, TSIG, MAILA, MAILB (RFC 6895 section 3.1): not served. ANY, 255, is."""
 
+_SYNTHESIZED = b"*"
+"""What a limiter counts answers for names as that are not there themselves, of which a wildcard has too many."""
 
-def answer(tables: Tables, packet: bytes, peer: Peer, mono_s: float, random_u32: int) -> bytes | None:
+
+def answer(
+    tables: Tables, packet: bytes, peer: Peer, mono_s: float, random_u32: int, meter: Meter | None = None
+) -> bytes | None:
     """The reply to `packet`, or None for silence: no whole header, or itself a response.
 
     Raises nothing, whatever the octets. The reply is never longer than the transport and the client's EDNS size allow.
-    `random_u32` is fresh for each query.
+    `random_u32` is fresh for each query. `meter` counts, and may limit; None: neither happens.
     """
     if len(packet) < HEADER_BYTES or packet[2] & _QR:
         return None
@@ -50,16 +51,32 @@ def answer(tables: Tables, packet: bytes, peer: Peer, mono_s: float, random_u32:
         query = parse(packet)
     except WireError as error:
         return header_only(packet, error.rcode)
-    rcode, body = _resolve(tables, query, peer, mono_s + tables.wall_offset_s, random_u32)
+    wall_s = mono_s + tables.wall_offset_s
+    terms = agree(tables.protocol, query.edns, peer, wall_s)
+    if query.question:
+        rcode, body, pool = _resolve(tables, query, terms.client, wall_s, random_u32)
+    elif terms.stamp:
+        rcode, body, pool = _cookie_alone(query, terms), EMPTY, None
+    else:
+        return header_only(packet, Rcode.FORMERR)
+    if meter:
+        if query.edns:
+            meter.note(query.edns.options, terms)
+        if not meter.admits(peer, terms, _kind(tables, query, body), mono_s):
+            return _limited(packet, query, terms)
     opt, limit = b"", _PLAIN_UDP_LIMIT_BYTES
     if query.edns:
-        flags = _DNSSEC_OK if query.edns.dnssec_ok else 0
-        opt = _OPT.pack(0, _OPT_TYPE, UDP_LIMIT_BYTES, rcode >> 4, 0, flags, 0)
+        opt = opt_record(query.edns, rcode, _options(tables, query, terms, rcode, pool, peer))
         limit = min(max(query.edns.size_bytes, limit), UDP_LIMIT_BYTES)
-    room = (_TCP_LIMIT_BYTES if peer.tcp else limit) - HEADER_BYTES - len(query.question) - len(opt)
-    room -= len(body.records) + len(body.authority)
+    return _fitted(packet, query, rcode, body, opt, _TCP_LIMIT_BYTES if peer.tcp else limit)
+
+
+def _fitted(packet: bytes, query: Query, rcode: int, body: Body, opt: bytes, limit_bytes: int) -> bytes:
+    """The reply, with as much of `body` as there is room for."""
+    room = limit_bytes - HEADER_BYTES - len(query.question) - len(opt) - len(body.records) - len(body.authority)
     # What covers one class only is never authoritative for class ANY (RFC 1035 section 6.2).
-    flags = _AA if query.qclass == _IN and rcode in _AUTHORITATIVE and (body.answers or not body.referral) else 0
+    authoritative = query.qclass != _ANY_CLASS and rcode in _AUTHORITATIVE and (body.answers or not body.referral)
+    flags = _AA if authoritative and query.question else 0
     extras, extra = body.extras, body.extra
     if len(extra) > room:
         # What we volunteered may be missing without a word (RFC 2181 section 9), glue may not (RFC 9471 section 3).
@@ -69,12 +86,28 @@ def answer(tables: Tables, packet: bytes, peer: Peer, mono_s: float, random_u32:
     header = packet[:2] + _HEADER.pack(
         _QR | flags | packet[2] & _RD,
         packet[3] & _CD | rcode & 0xF,
-        1,
+        1 if query.question else 0,
         body.answers,
         body.authorities,
         extras + (1 if opt else 0),
     )
     return b"".join((header, query.question, body.records, body.authority, extra, opt))
+
+
+def _limited(packet: bytes, query: Query, terms: Terms) -> bytes:
+    """What a client gets instead of one answer too many, never longer than its query. With a server cookie that is not
+    good (any more), a good one, to ask again with; else TC, to ask again over TCP."""
+    edns, opt, rcode, flags = query.edns, b"", Rcode.NOERROR, _TC
+    if edns:
+        made = terms.stamp
+        if made and len(edns.options.cookie) >= len(made.cookie):
+            rcode, flags = Rcode.BADCOOKIE, 0
+            opt = opt_record(edns, rcode, option(OptionCode.COOKIE, made.cookie))
+        else:
+            opt = opt_record(edns, rcode)
+    questions = 1 if query.question else 0
+    bits = _QR | flags | packet[2] & _RD, packet[3] & _CD | rcode & 0xF
+    return b"".join((packet[:2], _HEADER.pack(*bits, questions, 0, 0, 1 if opt else 0), query.question, opt))
 
 
 def header_only(packet: bytes, rcode: int) -> bytes:
@@ -83,31 +116,81 @@ def header_only(packet: bytes, rcode: int) -> bytes:
 
 
 def rcode_of(reply: bytes) -> int:
-    """The rcode of one of our own replies, BADVERS included: the only one that has nothing but an OPT record."""
-    if reply[6:10] == bytes(4) and reply[-11:-8] == _OPT_START:
-        return reply[-6] << 4 | reply[3] & 0xF
-    return reply[3] & 0xF
+    """The rcode of one of our own replies. Where it does not fit the header, the reply holds nothing but an OPT record
+    behind the question, which has the rest."""
+    rcode = reply[3] & 0xF
+    if reply[6:12] != b"\0\0\0\0\0\1":
+        return rcode
+    offset = HEADER_BYTES
+    if reply[5]:
+        while length := reply[offset]:
+            offset += length + 1
+        offset += 5
+    return reply[offset + len(OPT_START) + 2] << 4 | rcode
 
 
-def _resolve(tables: Tables, query: Query, peer: Peer, wall_s: float, random_u32: int) -> tuple[int, Body]:
-    """The rcode and the records for a query that is well formed. What most queries ask for is found at once."""
+def _resolve(
+    tables: Tables, query: Query, client: bytes, wall_s: float, random_u32: int
+) -> tuple[int, Body, Pool | None]:
+    """The rcode and the records for a query that is well formed, and the pool that they were drawn from, if any. What
+    most queries ask for is found at once."""
     if query.edns and query.edns.version:
-        return Rcode.BADVERS, EMPTY
+        return Rcode.BADVERS, EMPTY, None
     if query.qtype in _NOT_ASKABLE:
-        return Rcode.FORMERR, EMPTY
+        return Rcode.FORMERR, EMPTY, None
     if query.qclass not in (_IN, _ANY_CLASS) or query.qtype in _META:
-        return Rcode.REFUSED, EMPTY
+        return *_told(tables, query), None
     entry = tables.names.get(query.name)
     found = None if entry is None else entry.get(query.qtype)
     if isinstance(found, Body):
-        return Rcode.NOERROR, found
+        return Rcode.NOERROR, found, None
+    pool = None
     if found is not None:
-        body = pick(tables.pools[found], peer.address, wall_s, random_u32).body
+        pool = tables.pools[found]
+        body = pick(pool, client, wall_s, random_u32).body
         if body.answers:
-            return Rcode.NOERROR, body
-    return lookup(tables, query.name, query.qtype, _drawing(tables, peer, wall_s, random_u32))
+            return Rcode.NOERROR, body, pool
+
+    def draw(index: PoolIndex) -> Body:
+        nonlocal pool
+        pool = tables.pools[index]
+        return pick(pool, client, wall_s, random_u32).body
+
+    return *lookup(tables, query.name, query.qtype, draw), pool
 
 
-def _drawing(tables: Tables, peer: Peer, wall_s: float, random_u32: int) -> Callable[[PoolIndex], Body]:
-    """What makes of a pool the body for this client."""
-    return lambda index: pick(tables.pools[index], peer.address, wall_s, random_u32).body
+def _told(tables: Tables, query: Query) -> tuple[int, Body]:
+    """Who and what we are, in class CHAOS (RFC 4892), as far as the operator lets that be known."""
+    record = tables.protocol.chaos.get(query.name)
+    if record is None or query.qclass != _CHAOS or query.qtype != Qtype.TXT:
+        return Rcode.REFUSED, EMPTY
+    return Rcode.NOERROR, Body(1, record)
+
+
+def _cookie_alone(query: Query, terms: Terms) -> int:
+    """The rcode for a query without question, which asks for a cookie or whether it is good (RFC 7873 section 5.4)."""
+    assert query.edns is not None
+    assert terms.stamp is not None
+    if query.edns.version:
+        return Rcode.BADVERS
+    shown = len(query.edns.options.cookie) > CLIENT_COOKIE_BYTES
+    return Rcode.BADCOOKIE if shown and not terms.stamp.good else Rcode.NOERROR
+
+
+def _kind(tables: Tables, query: Query, body: Body) -> bytes:
+    """What counts as the same answer for a limiter: one name that exists, the SOA record of a negative answer's zone,
+    the servers of a referral, all errors."""
+    if body.answers:
+        return query.name if query.name in tables.names else _SYNTHESIZED
+    return body.authority[2:]
+
+
+def _options(tables: Tables, query: Query, terms: Terms, rcode: int, pool: Pool | None, peer: Peer) -> bytes:
+    assert query.edns is not None
+    options = query.edns.options
+    data = b"" if options is NO_OPTIONS else options_for(tables.protocol, options, terms, pool, tcp=peer.tcp)
+    if rcode != Rcode.REFUSED:
+        return data
+    ours = query.qclass not in (_IN, _ANY_CLASS) or query.qtype in _META
+    error = ErrorCode.PROHIBITED if ours else ErrorCode.NOT_AUTHORITATIVE
+    return data + option(OptionCode.ERROR, error.to_bytes(2))

@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from gslb.dns.query import Edns, parse
+from gslb.dns.query import Edns, Options, parse
+from gslb.dns.subnet import parse_subnet
 from gslb.errors import WireError
 
 QUESTION = b"\x04sHoP\x07Example\0\0\x1c\0\1"
@@ -32,7 +33,7 @@ def test_the_root_can_be_asked_for():
         (OPT, Edns(1232, 0, False)),
         (b"\0\0\x29\0\0\0\0\x80\0\0\0", Edns(0, 0, True)),
         (b"\0\0\x29\xff\xff\0\5\x7f\xff\0\0", Edns(65535, 5, False)),
-        (OPT[:-2] + b"\0\x09" + b"\0\x0a\0\1x" + b"\xff\xff\0\0", Edns(1232, 0, False)),
+        (OPT[:-2] + b"\0\x09" + b"\0\x0c\0\1x" + b"\xff\xff\0\0", Edns(1232, 0, False)),
     ],
 )
 def test_edns(opt, edns):
@@ -94,6 +95,60 @@ BROKEN = {
 def test_what_cannot_be_read_is_a_format_error(octets):
     with pytest.raises(WireError) as caught:
         parse(octets)
+    assert caught.value.rcode == FORMERR
+
+
+def with_options(*options):
+    data = b"".join(code.to_bytes(2) + len(value).to_bytes(2) + value for code, value in options)
+    return OPT[:-2] + len(data).to_bytes(2) + data
+
+
+SUBNET = bytes.fromhex("0001 18 00 c00002")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], Options()),
+        ([(3, b"")], Options(nsid=True)),
+        ([(8, SUBNET)], Options(subnet=parse_subnet(SUBNET))),
+        ([(10, b"x" * 8)], Options(cookie=b"x" * 8)),
+        ([(10, b"x" * 16), (10, b"y" * 8)], Options(cookie=b"x" * 16)),
+        ([(10, b"x" * 40), (10, b"y")], Options(cookie=b"x" * 40)),
+        ([(11, b"")], Options(keepalive=True)),
+        ([(11, b"\0\1")], Options()),
+        ([(65001, b"z" * 30), (11, b""), (3, b""), (10, b"x" * 24), (8, SUBNET)],
+         Options(b"x" * 24, parse_subnet(SUBNET), nsid=True, keepalive=True)),
+    ],
+)  # fmt: skip
+def test_options(options, expected):
+    assert parse(packet(QUESTION + with_options(*options), additionals=1)).edns.options == expected
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 9, 15, 41, 100])
+def test_cookies_of_lengths_that_none_has(length):
+    with pytest.raises(WireError) as caught:
+        parse(packet(QUESTION + with_options((10, bytes(length))), additionals=1))
+    assert caught.value.rcode == FORMERR
+
+
+def test_a_broken_subnet_is_a_format_error():
+    with pytest.raises(WireError) as caught:
+        parse(packet(QUESTION + with_options((8, SUBNET + b"x")), additionals=1))
+    assert caught.value.rcode == FORMERR
+
+
+def test_no_question_with_a_cookie():
+    query = parse(packet(with_options((10, b"x" * 8)), questions=0, additionals=1))
+    assert query == (b"", 0, 0, b"", Edns(1232, 0, False, Options(b"x" * 8)))
+
+
+@pytest.mark.parametrize(
+    ("questions", "body"), [(0, OPT), (0, with_options((3, b""))), (2, with_options((10, b"x" * 8)))]
+)
+def test_no_question_without_a_cookie(questions, body):
+    with pytest.raises(WireError) as caught:
+        parse(packet(body, questions=questions, additionals=1))
     assert caught.value.rcode == FORMERR
 
 
