@@ -7,13 +7,15 @@ from pathlib import Path
 
 from gslb.errors import PolicyError, Problem
 from gslb.model.reader import MAX_FILE_BYTES, MAX_FILES, Loaded, parse_policy
+from gslb.model.zones import SUFFIX
 
 __all__ = ["load_folder", "read_folder"]
 
 
 def load_folder(folder: Path) -> Loaded:
-    """Every `*.yaml` directly in `folder` as one policy. Hidden files and subfolders are not read; `.yml` files are
-    warned of. Raises PolicyError with every problem, files that cannot be read among them."""
+    """Every `*.yaml` directly in `folder`, with the `*.zone` files that they name, as one policy. Hidden files and
+    subfolders are not read; `.yml` files are warned of. Raises PolicyError with every problem, files that cannot be
+    read among them."""
     warnings = _ignored(folder)
     try:
         loaded = parse_policy(read_folder(folder))
@@ -25,13 +27,13 @@ def load_folder(folder: Path) -> Loaded:
 def read_folder(folder: Path) -> dict[str, bytes]:
     """The octets of every policy file, by its name with the folder as it was given. A file over the limit is cut just
     above it, for `parse_policy` to refuse. Raises PolicyError."""
-    names = [name for name in _names(folder) if name.endswith(".yaml")]
-    if not names:
+    names = [name for name in _names(folder) if name.endswith((".yaml", SUFFIX))]
+    if not any(name.endswith(".yaml") for name in names):
         raise _folder_error(
             folder, "no *.yaml file is in this folder", "start one with: gslb init, or name another folder"
         )
     if len(names) > MAX_FILES:
-        raise _folder_error(folder, f"more than {MAX_FILES:,} *.yaml files", "name the policy folder itself")
+        raise _folder_error(folder, f"more than {MAX_FILES:,} policy files", "name the policy folder itself")
     files, problems = {}, []
     for name in names:
         path = folder / name

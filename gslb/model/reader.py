@@ -17,6 +17,7 @@ from gslb.model.reserved import drop_reserved
 from gslb.model.shape import read_shape
 from gslb.model.tree import Node, Place
 from gslb.model.yaml_reader import MAX_NODES, read_yaml
+from gslb.model.zones import SUFFIX, take_zone_files
 
 __all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "Loaded", "parse_policy"]
 
@@ -48,7 +49,8 @@ def parse_policy(files: Mapping[str, bytes]) -> Loaded:
         raise PolicyError(problems)
     roots: list[Node] = []
     complete, nodes_left = True, MAX_NODES
-    for name in sorted(files):
+    zone_files = {name: data for name, data in files.items() if name.endswith(SUFFIX)}
+    for name in sorted(files.keys() - zone_files.keys()):
         documents = read_yaml(name, files[name], nodes_left)
         nodes_left -= sum(root.size for root in documents.roots)
         problems += documents.problems
@@ -57,13 +59,15 @@ def parse_policy(files: Mapping[str, bytes]) -> Loaded:
     if not roots and not problems:
         first = min(files, default="policy")
         raise PolicyError([Problem(first, 0, 0, "no-policy", "there is no policy in it", "start with: gslb init")])
-    policy = _judge(roots, problems, complete=complete)
+    policy = _judge(roots, zone_files, problems, complete=complete)
     if policy is None or any(problem.severity == "error" for problem in problems):
         raise PolicyError(_first(problems))
     return Loaded(policy, tuple(sorted(problems)), _digest(files))
 
 
-def _judge(roots: list[Node], problems: list[Problem], *, complete: bool) -> Policy | None:
+def _judge(
+    roots: list[Node], zone_files: Mapping[str, bytes], problems: list[Problem], *, complete: bool
+) -> Policy | None:
     """Merge, then each pass on what the one before could make sense of. Adds to `problems`. Where a part could not be
     read, what the rest refers to may well be there: that is left for the next run."""
     root = _merge(roots, problems)
@@ -73,9 +77,13 @@ def _judge(roots: list[Node], problems: list[Problem], *, complete: bool) -> Pol
     root, reserved = drop_reserved(root)
     shape = read_shape(root, complete=complete)
     problems += [*reserved, *shape.problems]
-    if shape.policy is not None and complete:
+    if shape.policy is None:
+        return None
+    if complete:
         problems += check_policy(shape.policy, shape.root)
-    return shape.policy
+    taken = take_zone_files(shape.policy, shape.root, zone_files)
+    problems += taken.problems
+    return taken.policy
 
 
 def _limits(files: Mapping[str, bytes]) -> Iterable[Problem]:

@@ -30,7 +30,6 @@ _HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in 
 
 _WORDS = (
     _Word(("zone", "dnssec"), "delete it, or write dnssec: false; leave the DS record out of the parent zone", False),
-    _Word(("zone", "records"), "delete it; keep names that need no steering in a zone of their own"),
     _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
     _Word(("apps", "*", "tls"), _HTTP_ONLY),
     _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),

@@ -26,6 +26,7 @@ _CLIPPED = 200
 _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     (): words.Policy,
     ("zone",): words.Zone,
+    ("zones", "*"): words.Zone,
     ("sites", "*"): words.Site,
     ("sites", "*", "edges", "*"): words.Edge,
     ("sites", "*", "listen"): words.Listen,
@@ -47,6 +48,8 @@ _FILTER_WORDS = ("healthy", "networks", *_FILTERS)
 
 _FORMS = {
     "zone": "zone: {name: gslb.example.com, nameservers: {ns1: [192.0.2.53]}}",
+    "zones": "zones: [{name: example.com, nameservers: {ns1: [192.0.2.53]}, records: example.com.zone}]",
+    "records": "records: static.zone (a zone file beside the policy)",
     "sites": "sites: {dc: {edges: [{public: [192.0.2.10]}]}}",
     "apps": "apps: {shop: {hosts: [shop], backends: ..., routes: ...}}",
     "environment": "environment: production (printable characters without spaces, 64 at most)",

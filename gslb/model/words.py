@@ -25,6 +25,7 @@ __all__ = [
     "Percent",
     "Port",
     "Seconds",
+    "absolute",
     "format_duration",
     "format_endpoint",
     "parse_duration",
@@ -80,6 +81,15 @@ def parse_endpoint(text: str) -> tuple[str, int]:
 def format_endpoint(host: str, port: int) -> str:
     """What `parse_endpoint` reads back: an IPv6 address gets its brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def absolute(name: str, apex: str) -> str:
+    """The whole name, lower-case and without its last dot: `@` is the apex itself, a bare label stands in its zone, a
+    name with a dot is whole already."""
+    top = apex.lower().removesuffix(".")
+    if name == "@":
+        return top
+    return name.lower().removesuffix(".") if "." in name else f"{name.lower()}.{top}"
 
 
 def _is_dns_name(text: str) -> bool:

@@ -25,7 +25,7 @@ def fingerprint(folder: Path) -> Fingerprint:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".yaml") and not entry.name.startswith("."):
+                if entry.name.endswith((".yaml", ".zone")) and not entry.name.startswith("."):
                     try:
                         stat = entry.stat()
                     except OSError:

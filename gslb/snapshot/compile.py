@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
-from gslb.model.words import parse_endpoint
+from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot.intent import Drain, Intent, Shift
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -88,15 +88,12 @@ def _active(item: Drain | Shift, wall_s: float) -> bool:
 
 
 def _zone(zone: written.Zone) -> Zone:
-    def absolute(name: str) -> str:
-        return name.removesuffix(".") if "." in name else f"{name}.{zone.name.removesuffix('.')}"
-
     apex = zone.name.removesuffix(".")
     servers = tuple(
         (name, tuple(ips) if name.endswith(f".{apex}") else ())
-        for name, ips in ((absolute(name), ips) for name, ips in zone.nameservers.items())
+        for name, ips in ((absolute(name, apex), ips) for name, ips in zone.nameservers.items())
     )
-    return Zone(apex, servers, absolute(zone.contact or "hostmaster"), round(zone.ttl), zone.records or "")
+    return Zone(apex, servers, absolute(zone.contact or "hostmaster", apex), round(zone.ttl), zone.records or "")
 
 
 def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:
@@ -120,7 +117,7 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
     drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
     return App(
         name=name,
-        hosts=tuple(_host(host, policy.zone.name.removesuffix(".")) for host in app.hosts),
+        hosts=tuple(absolute(host, policy.zone.name) for host in app.hosts),
         chain=_chain(app, policy.sites),
         failover=app.failover,
         mixed_families=app.families == "mixed",
@@ -133,13 +130,6 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         no_entry=tuple(sorted({SiteName(drain.site) for drain in drains})),
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
     )
-
-
-def _host(host: str, zone: str) -> str:
-    """A name with a dot is absolute; a bare label stands in the zone; @ is the zone itself."""
-    if host == "@":
-        return zone
-    return host.removesuffix(".") if "." in host else f"{host}.{zone}"
 
 
 def _chain(app: written.App, sites: Mapping[str, written.Site]) -> tuple[Filter, ...]:

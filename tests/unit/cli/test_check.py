@@ -89,7 +89,7 @@ def test_json_has_every_field(here, capsys):
         "column": 3,
         "rule": "unknown-key",
         "message": "tll is not a key of zone",
-        "remedy": "write ttl; the keys are name, nameservers, contact, ttl",
+        "remedy": "write ttl; the keys are name, nameservers, contact, ttl, records",
         "severity": "error",
     }
     code, out, _ = gslb(capsys, "check", "--json", str(POLICIES / "blue-green"))

@@ -1,0 +1,85 @@
+"""The zone files of a policy: each is read, checked against the policy, and put into it in place of its name.
+
+How a file is read stands in `zone_file`, what makes a zone in `zone_check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from gslb.errors import Problem
+from gslb.model.policy import Policy, Zone
+from gslb.model.tree import Node, Path, locate
+from gslb.model.wire_name import ancestors, from_text
+from gslb.model.words import absolute
+from gslb.model.zone_check import Place, check_records, own_records
+from gslb.model.zone_file import read_zone_file, written
+
+__all__ = ["SUFFIX", "Taken", "all_zones", "take_zone_files"]
+
+SUFFIX = ".zone"
+
+
+class Taken(NamedTuple):
+    """The policy with records in place of the names of files, and what is wrong with them."""
+
+    policy: Policy
+    problems: tuple[Problem, ...]
+
+
+def all_zones(policy: Policy) -> Iterator[tuple[Path, Zone]]:
+    """Every zone with its path in the policy."""
+    yield ("zone",), policy.zone
+    for index, zone in enumerate(policy.zones):
+        yield ("zones", index), zone
+
+
+def take_zone_files(policy: Policy, root: Node, files: Mapping[str, bytes]) -> Taken:
+    """`files` are the zone files of the folder. `root` is the tree that `policy` was made of, for the places."""
+    problems: list[Problem] = []
+    by_name = {name.rpartition("/")[2]: name for name in files}
+    taken: list[Zone] = []
+    for path, zone in all_zones(policy):
+        text = None
+        if zone.records is not None and zone.records in by_name:
+            file = by_name[zone.records]
+            text = _read(_place(policy, zone, file), files[file], problems)
+        elif zone.records is not None:
+            problems.append(_missing(root, (*path, "records"), zone.records))
+        taken.append(zone.model_copy(update={"records": text}))
+    used = {zone.records for _, zone in all_zones(policy)}
+    for name, file in by_name.items():
+        if name not in used:
+            message, remedy = "no zone names this file, so it is not read", f"write records: {name} in its zone"
+            problems.append(Problem(file, 0, 0, "file-ignored", message, remedy, "warning"))
+    return Taken(policy.model_copy(update={"zone": taken[0], "zones": tuple(taken[1:])}), tuple(problems))
+
+
+def _read(place: Place, data: bytes, problems: list[Problem]) -> str:
+    file = read_zone_file(place.file, data, place.apex)
+    problems += file.problems
+    problems += check_records(place, file.records, complete=not file.problems)
+    return written(own_records(place, file.records))
+
+
+def _place(policy: Policy, zone: Zone, file: str) -> Place:
+    apex = from_text(zone.name)
+    apexes = {from_text(zone.name) for _, zone in all_zones(policy)}
+    hosts = {}
+    for app_name, app in policy.apps.items():
+        for host in app.hosts:
+            name = from_text(absolute(host, policy.zone.name))
+            if next((above for above in (name, *ancestors(name)) if above in apexes), None) == apex:
+                hosts[name] = app_name
+    servers = {
+        from_text(absolute(name, zone.name)): frozenset(ip.packed for ip in addresses)
+        for name, addresses in zone.nameservers.items()
+    }
+    return Place(file, apex, servers, hosts)
+
+
+def _missing(root: Node, path: Path, name: str) -> Problem:
+    message = f"there is no file {name[:80]} beside the policy"
+    remedy = f"write the name of a file in this folder that ends in {SUFFIX}, such as static{SUFFIX}"
+    return Problem(*locate(root, path), "no-file", message, remedy)
