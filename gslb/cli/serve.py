@@ -12,27 +12,12 @@ from typing import Any
 
 import click
 
+from gslb.cli.dns_options import ADDRESS, dns_options, take_dns_options
 from gslb.control.client import runtime_folder
-from gslb.model.words import parse_endpoint
 
 __all__ = ["demo", "run"]
 
 
-class _Address(click.ParamType):  # type: ignore[type-arg] # generic in the stubs only
-    """HOST:PORT, as a tuple."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return parse_endpoint(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-ADDRESS = _Address()
 _runtime = click.option(
     "--runtime",
     type=click.Path(path_type=Path, file_okay=False),
@@ -88,6 +73,7 @@ def demo(**options: Any) -> None:
 )
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
               help="Folder of everything that must survive a restart.")  # fmt: skip
+@dns_options
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
 @_runtime
 @_envoy
@@ -122,6 +108,7 @@ def run(**options: Any) -> None:
             roles=names,
             envoy_concurrency=options["concurrency"],
             log_format=_log_format(options["log_format"]),
+            dns_protocol=take_dns_options(options),
             **given,
         )
     )

@@ -14,7 +14,8 @@ from gslb.errors import WireError
 __all__ = ["Subnet", "parse_subnet", "scope_bits"]
 
 _FIXED_BYTES = 4  # family, source, scope
-_FAMILY_BYTES = {0: 0, 1: 4, 2: 16}
+_FAMILY_BYTES = {1: 4, 2: 16}
+_NO_FAMILY = bytes(4)
 _DRAW_BITS = {4: 24, 16: 56}
 """The prefix that draws by window and by client hash; see `draw`."""
 
@@ -30,13 +31,15 @@ class Subnet(NamedTuple):
         return b"".join((self.option[:3], scope_bits.to_bytes(), self.option[4:]))
 
 
-def parse_subnet(option: bytes) -> Subnet:
-    """Read the data of an ECS option.
+def parse_subnet(option: bytes) -> Subnet | None:
+    """Read the data of an ECS option. None: it names no family, as `dig +subnet=0` does to opt out, and is answered as
+    if it were not there, because many cannot read family 0 in a reply.
 
     Raises WireError with FORMERR (RFC 7871 sections 6 and 7.1.2): an unknown family, a source that is too long, an
-    address that is longer or shorter than the source needs, bits behind the source, a scope in a query. Family 0 says
-    nothing of addresses and is accepted with source 0, which is how clients opt out.
+    address that is longer or shorter than the source needs, bits behind the source, a scope in a query.
     """
+    if option == _NO_FAMILY:
+        return None
     if len(option) < _FIXED_BYTES:
         raise WireError(Rcode.FORMERR, "the subnet option ends too early")
     family, source_bits, scope = int.from_bytes(option[:2]), option[2], option[3]

@@ -9,16 +9,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+from pathlib import Path
 
-from gslb import clock
+import structlog
+
+from gslb import __version__, clock
 from gslb.control.protocol import RoleState, VerdictState
 from gslb.dns.compose import compose, recompile
+from gslb.dns.networks import Networks
+from gslb.dns.protocol import Protocol
+from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.dns.tables import Tables
+from gslb.errors import HostError
 from gslb.health.probes import Prober
+from gslb.roles.cookie_secret import CookieSecret
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
-from gslb.roles.settings import Settings
+from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets
 from gslb.snapshot.types import LiveState, Snapshot
@@ -30,21 +38,38 @@ WALL_CLOCK_S = 1.0
 """How often the tables learn the wall clock, which windows are counted by."""
 
 
+COOKIE_SECRET_S = 1.0
+"""How often the file with the cookie secret is looked at."""
+
+_log = structlog.get_logger(__name__)
+
+
 def _wall_offset_s() -> float:
     return clock.wall_s() - clock.mono_s()
+
+
+def _protocol(given: DnsSettings, cookie_secrets: tuple[bytes, ...]) -> Protocol:
+    version = f"gslb {__version__}" if given.tell_version else ""
+    return Protocol.telling(given.identity.encode(), version.encode(), cookie_secrets, ecs=given.ecs)
 
 
 class DnsRole:
     """Answers for the snapshot that was published last, under the verdicts of its own probes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """`folder` is the role's own. Raises HostError where the cookie secret cannot be used."""
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._open = False
         self.prober = Prober(self._on_verdicts)
-        self.responder = Responder()
+        protocol = settings.dns_protocol
+        self._secret = CookieSecret(protocol.cookie_secret, folder)
+        self.responder = Responder(
+            protocol=_protocol(protocol, self._secret.read()),
+            limiter=Limiter(protocol.rate_limit, protocol.rate_limit_exempt) if protocol.rate_limit else None,
+        )
 
     async def prepare(self, snapshot: Snapshot) -> None:
         compose(snapshot, self.prober.live)
@@ -56,7 +81,8 @@ class DnsRole:
         self._snapshot = snapshot
         self._serve(compose(snapshot, self.prober.live, _wall_offset_s()))
         if not self._open:
-            await self.responder.open(self._settings.dns)
+            protocol = self._settings.dns_protocol
+            await self.responder.open(self._settings.dns, protocol.proxied, Networks(protocol.proxies))
             self._open = True
 
     async def state(self) -> RoleState:
@@ -76,6 +102,19 @@ class DnsRole:
             await asyncio.sleep(WALL_CLOCK_S)
             if self._tables is not None:
                 self._serve(dataclasses.replace(self._tables, wall_offset_s=_wall_offset_s()))
+
+    async def follow_cookie_secret(self) -> None:
+        """Take up a secret that is rolled. One that cannot be used changes nothing, and is complained of once."""
+        while True:
+            await asyncio.sleep(COOKIE_SECRET_S)
+            if self._secret.has_changed():
+                try:
+                    secrets = self._secret.read()
+                except HostError as error:
+                    _log.error("the cookie secret stays as it was", reason=error.message, remedy=error.remedy)
+                    continue
+                self.responder.protocol = dataclasses.replace(self.responder.protocol, cookie_secrets=secrets)
+                _log.info("another cookie secret is in use", secrets=len(secrets))
 
     def _on_verdicts(self, live: LiveState) -> None:
         if self._snapshot is not None and self._tables is not None:
@@ -108,7 +147,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the addresses cannot be bound."""
     folder = settings.data / NAME
     folder.mkdir(mode=0o700, exist_ok=True)
-    role = DnsRole(settings)
+    role = DnsRole(settings, folder)
     node = Node(role, folder)
     server = await serve_unix(node.app(), settings.socket(NAME))
     try:
@@ -116,6 +155,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
                 group.create_task(keep_running("wall clock", role.follow_wall_clock)),
+                group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(node.run()),
                 group.create_task(node.resume()),
             ]

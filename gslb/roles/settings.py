@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
 from gslb.control.protocol import role_name
+from gslb.model.words import IpNetwork
 
-__all__ = ["Settings"]
+__all__ = ["DnsSettings", "Settings"]
+
+
+class DnsSettings(BaseModel):
+    """How DNS is spoken. `rate_limit`: like answers a second for one network; 0: no limit. `cookie_secret` None: one in
+    the data folder. `proxied` are addresses where only `proxies` are listened to. `identity` empty: not told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate_limit: int = 0
+    rate_limit_exempt: tuple[IpNetwork, ...] = ()
+    cookie_secret: Path | None = None
+    ecs: bool = True
+    identity: str = ""
+    tell_version: bool = False
+    proxied: tuple[tuple[str, int], ...] = ()
+    proxies: tuple[IpNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 class Settings(BaseModel):
@@ -29,6 +47,7 @@ class Settings(BaseModel):
     roles: tuple[str, ...] = ("control", "dns", "edge")
     sites: tuple[str, ...] = ()
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
+    dns_protocol: DnsSettings = DnsSettings()
     api: tuple[str, int] = ("127.0.0.1", 8053)
     envoy: str | None = None
     envoy_concurrency: int | None = None

@@ -2,16 +2,22 @@
 which must serve `zone.ZONE_FILE`."""
 
 import asyncio
+import contextlib
+import ipaddress
 import os
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import dns.message
 import dns.query
 import pytest
 
+from gslb.dns.networks import Networks
+from gslb.dns.protocol import Protocol
+from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
-from tests.conformance.zone import APEX, tables
+from tests.conformance.zone import APEX, steered_tables, tables
 
 TIMEOUT_S = 10
 
@@ -19,6 +25,7 @@ TIMEOUT_S = 10
 class Server(NamedTuple):
     host: str
     port: int
+    counts: Callable[[], dict[str, int]] = dict
 
     def udp(self, message, **more):
         return dns.query.udp(message, self.host, TIMEOUT_S, self.port, **more)
@@ -31,6 +38,37 @@ class Server(NamedTuple):
         return self.udp(dns.message.make_query(f"{name}.{APEX}" if name else APEX, qtype, **more))
 
 
+SECRET = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
+IDENTITY = b"ns1.example"
+PROXY = "127.0.7.3"
+LIMIT_PER_S = 20
+
+
+@contextlib.contextmanager
+def serving(zone, *, proxied=(), proxies=(PROXY,), **settings):
+    """A responder of its own in a thread; gives a Server for each address, those for proxies last."""
+    started, loop, stop, servers = threading.Event(), asyncio.new_event_loop(), asyncio.Event(), []
+
+    async def serve():
+        responder = Responder(**settings)
+        await responder.open([("127.0.7.1", 0)], proxied, Networks(map(ipaddress.ip_network, proxies)))
+        responder.publish(zone)
+        servers.extend(Server(*address, responder.counts) for address in responder.addresses())
+        started.set()
+        await stop.wait()
+        await responder.close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert started.wait(TIMEOUT_S)
+        yield servers
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
 @pytest.fixture(scope="session")
 def server():
     elsewhere = os.environ.get("GSLB_CONFORMANCE_SERVER")
@@ -38,21 +76,30 @@ def server():
         host, _, port = elsewhere.rpartition(":")
         yield Server(host, int(port))
         return
-    started, address, loop, stop = threading.Event(), [], asyncio.new_event_loop(), asyncio.Event()
+    with serving(tables(), protocol=Protocol.telling(IDENTITY, b"", (SECRET,))) as (only,):
+        yield only
 
-    async def serve():
-        responder = Responder()
-        await responder.open([("127.0.7.1", 0)])
-        responder.publish(tables())
-        address.extend(responder.addresses())
-        started.set()
-        await stop.wait()
-        await responder.close()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert started.wait(TIMEOUT_S)
-    yield Server(*address[0])
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+@pytest.fixture(scope="session")
+def silent_server():
+    """As little as a server may tell: no cookies, no subnets, no name."""
+    with serving(tables(), protocol=Protocol(ecs=False)) as (only,):
+        yield only
+
+
+@pytest.fixture
+def limited_server():
+    """A fresh one that lets through 20 like answers a second."""
+    protocol = Protocol.telling(b"", b"", (SECRET,))
+    limiter = Limiter(LIMIT_PER_S, [ipaddress.ip_network("127.0.8.0/24")])
+    with serving(tables(), protocol=protocol, limiter=limiter) as (only,):
+        yield only
+
+
+@pytest.fixture(scope="session")
+def steered_server():
+    """A zone whose answers depend on the client, on a plain address and on one for proxies. Only whom proxies speak for
+    is limited."""
+    limiter = Limiter(LIMIT_PER_S, [ipaddress.ip_network("127.0.0.0/8")])
+    with serving(steered_tables(), proxied=[("127.0.7.2", 0)], protocol=Protocol(), limiter=limiter) as servers:
+        yield servers

@@ -79,3 +79,23 @@ def snapshot():
 
 def tables() -> Tables:
     return compose(snapshot(), LiveState())
+
+
+def steered_tables() -> Tables:
+    """Answers that depend on the client: `home` by network, `drawn` by a hash of its prefix, `chance` by lot; `all`
+    does not."""
+    near = site("192.0.2.10") | {"networks": ["10.0.0.0/8", "2001:db8:a::/48"]}
+    far = site("198.51.100.20")
+    both = {"near": 1, "far": 1}
+    apps = {
+        "home": ["healthy", "networks", {"priority": ["far", "near"]}, {"first": 1}],
+        "drawn": ["healthy", {"weighted": both, "by": "client"}],
+        "chance": ["healthy", {"weighted": both, "by": "answer"}],
+        "all": ["healthy", {"first": 2}],
+    }
+    policy = {
+        "zone": {"name": APEX, "nameservers": {"ns1": ["198.51.100.53"]}, "ttl": "30s"},
+        "sites": {"near": near, "far": far},
+        "apps": {name: app([name], ["near", "far"]) | {"steer": steer} for name, steer in apps.items()},
+    }
+    return compose(compile_snapshot(Intent(revision=REVISION, policy=Policy.model_validate(policy)), 0.0), LiveState())

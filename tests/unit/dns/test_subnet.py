@@ -27,7 +27,11 @@ def test_what_is_read(option, address):
     assert parse_subnet(octets) == Subnet(ip_address(address).packed, octets)
 
 
-@pytest.mark.parametrize("family", [0, 1, 2])
+def test_no_family_is_as_good_as_no_option():
+    assert parse_subnet(bytes(4)) is None
+
+
+@pytest.mark.parametrize("family", [1, 2])
 def test_source_0_tells_nobody_apart(family):
     octets = family.to_bytes(2) + b"\0\0"
     assert parse_subnet(octets) == Subnet(None, octets)
