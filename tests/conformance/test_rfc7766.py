@@ -75,3 +75,34 @@ def test_5_a_format_error_leaves_the_connection_usable(server):
         sock.sendall(b"\0\x0c" + b"\x12\x34" + bytes(10) + framed(query))
         assert read(sock).rcode() == dns.rcode.FORMERR
         assert query.is_response(read(sock))
+
+
+def test_7_replies_are_told_apart_by_their_ids(server):
+    """Clients must take replies in any order; ids and questions belong together, whatever was asked in between."""
+    kinds = [("shop", "A"), ("nowhere", "A"), ("big", "AAAA"), ("shop", "TXT"), ("", "NS")]
+    queries = {}
+    for number in range(50):
+        name, qtype = kinds[number % len(kinds)]
+        queries[60_000 - number] = dns.message.make_query(f"{name}.{APEX}".removeprefix("."), qtype, id=60_000 - number)
+    with connect(server) as sock:
+        sock.sendall(b"".join(map(framed, queries.values())))
+        for _ in range(len(queries)):
+            reply = read(sock)
+            assert queries.pop(reply.id).is_response(reply)
+
+
+def test_8_everything_sent_before_a_half_close_is_answered(server):
+    queries = {number: dns.message.make_query(f"big.{APEX}", "AAAA", id=number) for number in range(1, 101)}
+    with connect(server) as sock:
+        sock.sendall(b"".join(map(framed, queries.values())))
+        sock.shutdown(socket.SHUT_WR)
+        while (reply := read(sock)) is not None:
+            assert queries.pop(reply.id).is_response(reply)
+    assert not queries
+
+
+def test_8_half_a_message_and_a_half_close_ends_the_connection(server):
+    with connect(server) as sock:
+        sock.sendall(framed(dns.message.make_query(f"shop.{APEX}", "A"))[:10])
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1) == b""

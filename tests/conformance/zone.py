@@ -84,7 +84,7 @@ def tables() -> Tables:
 def steered_tables() -> Tables:
     """Answers that depend on the client: `home` by network, `drawn` by a hash of its prefix, `chance` by lot; `all`
     does not."""
-    near = site("192.0.2.10") | {"networks": ["10.0.0.0/8", "2001:db8:a::/48"]}
+    near = site("192.0.2.10") | {"networks": ["10.0.0.0/8", "2001:db8:a::/48", "127.0.7.60/32"]}
     far = site("198.51.100.20")
     both = {"near": 1, "far": 1}
     apps = {
