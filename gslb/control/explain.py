@@ -72,6 +72,8 @@ def explain(
     if app and qtype in _FAMILIES:
         decision = decide(snapshot, live, app, asked.client, _FAMILIES[qtype])
         said |= _decided(app, decision, asked.client, wall_s)
+        if decision.outcomes and said["rcode"] == "NOERROR":
+            said["ttl_why"] = decision.ttl_reason
         if len(decision.outcomes) > 1 and (asked.client is None or decision.draw == "answer"):
             said["answer"] = []
         else:
@@ -83,7 +85,9 @@ def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | 
     """The verdicts that the dns roles have told lately, as steering takes them."""
     return LiveState(
         verdicts={
-            (AppName(told.app), ip_address(told.address)): Verdict(told.state, told.reason, told.since_wall_s)
+            (AppName(told.app), ip_address(told.address)): Verdict(
+                told.state, told.reason, told.since_wall_s, told.flip_s
+            )
             for state in reachable(roles, ages_s)
             for told in state.verdicts
         }
@@ -113,7 +117,7 @@ def _reply(
 def _kept(reply: DNSRecord) -> dict[str, Any]:
     """How long resolvers may keep the reply."""
     if reply.rr:
-        return {"ttl_s": min(record.ttl for record in reply.rr), "ttl_why": "fixed by the policy"}
+        return {"ttl_s": min(record.ttl for record in reply.rr), "ttl_why": "fixed"}
     if reply.auth:
         return {"ttl_s": reply.auth[0].ttl, "ttl_why": "the zone's, for negative answers"}
     return {"ttl_s": None, "ttl_why": "refusals are not kept"}

@@ -51,6 +51,7 @@ class VerdictState(Message):
     state: Literal["up", "down", "unknown"]
     reason: str
     since_wall_s: float
+    flip_s: float = Field(0.0, description="how many seconds the state lasts at least")
 
 
 class EnvoyState(Message):

@@ -73,7 +73,9 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
         raise AssertionError("another policy revision needs compose")
     kept: dict[AppName, Sequence[Pool]] = {}
     if tables.digest == snapshot.digest:
-        changed = _apps_with_other_verdicts(tables.live, live)
+        changed = _apps_with_other_verdicts(snapshot, tables.live, live)
+        if not changed:
+            return dataclasses.replace(tables, version=snapshot.version, live=live)
         for place, name in enumerate(snapshot.apps):
             if name not in changed:
                 kept[name] = tables.pools[place * _POOLS_PER_APP :][:_POOLS_PER_APP]
@@ -81,10 +83,17 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
     return dataclasses.replace(tables, version=snapshot.version, digest=snapshot.digest, live=live, pools=pools)
 
 
-def _apps_with_other_verdicts(old: LiveState, new: LiveState) -> set[AppName]:
-    """Reasons and times differ all the while; only down or not down is what steering looks at."""
+def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:
+    """Reasons and times differ all the while; steering looks at down or not down and, where the TTL of an app is not
+    fixed, at how soon that may change."""
     keys = old.verdicts.keys() | new.verdicts.keys()
-    return {app for app, address in keys if old.is_down(app, address) != new.is_down(app, address)}
+    bounded = {app.name for app in snapshot.apps.values() if app.ttl_min_s != app.ttl_s}
+    return {
+        app
+        for app, address in keys
+        if old.is_down(app, address) != new.is_down(app, address)
+        or (app in bounded and old.flip_s(app, address) != new.flip_s(app, address))
+    }
 
 
 def _add_hosts(
@@ -177,7 +186,7 @@ class _Classes:
             reached += outcome.weight
             upto = round(reached * 2**32) if outcome is not outcomes[-1] else 2**32
             key = _u64("\n".join(outcome.sites))
-            body = _addresses_body(outcome.addresses, self.app.ttl_s)
+            body = _addresses_body(outcome.addresses, decision.ttl_s)
             variants.append(Variant(outcome.sites, outcome.weight, key, upto, body))
         return Choice(decision.draw, tuple(variants))
 

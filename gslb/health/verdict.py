@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, HealthCheck, LiveState, ProbeTarget, Verdict
 
-__all__ = ["Board", "Health", "Result", "TargetKey", "judge", "step", "untried"]
+__all__ = ["Board", "Health", "Result", "TargetKey", "flip_s", "judge", "step", "untried"]
 
 Phase = Literal["up", "down", "unknown"]
 
@@ -95,16 +95,28 @@ def step(health: Health, result: Result, check: HealthCheck) -> Health:
     return Health(health.phase, health.reason, health.against + 1)
 
 
-def judge(healths: Sequence[Health], before: Verdict | None, wall_s: float) -> Verdict:
+def flip_s(watched: Iterable[tuple[Health, HealthCheck]]) -> float:
+    """How long (seconds) the verdict of these targets lasts at least: interval x results that must still contradict it.
+    One target can take an address down; to come back, every one that is down must. At least one target."""
+    left_s: dict[bool, list[float]] = {True: [], False: []}
+    for health, check in watched:
+        is_down = health.phase == "down"
+        _, needed = _TABLE[health.phase, is_down]
+        left_s[is_down].append(check.interval_s * max(1, needed(check) - health.against))
+    return max(left_s[True], default=0.0) or min(left_s[False])
+
+
+def judge(watched: Sequence[tuple[Health, HealthCheck]], before: Verdict | None, wall_s: float) -> Verdict:
     """The verdict that these targets of one app at one edge address add up to, with the reasons of those that decided.
 
     `since_wall_s` is carried over from `before` while the state stays.
     """
+    healths = [health for health, _ in watched]
     phases = {health.phase for health in healths}
     state: Phase = "down" if "down" in phases else "unknown" if "unknown" in phases else "up"
     reasons = dict.fromkeys(health.reason for health in healths if health.phase == state)
     since_wall_s = before.since_wall_s if before is not None and before.state == state else wall_s
-    return Verdict(state, "; ".join(reasons), since_wall_s)
+    return Verdict(state, "; ".join(reasons), since_wall_s, flip_s(watched))
 
 
 class Board:
@@ -117,6 +129,7 @@ class Board:
     def __init__(self) -> None:
         self.live = LiveState()
         self._health: dict[TargetKey, Health] = {}
+        self._checks: dict[TargetKey, HealthCheck] = {}
         self._groups: dict[tuple[AppName, IpAddress], list[TargetKey]] = {}
         self._unsettled: set[tuple[AppName, IpAddress]] = set()
         self._untried = 0
@@ -128,11 +141,12 @@ class Board:
 
     def watch(self, targets: Iterable[ProbeTarget]) -> None:
         """Watch these targets and no others. Those that were watched before keep their health."""
-        before, self._health, self._groups = self._health, {}, {}
+        before, self._health, self._checks, self._groups = self._health, {}, {}, {}
         for target in targets:
             key = TargetKey.of(target)
             if key not in self._health:
                 self._health[key] = before.get(key) or untried(target)
+                self._checks[key] = target.check
                 self._groups.setdefault((key.app, key.address), []).append(key)
         self._untried = sum(health.phase == "unknown" for health in self._health.values())
         self._unsettled = set(self._groups) | set(self.live.verdicts)
@@ -146,19 +160,21 @@ class Board:
         before = self._health[key]
         after = self._health[key] = step(before, result, check)
         self._untried -= before.phase == "unknown"
-        if (before.phase, before.reason) != (after.phase, after.reason):
+        if before != after:
             self._unsettled.add((key.app, key.address))
 
     def settle(self, wall_s: float) -> bool:
-        """Bring `live` up to date. Returns whether a state changed: a mere new reason is shown, but steers nobody."""
+        """Bring `live` up to date. Returns whether a state changed, or how long it lasts at least: a mere new reason is
+        shown, but neither steers anybody nor bounds a TTL."""
         old, new = self.live.verdicts, dict(self.live.verdicts) if self._unsettled else {}
         moved = False
         for place in self._unsettled:
             before = new.pop(place, None)
             if place in self._groups:
-                new[place] = judge([self._health[key] for key in self._groups[place]], before, wall_s)
+                watched = [(self._health[key], self._checks[key]) for key in self._groups[place]]
+                new[place] = judge(watched, before, wall_s)
             after = new.get(place)
-            moved |= (before and before.state) != (after and after.state)
+            moved |= (before and (before.state, before.flip_s)) != (after and (after.state, after.flip_s))
         if self._unsettled and new != old:
             self.live = LiveState(self.live.counter + 1, new)
         self._unsettled = set()

@@ -28,6 +28,7 @@ __all__ = [
     "Route",
     "Site",
     "SteerFilter",
+    "TtlBounds",
     "Weighted",
     "Zone",
 ]
@@ -60,6 +61,22 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+_TtlSeconds = Annotated[Seconds, Field(ge=1, le=86400)]
+
+
+class TtlBounds(Model):
+    """A TTL that ends when health may next change, within these bounds."""
+
+    min: _TtlSeconds
+    max: _TtlSeconds
+
+
+Ttl = Annotated[
+    Annotated[_TtlSeconds, Tag("duration")] | Annotated[TtlBounds, Tag("bounds")],
+    Discriminator(lambda value: "bounds" if isinstance(value, dict | TtlBounds) else "duration"),
+]
+
+
 class Zone(Model):
     """A delegated zone that gslb answers for. `records` names a file as written; the reader puts the records of that
     file in its place, one a line, so that a policy is whole without its folder."""
@@ -67,7 +84,7 @@ class Zone(Model):
     name: DnsName
     nameservers: Mapping[DnsName, Addresses] = Field(min_length=1, description="relative names get glue in the zone")
     contact: Mailbox | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
-    ttl: Seconds = Field(10.0, ge=1, le=86400, description="how long resolvers may keep an answer")
+    ttl: Ttl = Field(10.0, description="how long resolvers may keep an answer")
     records: str | None = Field(None, description="a standard zone file beside the policy, such as static.zone")
 
 
@@ -236,7 +253,7 @@ class App(Model):
     )
     failover: Literal["auto", "manual"] = "auto"
     families: Literal["same", "mixed"] = "same"
-    ttl: Seconds | None = Field(None, ge=1, le=86400, description="default: the zone's")
+    ttl: Ttl | None = Field(None, description="default: the zone's")
     backends: Mapping[Name, Backend] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)
 

@@ -55,10 +55,6 @@ def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
             dropped.append(path)
             if node.value != word.harmless or type(node.value) is not type(word.harmless):
                 problems.append(_problem(root, path, word.remedy))
-    for path, node in _matches(root, ("zone", "ttl")):
-        if isinstance(node.value, dict):
-            problems.append(_problem(root, path, "write one duration, such as ttl: 10s", "a ttl with min and max"))
-            dropped.append(path)
     for path, node in _matches(root, ("apps", "*", "steer", "*")):
         name = node.value if isinstance(node.value, str) else next(iter(node.keys), "")
         if name in _FILTERS:

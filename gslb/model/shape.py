@@ -27,11 +27,14 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     (): words.Policy,
     ("zone",): words.Zone,
     ("zones", "*"): words.Zone,
+    ("zone", "ttl"): words.TtlBounds,
+    ("zones", "*", "ttl"): words.TtlBounds,
     ("sites", "*"): words.Site,
     ("sites", "*", "edges", "*"): words.Edge,
     ("sites", "*", "listen"): words.Listen,
     ("sites", "*", "location"): words.Location,
     ("apps", "*"): words.App,
+    ("apps", "*", "ttl"): words.TtlBounds,
     ("apps", "*", "backends", "*"): words.Backend,
     ("apps", "*", "backends", "*", "check"): words.Check,
     ("apps", "*", "routes", "*"): words.Route,
@@ -84,7 +87,9 @@ _FORMS = {
     "only": "only: [dc]",
     "priority": "priority: [dc, aws]",
     "first": "first: 1",
-    "ttl": "ttl: 10s",
+    "ttl": "ttl: 10s, or ttl: {min: 5s, max: 60s}",
+    "min": "min: 5s",
+    "max": "max: 60s",
     "contact": "contact: hostmaster@example.com",
     "peer": 'peer: "10.0.0.4:8443"',
     "http": "http: 80 (a port from 1 to 65535, without quotes)",
@@ -199,8 +204,12 @@ def _is_meaningful(path: Path) -> bool:
 
 
 def _refused(root: Node, detail: ErrorDetails) -> _Refused:
-    """Drop from pydantic's `loc` what is no key of the document: the tag of a filter, the mark of a key."""
+    """Drop from pydantic's `loc` what is no key of the document: the tag of a filter or a ttl, the mark of a key."""
     path = detail["loc"]
+    if path[:2] == ("zone", "ttl"):
+        path = (*path[:2], *path[3:])
+    if path[:1] in (("apps",), ("zones",)) and path[2:3] == ("ttl",):
+        path = (*path[:3], *path[4:])
     is_key = path[-1:] == ("[key]",) and find(root, path) is None
     if is_key:
         path = path[:-1]

@@ -137,6 +137,7 @@ class DnsRole:
                 state=verdict.state,
                 reason=verdict.reason,
                 since_wall_s=verdict.since_wall_s,
+                flip_s=verdict.flip_s,
             )
             for (app, address), verdict in live.verdicts.items()
             if address in sites

@@ -93,7 +93,7 @@ def _zone(zone: written.Zone) -> Zone:
         (name, tuple(ips) if name.endswith(f".{apex}") else ())
         for name, ips in ((absolute(name, apex), ips) for name, ips in zone.nameservers.items())
     )
-    return Zone(apex, servers, absolute(zone.contact or "hostmaster", apex), round(zone.ttl), zone.records or "")
+    return Zone(apex, servers, absolute(zone.contact or "hostmaster", apex), _ttl_s(zone.ttl)[0], zone.records or "")
 
 
 def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:
@@ -115,13 +115,15 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
     half = WHOLE_BP // 2
     needed = sorted({share.backend for route in routes for share in route.split if share.share_bp >= half})
     drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
+    ttl_min_s, ttl_s = _ttl_s(app.ttl or policy.zone.ttl)
     return App(
         name=name,
         hosts=tuple(absolute(host, policy.zone.name) for host in app.hosts),
         chain=_chain(app, policy.sites),
         failover=app.failover,
         mixed_families=app.families == "mixed",
-        ttl_s=round(app.ttl if app.ttl is not None else policy.zone.ttl),
+        ttl_min_s=ttl_min_s,
+        ttl_s=ttl_s,
         backends={
             BackendName(key): _backend(BackendName(key), backend, policy.sites) for key, backend in app.backends.items()
         },
@@ -130,6 +132,11 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         no_entry=tuple(sorted({SiteName(drain.site) for drain in drains})),
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
     )
+
+
+def _ttl_s(ttl: float | written.TtlBounds) -> tuple[int, int]:
+    """The least and the most."""
+    return (round(ttl.min), round(ttl.max)) if isinstance(ttl, written.TtlBounds) else (round(ttl), round(ttl))
 
 
 def _chain(app: written.App, sites: Mapping[str, written.Site]) -> tuple[Filter, ...]:

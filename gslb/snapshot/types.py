@@ -154,13 +154,15 @@ class Filter:
 class App:
     """`hosts` are lower-case absolute names without the last dot. `needed` are the backends that take a site out when
     they cannot be used from it (a share of half or more of some route). `no_entry` sites are kept out of DNS;
-    `no_local` sites also send what still arrives to the other sites' backends."""
+    `no_local` sites also send what still arrives to the other sites' backends. A TTL is `ttl_s` where health is stable,
+    and no less than `ttl_min_s`; where they are equal it is fixed."""
 
     name: AppName
     hosts: tuple[str, ...]
     chain: tuple[Filter, ...]
     failover: Literal["auto", "manual"]
     mixed_families: bool
+    ttl_min_s: int
     ttl_s: int
     backends: Mapping[BackendName, Backend]
     routes: tuple[Route, ...]
@@ -231,11 +233,13 @@ class ProbeTarget:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is believed of one app at one edge address. `since_wall_s` is when the state last changed."""
+    """What is believed of one app at one edge address. `since_wall_s` is when the state last changed, `flip_s` how many
+    seconds it lasts at least: interval x checks that must still contradict it."""
 
     state: Literal["up", "down", "unknown"]
     reason: str
     since_wall_s: float
+    flip_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +253,11 @@ class LiveState:
     def is_down(self, app: AppName, address: IpAddress) -> bool:
         verdict = self.verdicts.get((app, address))
         return verdict is not None and verdict.state == "down"
+
+    def flip_s(self, app: AppName, address: IpAddress) -> float:
+        """How long (seconds) the verdict lasts at least; 0 where there is none."""
+        verdict = self.verdicts.get((app, address))
+        return verdict.flip_s if verdict is not None else 0.0
 
 
 # Steering -------------------------------------------------------------------------------------------------------------
@@ -288,12 +297,14 @@ class Decision:
     """What one class of clients may be told. No outcomes: NODATA (only `only` can do that).
 
     `draw` says how one of several outcomes is chosen. `client_bits` is the prefix length of the client's address that
-    the decision depended on (0: none); ECS scope."""
+    the decision depended on (0: none); ECS scope. `ttl_s` is how long the answer may be kept, `ttl_reason` says why."""
 
     outcomes: tuple[Outcome, ...]
     draw: Literal["window", "client", "answer"]
     client_bits: int
     steps: tuple[FilterStep, ...]
+    ttl_s: int
+    ttl_reason: str
 
 
 # Counting -------------------------------------------------------------------------------------------------------------

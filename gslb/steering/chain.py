@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from math import inf
 
 from gslb.model.words import IpAddress, IpNetwork
 from gslb.snapshot.types import (
@@ -44,6 +45,7 @@ class _Step:
     reason: str
     client_bits: int = 0
     all_down: bool = False
+    flip_s: float = inf
 
 
 def client_networks(snapshot: Snapshot, app: App) -> tuple[IpNetwork, ...]:
@@ -60,18 +62,30 @@ def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | No
     """
     context = _Context(snapshot, live, app, client, family)
     candidates, steps = _eligible(context)
-    bits = 0
+    bits, flip_s = 0, inf
     for item in sorted(app.chain, key=lambda item: item.kind != "only"):
         if item.kind in ("weighted", "first"):
             outcomes, reason = _weighted(item, candidates) if item.kind == "weighted" else _first(item, candidates)
             steps.append(FilterStep(item.kind, tuple(site for o in outcomes for site in o.sites), reason))
-            return Decision(outcomes, item.by, bits, tuple(steps))
+            return Decision(outcomes, item.by, bits, tuple(steps), *_ttl(app, flip_s))
         step = _FILTERS[item.kind](context, item, candidates)
         steps.append(FilterStep(item.kind, tuple(c.site for c in step.candidates), step.reason))
-        candidates, bits = step.candidates, max(bits, step.client_bits)
+        candidates, bits, flip_s = step.candidates, max(bits, step.client_bits), min(flip_s, step.flip_s)
         if step.all_down:
-            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps))
+            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps), *_ttl(app, 0.0))
     raise AssertionError("check lets no chain pass that does not pick")
+
+
+def _ttl(app: App, flip_s: float) -> tuple[int, str]:
+    """How long an answer may be kept, and why: no longer than health is sure to last, within the app's bounds. What is
+    wavering is asked for again soon, what is stable seldom."""
+    if app.ttl_min_s == app.ttl_s:
+        return app.ttl_s, "fixed by the policy"
+    ttl_s = int(min(max(flip_s, app.ttl_min_s), app.ttl_s))
+    bounds = f"bounds {app.ttl_min_s} s to {app.ttl_s} s"
+    if flip_s == inf:
+        return ttl_s, f"no health was consulted; {bounds}"
+    return ttl_s, f"health may change {f'in {flip_s:g} s' if flip_s else 'at any moment'}; {bounds}"
 
 
 def _eligible(context: _Context) -> tuple[tuple[Candidate, ...], list[FilterStep]]:
@@ -108,6 +122,7 @@ def _healthy(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]
     site still serves is out as well, or the clients of that family alone would be sent to dead addresses; where every
     living site lost one, all the living stay."""
     ours = {c.site: _addresses(context, c.site) for c in candidates}
+    flip_s = min((context.live.flip_s(context.app.name, a) for some in ours.values() for a in some), default=inf)
     living = {
         site: tuple(a for a in some if not context.live.is_down(context.app.name, a)) for site, some in ours.items()
     }
@@ -120,12 +135,12 @@ def _healthy(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]
         dataclasses.replace(c, addresses=_of_family(context, living[c.site]) or c.addresses) for c in candidates
     )
     if not down:
-        return _Step(narrowed, "every site is up")
+        return _Step(narrowed, "every site is up", flip_s=flip_s)
     if context.app.failover == "manual":
-        return _Step(narrowed, f"down but kept, because failover is manual: {down}")
+        return _Step(narrowed, f"down but kept, because failover is manual: {down}", flip_s=flip_s)
     if not kept:
         return _Step(candidates, "every site is down: all of them are answered", all_down=True)
-    return _Step(tuple(c for c in narrowed if c.site in kept), f"down: {down}")
+    return _Step(tuple(c for c in narrowed if c.site in kept), f"down: {down}", flip_s=flip_s)
 
 
 def _families(addresses: tuple[IpAddress, ...]) -> set[int]:

@@ -86,7 +86,7 @@ class BoardMachine(RuleBasedStateMachine):
             old = before.verdicts.get(place)
             same = old is not None and old.state == verdict.state
             assert verdict.since_wall_s == (old.since_wall_s if same else self.now_s)
-            expected_move |= not same
+            expected_move |= not same or old.flip_s != verdict.flip_s
         assert moved == expected_move
         assert after.counter - before.counter == (before.verdicts != after.verdicts)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gslb.model.checks.report import Report
-from gslb.model.policy import Zone
+from gslb.model.policy import TtlBounds, Zone
 from gslb.model.tree import Path, Place
-from gslb.model.words import absolute
+from gslb.model.words import absolute, format_duration
 from gslb.model.zones import all_zones
 
 __all__ = ["check_names"]
@@ -19,12 +19,23 @@ def check_names(report: Report) -> None:
     """Zones, nameservers, hosts and TTLs."""
     _zones(report)
     _hosts(report)
-    for path, ttl_s in _ttls(report):
-        if ttl_s is not None and ttl_s != int(ttl_s):
-            report.error(path, "ttl-whole", f"a ttl of {ttl_s:g} seconds", "write whole seconds, such as 10s")
+    for path, ttl in _ttls(report):
+        if isinstance(ttl, TtlBounds):
+            if ttl.min > ttl.max:
+                message = f"max is {format_duration(ttl.max)}, and min {format_duration(ttl.min)}"
+                report.error((*path, "max"), "ttl-order", message, "write the smaller one as min")
+            _whole_seconds(report, (*path, "min"), ttl.min)
+            _whole_seconds(report, (*path, "max"), ttl.max)
+        elif ttl is not None:
+            _whole_seconds(report, path, ttl)
 
 
-def _ttls(report: Report) -> Iterator[tuple[Path, float | None]]:
+def _whole_seconds(report: Report, path: Path, ttl_s: float) -> None:
+    if ttl_s != int(ttl_s):
+        report.error(path, "ttl-whole", f"a ttl of {ttl_s:g} seconds", "write whole seconds, such as 10s")
+
+
+def _ttls(report: Report) -> Iterator[tuple[Path, float | TtlBounds | None]]:
     for path, zone in all_zones(report.policy):
         yield (*path, "ttl"), zone.ttl
     for name, app in report.policy.apps.items():

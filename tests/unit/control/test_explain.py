@@ -149,6 +149,17 @@ def test_verdicts_of_a_silent_role_are_not_taken():
     assert not live_of({"dns": state}, {"dns": 9.0}).verdicts
 
 
+def test_a_ttl_that_follows_health_says_what_bounds_it():
+    made = changed(ttl={"min": "5s", "max": "60s"})
+    up = [verdict("shop", site, a) for site, both in (("dc", DC), ("aws", AWS)) for a in both]
+    steady = [state.model_copy(update={"flip_s": 30.0}) for state in up]
+    said = asked(made, *steady, client="203.0.113.7")
+    assert (said["ttl_s"], said["ttl_why"]) == (30, "health may change in 30 s; bounds 5 s to 60 s")
+    assert " 30 IN A " in said["answer"][0]
+    said = asked(made, *up)
+    assert (said["ttl_s"], said["ttl_why"]) == (5, "health may change at any moment; bounds 5 s to 60 s")
+
+
 def test_a_drain_is_a_step_of_its_own():
     said = asked(changes.drain(intent(), a_drain("dc")))
     assert said["steps"][0] == {"filter": "drain", "kept": ["aws"], "reason": "drained: dc"}

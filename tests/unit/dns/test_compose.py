@@ -11,7 +11,7 @@ import pytest
 from gslb.dns.compose import compose, recompile
 from gslb.dns.tables import Peer, Qtype
 from gslb.dns.wire import answer
-from gslb.snapshot.types import LiveState
+from gslb.snapshot.types import LiveState, Verdict
 from gslb.steering import decide
 from tests.unit.dns.policies import APEX, app, down, snapshot, weighted
 
@@ -128,6 +128,31 @@ def test_apps_without_news_keep_their_pools():
     assert [ask(after, f"{name}.{APEX}") for name in "ab"] == [["192.0.2.10"], ["198.51.100.20"]]
     back = recompile(after, policy, LiveState(counter=2))
     assert back == dataclasses.replace(before, live=LiveState(counter=2))
+
+
+def test_a_ttl_follows_health_where_it_is_not_fixed_and_the_others_keep_their_pools():
+    steer = ("healthy", weighted(dc=1))
+    policy = snapshot(
+        {"a": app(*steer, hosts=["a"], ttl={"min": "5s", "max": "60s"}), "b": app(*steer, hosts=["b"], ttl="60s")}
+    )
+
+    def lasting(flip_s):
+        places = [(name, ip_address(a)) for name in "ab" for a in ("192.0.2.10", "2001:db8:1::10")]
+        return LiveState(1, {place: Verdict("up", "", 0.0, flip_s) for place in places})
+
+    def ttls(tables):
+        packets = [dns.message.make_query(f"{name}.{APEX}", "A").to_wire() for name in "ab"]
+        replies = [dns.message.from_wire(answer(tables, packet, Peer(bytes(4)), 0.0, 0)) for packet in packets]
+        return [reply.answer[0].ttl for reply in replies]
+
+    before = compose(policy, lasting(30.0))
+    after = recompile(before, policy, lasting(10.0))
+    assert (ttls(before), ttls(after)) == ([30, 60], [10, 60])
+    assert after == compose(policy, lasting(10.0))
+    assert after.pools[2] is before.pools[2]
+    assert {pool.ttl_s for pool in after.pools} == {60}, "windows of draws do not move with health"
+    same = dataclasses.replace(lasting(10.0), counter=9)
+    assert recompile(after, policy, same).pools is after.pools
 
 
 def test_overrides_recompile_and_another_revision_must_not():

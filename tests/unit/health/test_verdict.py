@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from gslb.health.verdict import Board, Health, Result, TargetKey, judge, step, untried
+from gslb.health.verdict import Board, Health, Result, TargetKey, flip_s, judge, step, untried
 from gslb.snapshot.types import HealthCheck, LiveState, ProbeTarget, Verdict
 
 CHECK = HealthCheck("/healthz", interval_s=1.0, timeout_s=0.5, rise=2, fall=3)
@@ -82,13 +82,49 @@ UP, DOWN, UNKNOWN = (
     ],
 )
 def test_a_verdict_is_its_worst_target_with_the_reasons_that_decided(healths, state, reason):
-    assert judge(healths, None, 50.0) == Verdict(state, reason, 50.0)
+    got = judge([(health, CHECK) for health in healths], None, 50.0)
+    assert (got.state, got.reason, got.since_wall_s) == (state, reason, 50.0)
 
 
 def test_since_moves_with_the_state_only():
     before = Verdict("down", "edge: connect refused", 10.0)
-    assert judge([DOWN], before, 50.0) == Verdict("down", DOWN.reason, 10.0)
-    assert judge([UP], before, 50.0).since_wall_s == 50.0
+    still = judge([(DOWN, CHECK)], before, 50.0)
+    assert (still.state, still.reason, still.since_wall_s) == ("down", DOWN.reason, 10.0)
+    assert judge([(UP, CHECK)], before, 50.0).since_wall_s == 50.0
+
+
+def slow(interval_s, rise=2, fall=3):
+    return HealthCheck("/", interval_s, 1, rise, fall)
+
+
+@pytest.mark.parametrize(
+    ("watched", "expected_s"),
+    [
+        ([(Health("up", ""), slow(10))], 30),
+        ([(Health("up", "", against=1), slow(10))], 20),
+        ([(Health("up", "", against=2), slow(10))], 10),
+        ([(Health("down", ""), slow(10))], 20),
+        ([(Health("down", "", against=1), slow(10))], 10),
+        ([(Health("unknown", ""), slow(10))], 10),
+        ([(Health("up", ""), slow(10)), (Health("up", "", against=2), slow(2))], 2),
+        ([(Health("up", ""), slow(1)), (Health("unknown", ""), slow(5))], 3),
+        ([(Health("down", ""), slow(2)), (Health("down", ""), slow(30)), (Health("up", ""), slow(1))], 60),
+        ([(Health("up", "", against=5), slow(10))], 10),
+    ],
+)
+def test_a_verdict_lasts_for_the_checks_that_must_still_contradict_it(watched, expected_s):
+    """The last one: its check asks for fewer than it used to."""
+    assert flip_s(watched) == judge(watched, None, 0.0).flip_s == expected_s
+
+
+def test_a_verdict_that_wavers_is_told_because_ttls_follow_it():
+    board = board_of(target())
+    key = TargetKey.of(target())
+    for result, flip in ((GOOD, CHECK.fall), (BAD, CHECK.fall - 1), (GOOD, CHECK.fall)):
+        board.record(key, result, CHECK)
+        assert board.settle(2.0)
+        assert board.live.verdicts["shop", DC].state == "up"
+        assert board.live.verdicts["shop", DC].flip_s == flip * CHECK.interval_s
 
 
 def board_of(*targets):
@@ -117,7 +153,7 @@ def test_settle_says_whether_a_state_moved_and_replaces_live_whole():
     board.record(TargetKey.of(one), GOOD, CHECK)
     assert board.live is before
     assert board.settle(2.0)
-    assert board.live.verdicts == {("shop", DC): Verdict("up", "monolith: 200", 2.0)}
+    assert board.live.verdicts == {("shop", DC): Verdict("up", "monolith: 200", 2.0, CHECK.fall * CHECK.interval_s)}
     assert board.live.counter == 2
     assert before.verdicts["shop", DC].state == "unknown"
 
@@ -138,7 +174,9 @@ def test_a_new_reason_is_shown_but_is_no_move():
     board.settle(2.0)
     board.record(TargetKey.of(target()), Result(False, "edge: connect refused"), CHECK)
     assert not board.settle(3.0)
-    assert board.live.verdicts["shop", DC] == Verdict("down", "edge: connect refused", 2.0)
+    assert board.live.verdicts["shop", DC] == Verdict(
+        "down", "edge: connect refused", 2.0, CHECK.rise * CHECK.interval_s
+    )
     assert board.live.counter == 3
 
 
@@ -170,7 +208,7 @@ def test_a_target_that_remains_keeps_its_health_whatever_its_check_became():
     board.record(TargetKey.of(target()), BAD, CHECK)
     board.settle(2.0)
     board.watch([target(check=HealthCheck("/new", 9, 9, 9, 9)), target("checkout", address=AWS)])
-    assert board.settle(3.0) is False
+    assert board.settle(3.0), "how long it lasts has changed"
     assert (state(board), state(board, AWS)) == ("down", "unknown")
     assert board.live.verdicts["shop", DC].since_wall_s == 2.0
     assert not board.first_round_done

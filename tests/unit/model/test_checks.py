@@ -29,6 +29,11 @@ PAY = "match: {path: /pay}"
         ("ttl: 10s", "ttl: 1500ms", [(5, 8, "ttl-whole")]),
         ("hosts: [shop]", "hosts: [shop]\n    ttl: 2500ms", [(15, 10, "ttl-whole")]),
         ("hosts: [shop]", "hosts: [shop]\n    ttl: 2s", []),
+        ("ttl: 10s", "ttl: {min: 5s, max: 60s}", []),
+        ("ttl: 10s", "ttl: {min: 5s, max: 5s}", []),
+        ("ttl: 10s", "ttl: {min: 61s, max: 60s}", [(5, 24, "ttl-order")]),
+        ("ttl: 10s", "ttl: {min: 1500ms, max: 2.5s}", [(5, 14, "ttl-whole"), (5, 27, "ttl-whole")]),
+        ("hosts: [shop]", "hosts: [shop]\n    ttl: {min: 6s, max: 5s}", [(15, 25, "ttl-order")]),
         # sites
         (AWS_EDGE, "[{public: [192.0.2.10]}]", [(11, 23, "duplicate-address")]),
         (AWS_EDGE, "[{public: [198.51.100.20, 198.51.100.20]}]", [(11, 38, "duplicate-address")]),

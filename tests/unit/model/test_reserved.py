@@ -9,7 +9,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
     ("old", "new", "expected"),
     [
         ("ttl: 10s", "dnssec: true", (5, 3)),
-        ("ttl: 10s", "ttl: {min: 5s, max: 60s}", (5, 3)),
         ("http: 80", "http: 80, https: 443", (9, 24)),
         ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
         ("hosts: [shop]", "hosts: [shop]\n    ready: {path: /}", (15, 5)),

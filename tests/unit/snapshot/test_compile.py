@@ -240,6 +240,7 @@ def test_names_are_made_absolute():
     assert (world.zone.contact, world.zone.ttl_s) == ("dns.example.com", 90)
     assert world.apps["shop"].hosts == ("shop.gslb.example.com", "www.example.org")
     assert (world.apps["shop"].ttl_s, world.apps["blog"].ttl_s) == (90, 5)
+    assert (world.apps["shop"].ttl_min_s, world.apps["blog"].ttl_min_s) == (90, 5), "fixed"
 
 
 def test_a_nameserver_is_in_the_zone_by_label_not_by_letters():
