@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+from ipaddress import ip_network
 from pathlib import Path
 
 import dns.asyncquery
@@ -14,6 +15,7 @@ import uvloop
 
 from gslb.dns.compose import compose
 from gslb.dns.listening import bind_all
+from gslb.dns.networks import Networks
 from gslb.dns.responder import Responder
 from gslb.dns.streams import Limits
 from gslb.errors import HostError
@@ -331,3 +333,50 @@ def test_errors_that_have_no_name_of_their_own_still_say_what_and_where():
     """IPv6 addresses do not take an IPv4 destination scope: the kernel says EINVAL for a link-local without interface."""
     with pytest.raises(HostError, match=r"cannot listen on UDP .*fe80::1.*: Invalid argument"):
         bind_all([("fe80::1", 0)])
+
+
+# Behind a proxy -----------------------------------------------------------------------------------------------------------
+
+HEADER = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes((192, 0, 2, 1)) + bytes((198, 51, 100, 1)) + bytes(4)
+
+
+@pytest.fixture
+async def proxied():
+    """A responder for proxies at 127.0.7.18, and its address."""
+    responder = Responder(Limits(per_client=1, idle_s=5))
+    await responder.open([], [("127.0.7.17", 0)], Networks([ip_network("127.0.7.18")]))
+    responder.publish(tables())
+    yield responder, *responder.addresses()
+    await responder.close()
+
+
+async def from_proxy(address, octets):
+    reader, writer = await asyncio.open_connection(*address, local_addr=("127.0.7.18", 0))
+    writer.write(octets)
+    return reader, writer
+
+
+async def test_closing_does_not_wait_for_a_header(proxied):
+    responder, address = proxied
+    reader, writer = await from_proxy(address, HEADER[:7])
+    async with asyncio.timeout(TIMEOUT_S):
+        while not responder.counts()["tcp_open"]:
+            await asyncio.sleep(0.01)
+        started = asyncio.get_running_loop().time()
+        await responder.close()
+    assert asyncio.get_running_loop().time() - started < 2
+    assert await ended(reader)
+    writer.close()
+
+
+async def test_connections_are_counted_for_the_client_and_not_for_the_proxy(proxied):
+    responder, address = proxied
+    other = HEADER.replace(bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)))
+    held = [await from_proxy(address, header) for header in (HEADER, other)]
+    for pair in held:
+        assert texts(await exchange(*pair)) == ["192.0.2.10"]
+    one_more = await from_proxy(address, HEADER)
+    assert await ended(one_more[0])
+    assert (responder.counts()["tcp_refused"], responder.counts()["tcp_open"]) == (1, 2)
+    for _, writer in (*held, one_more):
+        writer.close()
