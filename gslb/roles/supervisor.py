@@ -27,6 +27,8 @@ __all__ = ["Supervisor", "lock_folder", "make_folders"]
 STOP_WITHIN_S = 3.5
 """After this what has not stopped is killed: the whole must be gone within 5 s of the signal."""
 LOOK_S = 0.05
+TRIES = 5
+"""How often a role may end while the installation starts; afterwards it is restarted for ever."""
 
 
 def make_folders(settings: Settings) -> None:
@@ -133,6 +135,8 @@ class Supervisor:
             if said is not None and not self._ready:
                 raise said
             failures = 0 if clock.mono_s() - since > 10 else failures + 1
+            if failures >= TRIES and not self._ready:
+                raise HostError(f"the role {name} ended {failures} times while starting (status {code})", "see its log")
             pause_s = back_off_s(failures)
             structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
