@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gslb.dns.tables import OWNER, Body, PoolIndex, Qtype
-from gslb.model.wire_name import ancestors, from_text
+from gslb.model.wire_name import ancestors, from_text, parent
 
 __all__ = ["Records", "Rrset", "StaticNames", "add_empty_non_terminals", "add_record", "compile_names", "read_lines"]
 
@@ -85,10 +85,10 @@ def add_empty_non_terminals(names: dict[bytes, dict[int, PoolIndex | Body]], ape
     for name in tuple(names):
         if name in tops:
             continue
-        for above in ancestors(name):
-            if above in names:
-                break
+        above = parent(name)
+        while above not in names:
             names[above] = {}
+            above = parent(above)
 
 
 def _pack(rtype: int, ttl_s: int, rdatas: Iterable[bytes]) -> bytes:

@@ -26,7 +26,7 @@ CASES = Path(__file__).parents[3] / "shared" / "data" / "dns_lookup_cases.jsonl.
 
 def tables_of(text: str) -> Tables:
     """Tables of a zone that has its own SOA and NS records."""
-    zone = dns.zone.from_text(text, origin=text.split()[0], relativize=False, check_origin=False)
+    zone = dns.zone.from_text(text, origin=text.split(maxsplit=1)[0], relativize=False, check_origin=False)
     records, apex = {}, zone.origin.to_wire()
     for name, ttl, rdata in zone.iterate_rdatas():
         add_record(records, name.to_wire().lower(), int(rdata.rdtype), ttl, rdata.to_wire())
