@@ -59,6 +59,8 @@ class _Identity(click.ParamType):  # type: ignore[type-arg] # generic in the stu
 ADDRESS = _Address()
 
 _OPTIONS = (
+    click.option("--wire", "dns_wire", type=click.Choice(("auto", "native", "python")), default="auto",
+                 show_default=True, help="What answers DNS over UDP: C where it was built, or Python."),
     click.option("--dns-proxy", "dns_proxied", multiple=True, type=ADDRESS,
                  help="Where proxies such as dnsdist speak DNS behind a PROXY header (version 2)."),
     click.option("--dns-proxy-from", "dns_proxies", multiple=True, type=_Network(),

@@ -13,13 +13,14 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from gslb import clock
 from gslb.dns.listening import IP_PKTINFO, Listener, bind_all
 from gslb.dns.meter import Meter
+from gslb.dns.native import Wire
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.proxy import PREAMBLE_BYTES, parse_preamble, parse_source
@@ -28,6 +29,9 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.streams import Limits, Respond, Streams
 from gslb.dns.tables import Peer, Rcode, Tables
 from gslb.dns.wire import answer, header_only, rcode_of
+
+if TYPE_CHECKING:
+    from gslb.dns._wire import Datagrams
 
 __all__ = ["Responder"]
 
@@ -47,11 +51,16 @@ class Responder:
     """Serves one zone on UDP and TCP. Open, publish tables, and publish again whenever they change; then close.
 
     Before the first `publish` every query meets silence, which resolvers take for a slow server and not for an answer.
-    `protocol` may be replaced at any time. `limiter` None: nobody is limited.
+    `protocol` may be replaced at any time. `limiter` None: nobody is limited. With `wire` native, datagrams are read,
+    answered and sent in C, except those of proxies; what is not plain comes back to `respond`.
     """
 
     def __init__(
-        self, limits: Limits | None = None, protocol: Protocol | None = None, limiter: Limiter | None = None
+        self,
+        limits: Limits | None = None,
+        protocol: Protocol | None = None,
+        limiter: Limiter | None = None,
+        wire: Wire = "python",
     ) -> None:
         self._tables: Tables | None = None
         self._listeners: tuple[Listener, ...] = ()
@@ -60,6 +69,7 @@ class Responder:
         self._counts: Counter[str] = Counter()
         self._streams = Streams(self.respond, limits, self._counts)
         self._meter = Meter(self._counts, limiter)
+        self._datagrams = self._native(limiter) if wire == "native" else None
         self._proxies = Networks()
         self.protocol = protocol or Protocol()
         self._ticker: asyncio.TimerHandle | None = None
@@ -80,10 +90,7 @@ class Responder:
         self._listeners = bind_all(listen, proxied)
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            read = self._read_wildcard if listener.wildcard else self._read
-            loop.add_reader(
-                listener.udp, read, listener.udp, self._respond_to_proxy if listener.proxied else self.respond
-            )
+            self._watch(loop, listener)
             await self._streams.serve(listener.tcp, self._proxies if listener.proxied else None)
         self._tick()
 
@@ -94,6 +101,8 @@ class Responder:
             wall_offset_s=clock.wall_s() - clock.mono_s(),
             protocol=dataclasses.replace(self.protocol, keepalive_ds=self._keepalive_ds),
         )
+        if self._datagrams is not None:
+            self._datagrams.publish(self._tables)
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """What it listens on, with the ports that the kernel chose where 0 was asked for; those for proxies last."""
@@ -105,7 +114,10 @@ class Responder:
         client has none of ours yet), `cookies_bad`, `subnets` (steered by ECS), `proxy_refused` and `proxy_malformed`
         (dropped), `tcp_connections`, `tcp_refused`, `tcp_evicted` and the gauge `tcp_open`. What never happened is
         missing."""
-        return {**self._counts, "tcp_open": self._streams.open_connections()}
+        counts = Counter(self._counts)
+        if self._datagrams is not None:
+            counts.update(self._datagrams.counts())
+        return {**counts, "tcp_open": self._streams.open_connections()}
 
     async def close(self) -> None:
         """Stop serving and give back every socket and connection. Closing twice does nothing."""
@@ -163,6 +175,23 @@ class Responder:
         if self._tables is not None:
             self.publish(self._tables)
         self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
+
+    def _native(self, limiter: Limiter | None) -> Datagrams:
+        from gslb.dns._wire import Datagrams  # not built everywhere
+
+        return Datagrams(self.respond, limiter, random.getrandbits(64))
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
+        """Have the datagrams of `listener` read whenever there are some."""
+        if self._datagrams is not None and not listener.proxied:
+            loop.add_reader(listener.udp, self._read_batches, self._datagrams, listener.udp.fileno())
+            return
+        read = self._read_wildcard if listener.wildcard else self._read
+        respond = self._respond_to_proxy if listener.proxied else self.respond
+        loop.add_reader(listener.udp, read, listener.udp, respond)
+
+    def _read_batches(self, datagrams: Datagrams, fd: int) -> None:
+        datagrams.serve(fd, clock.mono_s())
 
     def _read(self, sock: socket.socket, respond: Respond) -> None:
         """Answer what has arrived on a socket that is bound to one address."""

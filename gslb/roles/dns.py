@@ -16,6 +16,7 @@ import structlog
 from gslb import __version__, clock
 from gslb.control.protocol import RoleState, VerdictState
 from gslb.dns.compose import compose, recompile
+from gslb.dns.native import choose
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.ratelimit import Limiter
@@ -57,7 +58,8 @@ class DnsRole:
     """Answers for the snapshot that was published last, under the verdicts of its own probes."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """`folder` is the role's own. Raises HostError where the cookie secret cannot be used."""
+        """`folder` is the role's own. Raises HostError where the cookie secret cannot be used, or the native wire was
+        asked for and is not built."""
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
@@ -66,9 +68,11 @@ class DnsRole:
         self.prober = Prober(self._on_verdicts)
         protocol = settings.dns_protocol
         self._secret = CookieSecret(protocol.cookie_secret, folder)
+        self._wire = choose(protocol.wire)
         self.responder = Responder(
             protocol=_protocol(protocol, self._secret.read()),
             limiter=Limiter(protocol.rate_limit, protocol.rate_limit_exempt) if protocol.rate_limit else None,
+            wire=self._wire,
         )
 
     async def prepare(self, snapshot: Snapshot) -> None:
@@ -94,7 +98,7 @@ class DnsRole:
             ready=self._open,
             verdicts=tuple(self._verdicts()),
             dns_counts=dict(self.responder.counts()),
-            wire="python",
+            wire=self._wire,
         )
 
     async def follow_wall_clock(self) -> None:

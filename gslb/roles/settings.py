@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,7 @@ class DnsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    wire: Literal["auto", "native", "python"] = "auto"
     rate_limit: int = 0
     rate_limit_exempt: tuple[IpNetwork, ...] = ()
     cookie_secret: Path | None = None

@@ -13,6 +13,7 @@ import dns.message
 import dns.query
 import pytest
 
+from gslb.dns import native
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.ratelimit import Limiter
@@ -69,37 +70,44 @@ def serving(zone, *, proxied=(), proxies=(PROXY,), **settings):
         loop.close()
 
 
+@pytest.fixture(scope="session", params=["python", "native"] if native.available() else ["python"])
+def wire(request):
+    """Every server is asked everything twice: what C answers, and what Python does."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def server():
+def server(wire):
     elsewhere = os.environ.get("GSLB_CONFORMANCE_SERVER")
     if elsewhere:
         host, _, port = elsewhere.rpartition(":")
         yield Server(host, int(port))
         return
-    with serving(tables(), protocol=Protocol.telling(IDENTITY, b"", (SECRET,))) as (only,):
+    with serving(tables(), protocol=Protocol.telling(IDENTITY, b"", (SECRET,)), wire=wire) as (only,):
         yield only
 
 
 @pytest.fixture(scope="session")
-def silent_server():
+def silent_server(wire):
     """As little as a server may tell: no cookies, no subnets, no name."""
-    with serving(tables(), protocol=Protocol(ecs=False)) as (only,):
+    with serving(tables(), protocol=Protocol(ecs=False), wire=wire) as (only,):
         yield only
 
 
 @pytest.fixture
-def limited_server():
+def limited_server(wire):
     """A fresh one that lets through 20 like answers a second."""
     protocol = Protocol.telling(b"", b"", (SECRET,))
     limiter = Limiter(LIMIT_PER_S, [ipaddress.ip_network("127.0.8.0/24")])
-    with serving(tables(), protocol=protocol, limiter=limiter) as (only,):
+    with serving(tables(), protocol=protocol, limiter=limiter, wire=wire) as (only,):
         yield only
 
 
 @pytest.fixture(scope="session")
-def steered_server():
+def steered_server(wire):
     """A zone whose answers depend on the client, on a plain address and on one for proxies. Only whom proxies speak for
     is limited."""
     limiter = Limiter(LIMIT_PER_S, [ipaddress.ip_network("127.0.0.0/8")])
-    with serving(steered_tables(), proxied=[("127.0.7.2", 0)], protocol=Protocol(), limiter=limiter) as servers:
+    settings = {"protocol": Protocol(), "limiter": limiter, "wire": wire}
+    with serving(steered_tables(), proxied=[("127.0.7.2", 0)], **settings) as servers:
         yield servers

@@ -19,12 +19,12 @@ DC, AWS = "192.0.2.10", "198.51.100.20"
 
 
 @pytest.fixture(scope="module")
-def ask():
+def ask(wire):
     """Asks a responder of this module: a name (relative to the zone unless it ends in a dot) and a type."""
     started, loop, stop, found = threading.Event(), asyncio.new_event_loop(), asyncio.Event(), []
 
     async def serve():
-        responder = Responder()
+        responder = Responder(wire=wire)
         await responder.open([("127.0.7.4", 0)])
         responder.publish(tables())
         found.extend(responder.addresses())

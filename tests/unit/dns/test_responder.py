@@ -22,6 +22,8 @@ from gslb.errors import HostError
 from gslb.snapshot.types import LiveState
 from tests.unit.dns.policies import APEX, app, snapshot, weighted
 
+pytestmark = pytest.mark.usefixtures("every_wire")
+
 HOST = "127.0.7.11"
 TIMEOUT_S = 10
 

@@ -14,6 +14,8 @@ from gslb.snapshot.types import LiveState
 from tests.conformance.zone import APEX, tables
 from tests.unit.dns.policies import app, snapshot, weighted
 
+pytestmark = pytest.mark.usefixtures("every_wire")
+
 TABLES = tables()
 UDP, TCP = Peer(bytes([192, 0, 2, 1])), Peer(bytes([192, 0, 2, 1]), tcp=True)
 

@@ -18,6 +18,8 @@ from gslb.dns.wire import answer, rcode_of
 from tests.conformance.zone import APEX, tables
 
 NOW_S = 1_700_000_000.0
+pytestmark = pytest.mark.usefixtures("every_wire")
+
 SECRET = bytes(range(16))
 PEER = Peer(bytes((192, 0, 2, 1)))
 CLIENT = b"12345678"

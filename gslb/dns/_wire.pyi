@@ -1,0 +1,25 @@
+from collections.abc import Callable
+from typing import Self
+
+from gslb.dns.meter import Meter
+from gslb.dns.ratelimit import Limiter
+from gslb.dns.tables import Peer, Tables
+
+__all__ = ["Datagrams", "Prepared", "answer"]
+
+class Prepared:
+    @property
+    def tables(self) -> Tables: ...
+    def __new__(cls, tables: Tables, previous: Prepared | None = None) -> Self: ...
+
+class Datagrams:
+    def __new__(
+        cls, respond: Callable[[bytes, Peer, float], bytes | None], limiter: Limiter | None, seed: int
+    ) -> Self: ...
+    def publish(self, tables: Tables) -> None: ...
+    def serve(self, fd: int, mono_s: float) -> None: ...
+    def counts(self) -> dict[str, int]: ...
+
+def answer(
+    tables: Tables | Prepared, packet: bytes, peer: Peer, mono_s: float, random_u32: int, meter: Meter | None = None
+) -> bytes | None: ...
