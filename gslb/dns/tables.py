@@ -70,8 +70,7 @@ class Peer(NamedTuple):
     proven: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Records as they follow the question: `answers`, `authorities` and `extras` count them. `extra` may be left out
     where it does not fit, but not the glue of a `referral`, whose answer, too, is not authoritative."""
 

@@ -30,6 +30,7 @@ _HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in 
 
 _WORDS = (
     _Word(("zone", "dnssec"), "delete it, or write dnssec: false; leave the DS record out of the parent zone", False),
+    _Word(("zones", "*", "dnssec"), "delete it, or write dnssec: false", False),
     _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
     _Word(("apps", "*", "tls"), _HTTP_ONLY),
     _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),
