@@ -16,6 +16,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from gslb.dns.ratelimit import BURST_S, ROUNDING_S
 from gslb.dns.tables import Body, Peer, Qtype
 from gslb.dns.wire import answer as _pure_answer
 
@@ -202,7 +203,7 @@ cdef Py_ssize_t write_reply(const Asked *asked, const Found *found, uint8_t *out
 
 cdef Py_ssize_t reply_to(
     Prepared tables, const Asked *asked, const uint8_t *client, Py_ssize_t client_bytes,
-    object limiter, double mono_s, uint64_t random_u32, uint8_t *out,
+    _Limiter limiter, double mono_s, uint64_t random_u32, uint8_t *out,
 ) except -1:
     """Write the reply and return its length; 0: the pure function is to say. It asks the limiter again where that said
     no, and gets the same: refusals take nothing."""
@@ -210,9 +211,8 @@ cdef Py_ssize_t reply_to(
     cdef bytes name = lower(asked.packet + HEADER, asked.name_bytes)
     if not look_up(tables, asked, name, client, client_bytes, mono_s + tables.wall_offset_s, random_u32, &found):
         return 0
-    if limiter is not None:
-        if not limiter.take(PyBytes_FromStringAndSize(<const char *>client, client_bytes), <object>found.kind, mono_s):
-            return 0
+    if limiter is not None and not limiter.take(client, client_bytes, <object>found.kind, mono_s):
+        return 0
     return write_reply(asked, &found, out)
 
 
@@ -224,7 +224,8 @@ def answer(tables, bytes packet, peer, double mono_s, uint64_t random_u32, meter
     cdef Asked asked
     cdef Py_ssize_t size = 0
     cdef uint8_t out[TCP_LIMIT]
-    cdef object limiter = None if meter is None or peer.proven else meter.limiter
+    cdef bint limited = not (meter is None or meter.limiter is None or peer.proven)
+    cdef _Limiter limiter = _Limiter(meter.limiter) if limited else None
     if PyBytes_GET_SIZE(client) in (4, 16):
         if read_query(<const uint8_t *>PyBytes_AS_STRING(packet), PyBytes_GET_SIZE(packet), tcp, &asked):
             size = reply_to(

@@ -41,7 +41,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int sendmmsg(int, mmsghdr *, unsigned int, int)
 
 DEF BATCH = 64
-DEF BATCHES_PER_WAKEUP = 4
+DEF DATAGRAMS_PER_WAKEUP = 256
 DEF PACKET_LIMIT = 4096
 DEF STRIDE = PACKET_LIMIT + 64   # not a power of two, or the start of every packet would meet in one set of the cache
 DEF CONTROL = 64
@@ -51,7 +51,8 @@ cdef class Datagrams:
     """Reads, answers and sends datagrams by the batch, and counts them. `respond(packet, peer, mono_s)` answers and
     counts what is not plain. One thread at a time; `limiter` None: nobody is limited. `seed`: of 64 bits, fresh."""
 
-    cdef object respond, limiter
+    cdef object respond
+    cdef _Limiter limiter
     cdef Prepared prepared
     cdef uint64_t state, queries, noerror, nxdomain, truncated, send_failed
     cdef mmsghdr messages[BATCH]
@@ -64,7 +65,18 @@ cdef class Datagrams:
     cdef uint8_t outs[BATCH][UDP_LIMIT]
 
     def __cinit__(self, respond, limiter, uint64_t seed):
-        self.respond, self.limiter, self.state = respond, limiter, seed
+        self.respond, self.state = respond, seed
+        self.limiter = None if limiter is None else _Limiter(limiter)
+        for place in range(BATCH):
+            self.vectors[place].iov_base, self.vectors[place].iov_len = self.packets[place], PACKET_LIMIT
+            self.messages[place].msg_hdr.msg_name = &self.names[place]
+            self.messages[place].msg_hdr.msg_iov = &self.vectors[place]
+            self.messages[place].msg_hdr.msg_iovlen = 1
+            self.messages[place].msg_hdr.msg_control = self.controls[place]
+            self.replies[place].msg_hdr.msg_iov = &self.reply_vectors[place]
+            self.replies[place].msg_hdr.msg_iovlen = 1
+            self.reply_vectors[place].iov_base = self.outs[place]
+            self.renew(place)
 
     def publish(self, tables):
         """Answer from `tables` from the next batch on."""
@@ -79,43 +91,39 @@ cdef class Datagrams:
         return {name: count for name, count in counts.items() if count}
 
     def serve(self, int fd, double mono_s):
-        """Answer what has arrived on a non-blocking socket, up to so many batches that its loop can see to its other
+        """Answer what has arrived on a non-blocking socket, until there is no more or its loop should see to its other
         work. On a socket that tells the address that was asked, replies leave from there."""
-        cdef int count
-        for _ in range(BATCHES_PER_WAKEUP):
-            count = self.receive(fd)
-            if count > 0:
-                self.send(fd, self.answer_all(count, mono_s))
-            if count < BATCH:
+        cdef int served = 0, count
+        while served < DATAGRAMS_PER_WAKEUP:
+            with nogil:
+                count = recvmmsg(fd, self.messages, BATCH, MSG_DONTWAIT, NULL)
+            if count <= 0:  # nothing left, or an error that belongs to some earlier reply
                 return
-
-    cdef int receive(self, int fd):
-        cdef int place, count
-        for place in range(BATCH):
-            self.vectors[place].iov_base, self.vectors[place].iov_len = self.packets[place], PACKET_LIMIT
-            message = &self.messages[place].msg_hdr
-            message.msg_name, message.msg_namelen = &self.names[place], sizeof(sockaddr_in6)
-            message.msg_iov, message.msg_iovlen = &self.vectors[place], 1
-            message.msg_control, message.msg_controllen = self.controls[place], CONTROL
-        with nogil:
-            count = recvmmsg(fd, self.messages, BATCH, MSG_DONTWAIT, NULL)
-        return count
+            self.send(fd, self.answer_all(count, mono_s))
+            served += count
 
     cdef int answer_all(self, int count, double mono_s) except -1:
         """How many replies there are to send."""
         cdef int place, ready = 0
         cdef Py_ssize_t size
         cdef msghdr *asked
+        cdef msghdr *reply
         for place in range(count):
-            asked = &self.messages[place].msg_hdr
             size = self.answer_one(place, self.outs[ready], mono_s)
+            asked, reply = &self.messages[place].msg_hdr, &self.replies[ready].msg_hdr
             if size:
-                self.reply_vectors[ready].iov_base, self.reply_vectors[ready].iov_len = self.outs[ready], size
-                self.replies[ready].msg_hdr = asked[0]
-                self.replies[ready].msg_hdr.msg_iov = &self.reply_vectors[ready]
-                from_asked(&self.replies[ready].msg_hdr)
+                self.reply_vectors[ready].iov_len = size
+                reply.msg_name, reply.msg_namelen = asked.msg_name, asked.msg_namelen
+                reply.msg_control, reply.msg_controllen = asked.msg_control, asked.msg_controllen
+                from_asked(reply)
                 ready += 1
+            self.renew(place)
         return ready
+
+    cdef void renew(self, int place) noexcept:
+        """The kernel has written how long these were; say again how long they may be."""
+        self.messages[place].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
+        self.messages[place].msg_hdr.msg_controllen = CONTROL
 
     cdef Py_ssize_t answer_one(self, int place, uint8_t *out, double mono_s) except -1:
         """The length of the reply to one message; 0: silence."""

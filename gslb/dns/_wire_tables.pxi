@@ -186,3 +186,33 @@ cdef const Variant *pick(
         if place == 0 or score < lowest:
             best, lowest = place, score
     return choice.variants + best
+
+
+# The step of `ratelimit`, over its own buckets -------------------------------------------------------------------------
+
+cdef double _BURST_S = BURST_S, _ROUNDING_S = ROUNDING_S
+
+
+cdef class _Limiter:
+    """`Limiter.take` in C."""
+
+    cdef object exempt
+    cdef double step_s
+    cdef double[::1] empty_at_s
+
+    def __cinit__(self, limiter):
+        self.exempt, self.step_s, self.empty_at_s = limiter.exempt, limiter.step_s, limiter.empty_at_s
+
+    cdef bint take(self, const uint8_t *address, Py_ssize_t size, object kind, double mono_s) except -1:
+        cdef Py_ssize_t place
+        cdef double empty_at_s
+        if self.exempt is not None:
+            if self.exempt.covers(PyBytes_FromStringAndSize(<const char *>address, size)):
+                return True
+        prefix = PyBytes_FromStringAndSize(<const char *>address, 3 if size == 4 else 7)
+        place = hash((prefix, kind)) & (self.empty_at_s.shape[0] - 1)
+        empty_at_s = max(self.empty_at_s[place], mono_s)
+        if empty_at_s + self.step_s > mono_s + _BURST_S + _ROUNDING_S:
+            return False
+        self.empty_at_s[place] = empty_at_s + self.step_s
+        return True

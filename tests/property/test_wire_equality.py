@@ -3,6 +3,7 @@ without a limiter and with one that remembers."""
 
 import dataclasses
 from collections import Counter
+from ipaddress import ip_network
 
 import dns.message
 import pytest
@@ -108,17 +109,20 @@ def test_any_octets(packet, peer, number):
 @given(
     st.integers(1, 3),
     st.lists(
-        st.tuples(packets(), st.sampled_from([bytes(4), b"\x0a\0\0\x01", bytes(16)]), st.floats(0, 3)), max_size=30
+        st.tuples(packets(), st.sampled_from([bytes(4), b"\0\0\0\1", b"\x0a\0\0\x01", bytes(16)]), st.floats(0, 3)),
+        max_size=30,
     ),
 )
 def test_a_limiter_counts_and_limits_alike(per_s, asked):
-    meters = [Meter(Counter(), Limiter(per_s)) for _ in range(2)]
+    exempt = [ip_network("10.0.0.1/32")]
+    meters = [Meter(Counter(), Limiter(per_s, exempt)) for _ in range(2)]
     mono_s = 0.0
     for packet, address, pause_s in asked:
         mono_s += pause_s
         expected = wire.answer(TABLES[3], packet, Peer(address), mono_s, 0, meters[0])
         assert native.answer(PREPARED[3], packet, Peer(address), mono_s, 0, meters[1]) == expected
     assert meters[0].counts == meters[1].counts
+    assert meters[0].limiter.empty_at_s == meters[1].limiter.empty_at_s
 
 
 # Tables that no policy compiles to ----------------------------------------------------------------------------------------
