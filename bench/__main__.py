@@ -1,10 +1,10 @@
 """`python -m bench`: every measurement whose figures stand in docs/performance.md, one after the other."""
 
-from bench import edge, shift
+from bench import dns, edge, shift
 
 
 def main() -> None:
-    for name, module in (("shift", shift), ("edge", edge)):
+    for name, module in (("shift", shift), ("edge", edge), ("dns", dns)):
         print(f"\n== {name}: {module.__doc__.splitlines()[0]}", flush=True)
         module.main()
 

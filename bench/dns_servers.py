@@ -36,8 +36,8 @@ int main(int argc, char **argv) {
     for (;;) {
         for (int i = 0; i < BATCH; i++) {
             vectors[i] = (struct iovec){packets[i], SIZE};
-            messages[i].msg_hdr =
-                (struct msghdr){.msg_name = &peers[i], .msg_namelen = sizeof peers[i], .msg_iov = &vectors[i], .msg_iovlen = 1};
+            messages[i].msg_hdr = (struct msghdr){
+                .msg_name = &peers[i], .msg_namelen = sizeof peers[i], .msg_iov = &vectors[i], .msg_iovlen = 1};
         }
         int count = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, 0);
         for (int i = 0; i < count; i++) {
@@ -100,7 +100,8 @@ def pdns(record: str):
         (folder / "named.conf").write_text(f'zone "{ZONE}" {{ type master; file "{folder}/zone"; }};\n')
         (folder / "pdns.conf").write_text(
             f"launch=bind\nbind-config={folder}/named.conf\nlocal-address={host}\nlocal-port={port}\n"
-            f"socket-dir={folder}\nreceiver-threads=1\ndistributor-threads=1\nenable-lua-records=yes\nsetuid=\nsetgid=\n"
+            f"socket-dir={folder}\nreceiver-threads=1\ndistributor-threads=1\n"
+            "enable-lua-records=yes\nsetuid=\nsetgid=\n"
         )
         return ["pdns_server", f"--config-dir={folder}", "--guardian=no", "--daemon=no"]
 

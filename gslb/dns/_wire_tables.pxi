@@ -188,7 +188,7 @@ cdef const Variant *pick(
     return choice.variants + best
 
 
-# The step of `ratelimit`, over its own buckets -------------------------------------------------------------------------
+# The step of `ratelimit`, over its own buckets ------------------------------------------------------------------------
 
 cdef double _BURST_S = BURST_S, _ROUNDING_S = ROUNDING_S
 
