@@ -35,18 +35,10 @@ from gslb.snapshot.types import LiveState, Snapshot
 __all__ = ["run"]
 
 NAME = "dns"
-WALL_CLOCK_S = 1.0
-"""How often the tables learn the wall clock, which windows are counted by."""
-
-
 COOKIE_SECRET_S = 1.0
 """How often the file with the cookie secret is looked at."""
 
 _log = structlog.get_logger(__name__)
-
-
-def _wall_offset_s() -> float:
-    return clock.wall_s() - clock.mono_s()
 
 
 def _protocol(given: DnsSettings, cookie_secrets: tuple[bytes, ...]) -> Protocol:
@@ -76,14 +68,16 @@ class DnsRole:
         )
 
     async def prepare(self, snapshot: Snapshot) -> None:
-        compose(snapshot, self.prober.live)
+        await asyncio.to_thread(compose, snapshot, self.prober.live)
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
         self.prober.set_targets(probe_targets(snapshot))
         await self.prober.first_round()
+        live = self.prober.live
+        tables = await asyncio.to_thread(compose, snapshot, live)
         self._snapshot = snapshot
-        self._serve(compose(snapshot, self.prober.live, _wall_offset_s()))
+        self._serve(tables if live is self.prober.live else recompile(tables, snapshot, self.prober.live))
         if not self._open:
             protocol = self._settings.dns_protocol
             await self.responder.open(self._settings.dns, protocol.proxied, Networks(protocol.proxies))
@@ -100,12 +94,6 @@ class DnsRole:
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
         )
-
-    async def follow_wall_clock(self) -> None:
-        while True:
-            await asyncio.sleep(WALL_CLOCK_S)
-            if self._tables is not None:
-                self._serve(dataclasses.replace(self._tables, wall_offset_s=_wall_offset_s()))
 
     async def follow_cookie_secret(self) -> None:
         """Take up a secret that is rolled. One that cannot be used changes nothing, and is complained of once."""
@@ -159,7 +147,6 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
-                group.create_task(keep_running("wall clock", role.follow_wall_clock)),
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(node.run()),
                 group.create_task(node.resume()),
