@@ -61,3 +61,8 @@ def test_everything():
 )
 def test_mistakes(arguments, remedy):
     assert remedy in given(*arguments)
+
+
+def test_the_wire():
+    assert given("--wire", "native") == DnsSettings(rate_limit=200, wire="native")
+    assert "is not one of 'auto', 'native', 'python'" in given("--wire", "fast")
