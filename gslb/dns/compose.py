@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
+from itertools import compress
+from operator import is_not
 
-from gslb.dns.tables import OWNER, Body, Choice, Pool, PoolIndex, Qtype, Ranges, Tables, Variant
+from gslb.dns.tables import OWNER, Body, Choice, Classes, ClassMap, Pool, PoolIndex, Qtype, Ranges, Tables, Variant
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.model.words import IpAddress
-from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, SiteName, Snapshot, Zone
-from gslb.steering import client_networks, decide
+from gslb.snapshot.networks import GeoMap, Spans
+from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot, Zone
+from gslb.steering import client_classes, decide, telling_filters
 
 __all__ = ["compose", "recompile"]
 
@@ -40,6 +43,7 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     it, and its static records. Hosts of apps stand in the zone that they lie in; hosts outside all of them are left to
     the zone that points here. Names of nameservers win over app hosts of the same name, or the delegation would break.
     """
+    classes = _client_classes(snapshot, live.geo)
     names: dict[bytes, dict[int, PoolIndex | Body]] = {}
     cuts: dict[bytes, Body] = {}
     zones = {from_text(zone.name): zone for zone in (snapshot.zone, *snapshot.zones)}
@@ -58,7 +62,8 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
         zones={apex: _negative_soa(zone, snapshot.version.revision) for apex, zone in zones.items()},
         names=names,
         cuts=cuts,
-        pools=tuple(_app_pools(snapshot, live, {})),
+        pools=tuple(_app_pools(snapshot, live, classes, {})),
+        classes=classes,
         wall_offset_s=wall_offset_s,
     )
 
@@ -71,16 +76,24 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
     """
     if tables.version.revision != snapshot.version.revision:
         raise AssertionError("another policy revision needs compose")
+    moved = tables.live.geo is not live.geo
+    classes = _client_classes(snapshot, live.geo) if moved else tables.classes
     kept: dict[AppName, Sequence[Pool]] = {}
-    if tables.digest == snapshot.digest:
+    if tables.digest == snapshot.digest and not moved:
         changed = _apps_with_other_verdicts(snapshot, tables.live, live)
         if not changed:
             return dataclasses.replace(tables, version=snapshot.version, live=live)
         for place, name in enumerate(snapshot.apps):
             if name not in changed:
                 kept[name] = tables.pools[place * _POOLS_PER_APP :][:_POOLS_PER_APP]
-    pools = tuple(_app_pools(snapshot, live, kept))
-    return dataclasses.replace(tables, version=snapshot.version, digest=snapshot.digest, live=live, pools=pools)
+    return dataclasses.replace(
+        tables,
+        version=snapshot.version,
+        digest=snapshot.digest,
+        live=live,
+        pools=tuple(_app_pools(snapshot, live, classes, kept)),
+        classes=classes,
+    )
 
 
 def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:
@@ -111,52 +124,46 @@ def _add_hosts(
 # Apps -----------------------------------------------------------------------------------------------------------------
 
 
-def _app_pools(snapshot: Snapshot, live: LiveState, kept: Mapping[AppName, Sequence[Pool]]) -> list[Pool]:
+def _client_classes(snapshot: Snapshot, geo: GeoMap | None) -> ClassMap:
+    """For all chains of the snapshot."""
+    filters = {telling_filters(app.chain) for app in snapshot.apps.values()}
+    return {
+        (some, address.version): _numbered(client_classes(snapshot, geo, some, address.version), type(address))
+        for some in filters
+        for address in (IPv4Address(0), IPv6Address(0))
+    }
+
+
+def _numbered(spans: Spans[Hashable], address: type[IPv4Address | IPv6Address]) -> Classes:
+    numbers: dict[Hashable, int] = {}
+    members: list[IpAddress] = []
+    for start, value in zip(spans.starts, spans.values, strict=True):
+        if numbers.setdefault(value, len(numbers)) == len(members):
+            members.append(address(start))
+    size = address(0).max_prefixlen // 8
+    starts = (b"", *(start.to_bytes(size) for start in spans.starts[1:]))
+    return Classes(starts, tuple(numbers[value] for value in spans.values), tuple(members))
+
+
+def _app_pools(
+    snapshot: Snapshot, live: LiveState, classes: ClassMap, kept: Mapping[AppName, Sequence[Pool]]
+) -> list[Pool]:
     """Two pools for each app in order, IPv4 before IPv6: `compose` counts on their places. `kept` ones are reused."""
     pools: list[Pool] = []
-    v4_spans, v6_spans = _spans(snapshot, IPv4Address), _spans(snapshot, IPv6Address)
     for app in snapshot.apps.values():
         if app.name in kept:
             pools += kept[app.name]
             continue
-        by_network = bool(client_networks(snapshot, app))
+        filters = telling_filters(app.chain)
         for family, _ in _FAMILIES:
-            classes = _Classes(snapshot, live, app, family)
-            v4 = classes.ranges(v4_spans if by_network else v4_spans[:1])
-            v6 = classes.ranges(v6_spans if by_network else v6_spans[:1])
+            chain = _Chain(snapshot, live, app, family)
+            v4, v6 = (chain.ranges(classes[filters, version]) for version in (4, 6))
             pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
     return pools
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Span:
-    """Addresses from `first` up to the next span, which all lie in networks of the same sites. `matches` holds each of
-    those sites with the length of its longest match: all that steering takes from an address, so that spans with equal
-    matches are one class of clients."""
-
-    first: IpAddress
-    matches: tuple[tuple[SiteName, int], ...]
-
-
-def _spans(snapshot: Snapshot, client: type[IPv4Address | IPv6Address]) -> tuple[_Span, ...]:
-    """The address space of `client`, cut where a network of a site begins or ends."""
-    version, size = client(0).version, 1 << client(0).max_prefixlen
-    networks = sorted(
-        (network.prefixlen, int(network.network_address), int(network.broadcast_address), site.name)
-        for site in snapshot.sites.values()
-        for network in site.networks
-        if network.version == version
-    )
-    starts = {0, *(first for _, first, _, _ in networks), *(last + 1 for _, _, last, _ in networks)} - {size}
-    spans = []
-    for start in sorted(starts):
-        longest = {site: length for length, first, last, site in networks if first <= start <= last}
-        spans.append(_Span(client(start), tuple(sorted(longest.items()))))
-    return tuple(spans)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Classes:
+class _Chain:
     """Asks steering once for each class of clients what they are told about addresses of `family`."""
 
     snapshot: Snapshot
@@ -164,18 +171,15 @@ class _Classes:
     app: App
     family: int
 
-    def ranges(self, spans: Sequence[_Span]) -> Ranges:
-        """What each span is told; neighbours that are told the same become one. The first span starts at nothing,
-        which is below every address."""
-        starts: list[bytes] = []
-        choices: list[Choice] = []
-        known: dict[tuple[tuple[SiteName, int], ...], Choice] = {}
-        for span in spans:
-            choice = known.get(span.matches) or known.setdefault(span.matches, self.choice(span.first))
-            if not choices or choice != choices[-1]:
-                starts.append(span.first.packed if starts else b"")
-                choices.append(choice)
-        return Ranges(tuple(starts), tuple(choices))
+    def ranges(self, classes: Classes) -> Ranges:
+        """What each class is told; neighbours that are told the same become one. No loop of ours runs over the ranges,
+        because there may be a million of them, and a verdict waits."""
+        same: dict[Choice, Choice] = {}
+        made = [self.choice(member) for member in classes.members]
+        told = [same.setdefault(choice, choice) for choice in made]
+        choices = list(map(told.__getitem__, classes.classes))
+        begins = [True, *map(is_not, choices[1:], choices)]
+        return Ranges(tuple(compress(classes.starts, begins)), tuple(compress(choices, begins)))
 
     def choice(self, client: IpAddress) -> Choice:
         """The answer for one client. Without outcomes (residency) it is the empty body, which means NODATA."""

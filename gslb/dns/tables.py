@@ -17,11 +17,12 @@ from enum import IntEnum
 from typing import Literal, NamedTuple, NewType
 
 from gslb.dns.protocol import Protocol
-from gslb.snapshot.types import LiveState, SiteName, Version
+from gslb.model.words import IpAddress
+from gslb.snapshot.types import Filter, LiveState, SiteName, Version
 
 __all__ = [
-    "EMPTY", "OWNER", "Body", "Choice", "Entry", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges", "Rcode", "Tables",
-    "Variant",
+    "EMPTY", "OWNER", "Body", "Choice", "ClassMap", "Classes", "Entry", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges",
+    "Rcode", "Tables", "Variant",
 ]  # fmt: skip
 
 PoolIndex = NewType("PoolIndex", int)
@@ -134,6 +135,20 @@ Entry = Mapping[int, PoolIndex | Body]
 
 
 @dataclass(frozen=True, slots=True)
+class Classes:
+    """Clients of one address family: from packed address `starts[i]` (the first is empty) up to the next start they are
+    of class `classes[i]`, of which `members` holds one address each."""
+
+    starts: tuple[bytes, ...]
+    classes: tuple[int, ...]
+    members: tuple[IpAddress, ...]
+
+
+ClassMap = Mapping[tuple[tuple[Filter, ...], int], Classes]
+"""By the filters that look at addresses, and the family of the clients (4 or 6)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """All that a server answers. Replaced whole. `version`, `digest` and `live` are what it was compiled from.
 
@@ -141,6 +156,7 @@ class Tables:
     name that exists, empty non-terminals with an empty entry; of what is delegated only the cut itself, with no more
     than its DS records. `cuts` holds the NS records of each cut as answers, and its glue. Wall time is
     `mono_s + wall_offset_s`: the one field that its holder refreshes. `protocol` is put in by the holder, too.
+    `classes` are not for answers but for the next recompilation: they are costly, and no verdict changes them.
     """
 
     version: Version
@@ -152,3 +168,4 @@ class Tables:
     pools: tuple[Pool, ...]
     wall_offset_s: float = 0.0
     protocol: Protocol = field(default_factory=Protocol)
+    classes: ClassMap = field(default_factory=dict)

@@ -18,6 +18,8 @@ __all__ = [
     "Check",
     "Edge",
     "First",
+    "Geo",
+    "GeoRules",
     "Listen",
     "Location",
     "Match",
@@ -152,7 +154,29 @@ class First(Model):
     first: Annotated[int, Field(ge=1, le=32, strict=True)]
 
 
-_FILTERS = ("only", "priority", "weighted", "first")
+_Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+_Continent = Literal["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
+_SiteList = Annotated[tuple[Name, ...], _OneOrMore]
+_Sites = Annotated[_SiteList, BeforeValidator(_as_list, json_schema_input_type=Name | _SiteList)]
+
+
+class GeoRules(Model):
+    """Exceptions from distance."""
+
+    bias: Mapping[Name, Annotated[float, Field(ge=0.01, le=100, strict=True)]] = Field(
+        {}, description="by site: its distance counts times this"
+    )
+    countries: Mapping[_Country, _Sites] = Field({}, description="sites for the clients of a country, best first")
+    continents: Mapping[_Continent, _Sites] = Field({}, description="sites for the clients of a continent, best first")
+
+
+class Geo(Model):
+    """Order the sites: the nearest first."""
+
+    geo: GeoRules
+
+
+_FILTERS = ("only", "geo", "priority", "weighted", "first")
 
 
 def _filter_tag(value: Any) -> str | None:
@@ -163,16 +187,17 @@ def _filter_tag(value: Any) -> str | None:
 
 
 SteerFilter = Annotated[
-    Annotated[Literal["healthy", "networks"], Tag("word")]
+    Annotated[Literal["healthy", "networks", "geo", "latency"], Tag("word")]
     | Annotated[Only, Tag("only")]
+    | Annotated[Geo, Tag("geo")]
     | Annotated[Priority, Tag("priority")]
     | Annotated[Weighted, Tag("weighted")]
     | Annotated[First, Tag("first")],
     Discriminator(
         _filter_tag,
         custom_error_type="steer_filter",
-        custom_error_message="not a filter; write one of healthy, networks, only: [SITE], priority: [SITE], "
-        "weighted: {SITE: WEIGHT}, first: N",
+        custom_error_message="not a filter; write one of healthy, networks, geo, latency, only: [SITE], "
+        "priority: [SITE], weighted: {SITE: WEIGHT}, first: N",
     ),
 ]
 
@@ -266,3 +291,6 @@ class Policy(Model):
     zones: tuple[Zone, ...] = Field((), max_length=100, description="more zones; their names are not steered")
     sites: Mapping[Name, Site] = Field(min_length=1)
     apps: Mapping[Name, App] = {}
+    latency: Mapping[Network, Mapping[Name, Seconds]] = Field(
+        {}, description="measured: network of clients to site to round-trip time, for the filter latency"
+    )

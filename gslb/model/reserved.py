@@ -41,8 +41,6 @@ _WORDS = (
 )  # fmt: skip
 
 _FILTERS = {
-    "geo": "write `networks` (clients by address), or `priority: [SITE, ...]`, instead",
-    "latency": "write `networks` (clients by address), or `priority: [SITE, ...]`, instead",
     "shed": "write `weighted: {SITE: WEIGHT}` as the last filter instead",
 }
 

@@ -35,6 +35,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("sites", "*", "location"): words.Location,
     ("apps", "*"): words.App,
     ("apps", "*", "ttl"): words.TtlBounds,
+    ("apps", "*", "steer", "*", "geo"): words.GeoRules,
     ("apps", "*", "backends", "*"): words.Backend,
     ("apps", "*", "backends", "*", "check"): words.Check,
     ("apps", "*", "routes", "*"): words.Route,
@@ -43,11 +44,12 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
 }
 _FILTERS: Mapping[str, type[BaseModel]] = {
     "only": words.Only,
+    "geo": words.Geo,
     "priority": words.Priority,
     "weighted": words.Weighted,
     "first": words.First,
 }
-_FILTER_WORDS = ("healthy", "networks", *_FILTERS)
+_FILTER_WORDS = ("healthy", "networks", "latency", *_FILTERS)
 
 _FORMS = {
     "zone": "zone: {name: gslb.example.com, nameservers: {ns1: [192.0.2.53]}}",
@@ -85,6 +87,11 @@ _FORMS = {
     "percent": "percent: 10",
     "weighted": "weighted: {dc: 80, aws: 20}",
     "only": "only: [dc]",
+    "geo": "geo, or geo: {bias: {dc: 1.5}, countries: {DE: dc}, continents: {EU: [dc, aws]}}",
+    "bias": "bias: {dc: 1.5} (0.01 to 100; the distance counts times this)",
+    "countries": "countries: {DE: dc} (two capital letters, ISO 3166)",
+    "continents": "continents: {EU: [dc, aws]} (AF, AN, AS, EU, NA, OC or SA)",
+    "latency": "latency: {203.0.113.0/24: {dc: 12ms, aws: 80ms}}",
     "priority": "priority: [dc, aws]",
     "first": "first: 1",
     "ttl": "ttl: 10s, or ttl: {min: 5s, max: 60s}",
@@ -330,7 +337,7 @@ def _bad_filter(value: Value, where: str) -> tuple[str, str, str]:
     guess = closest(name, _FILTER_WORDS)
     if guess == name:
         return "unknown-filter", f"{where}: {name} needs its value", f"write {_FORMS[name]}"
-    forms = "healthy, networks, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N"
+    forms = "healthy, networks, geo, latency, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N"
     hint = f"write {guess}; " if guess else ""
     return (
         "unknown-filter",

@@ -15,6 +15,7 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot.intent import Drain, Intent, Shift
+from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
     App,
@@ -25,6 +26,8 @@ from gslb.snapshot.types import (
     Endpoint,
     Filter,
     HealthCheck,
+    Latencies,
+    Location,
     Match,
     Mirror,
     ProbeTarget,
@@ -60,6 +63,7 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         sites=sites,
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
         zones=tuple(map(_zone, policy.zones)),
+        latency=_latency(policy),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
 
@@ -105,7 +109,9 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
         drain.site == name and drain.app is None and not drain.entry_only and _active(drain, wall_s)
         for drain in intent.overrides.drains
     )
-    return Site(name, edges, site.listen.http, tuple(site.networks), drained)
+    at = site.location
+    location = Location(at.country, at.lat, at.lon) if at else None
+    return Site(name, edges, site.listen.http, tuple(site.networks), drained, location)
 
 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:
@@ -147,8 +153,10 @@ def _chain(app: written.App, sites: Mapping[str, written.Site]) -> tuple[Filter,
 
 def _filter(item: written.SteerFilter) -> Filter:
     match item:
-        case "healthy" | "networks":
+        case "healthy" | "networks" | "geo" | "latency":
             return Filter(item)
+        case written.Geo(geo=rules):
+            return _geo(rules)
         case written.Only(only=sites):
             return Filter("only", sites=tuple(map(SiteName, sites)))
         case written.Priority(priority=sites):
@@ -158,6 +166,22 @@ def _filter(item: written.SteerFilter) -> Filter:
         case written.First(first=count):
             return Filter("first", count=count)
     raise AssertionError(item)
+
+
+def _geo(rules: written.GeoRules) -> Filter:
+    return Filter(
+        "geo",
+        bias=tuple((SiteName(site), bias) for site, bias in rules.bias.items()),
+        countries=tuple((code, tuple(map(SiteName, sites))) for code, sites in rules.countries.items()),
+        continents=tuple((code, tuple(map(SiteName, sites))) for code, sites in rules.continents.items()),
+    )
+
+
+def _latency(policy: written.Policy) -> NetworkMap[Latencies]:
+    return network_map(
+        (network, tuple((SiteName(site), round(seconds * 1000, 3)) for site, seconds in measured.items()))
+        for network, measured in policy.latency.items()
+    )
 
 
 def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, written.Site]) -> Backend:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from gslb.model.words import IpAddress, IpNetwork
+from gslb.snapshot.networks import GeoMap, NetworkMap
 
 __all__ = [
     "App",
@@ -25,7 +26,9 @@ __all__ = [
     "Filter",
     "FilterStep",
     "HealthCheck",
+    "Latencies",
     "LiveState",
+    "Location",
     "Match",
     "Mirror",
     "Outcome",
@@ -141,13 +144,17 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted."""
+    """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted;
+    `bias` (times the distance) and the sites for countries and continents for geo."""
 
-    kind: Literal["healthy", "networks", "only", "priority", "weighted", "first"]
+    kind: Literal["healthy", "networks", "geo", "latency", "only", "priority", "weighted", "first"]
     sites: tuple[SiteName, ...] = ()
     weights: tuple[tuple[SiteName, float], ...] = ()
     by: Literal["window", "client", "answer"] = "window"
     count: int = 0
+    bias: tuple[tuple[SiteName, float], ...] = ()
+    countries: tuple[tuple[str, tuple[SiteName, ...]], ...] = ()
+    continents: tuple[tuple[str, tuple[SiteName, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +186,26 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Degrees; `country` as ISO 3166 writes it."""
+
+    country: str | None
+    lat: float
+    lon: float
+
+
+Latencies = tuple[tuple[SiteName, float], ...]
+"""Milliseconds to sites, as they were measured from one network."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     name: SiteName
     edges: tuple[Edge, ...]
     http_port: int
     networks: tuple[IpNetwork, ...]
     drained: bool
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +233,7 @@ class Snapshot:
     sites: Mapping[SiteName, Site]
     apps: Mapping[AppName, App]
     zones: tuple[Zone, ...] = ()
+    latency: NetworkMap[Latencies] = field(default_factory=NetworkMap)
 
 
 # Observations ---------------------------------------------------------------------------------------------------------
@@ -245,10 +267,11 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """Verdicts by app and public edge address. What nobody observed is unknown, and counts as up: lack of evidence
-    takes nobody out. `counter` rises with every change."""
+    takes nobody out. `counter` rises with every change. `geo` is the database of places; None: there is none."""
 
     counter: int = 0
     verdicts: Mapping[tuple[AppName, IpAddress], Verdict] = field(default_factory=dict)
+    geo: GeoMap | None = None
 
     def is_down(self, app: AppName, address: IpAddress) -> bool:
         verdict = self.verdicts.get((app, address))

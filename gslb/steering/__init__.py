@@ -1,6 +1,7 @@
 """(Snapshot, LiveState, client) -> Decision with its reasons, and which route takes a request. Pure."""
 
-from gslb.steering.chain import client_networks, decide
+from gslb.steering.chain import decide
+from gslb.steering.classes import client_classes, telling_filters
 from gslb.steering.routes import RouteStep, normal_path, take_route
 
-__all__ = ["RouteStep", "client_networks", "decide", "normal_path", "take_route"]
+__all__ = ["RouteStep", "client_classes", "decide", "normal_path", "take_route", "telling_filters"]

@@ -1,8 +1,9 @@
 """The chain: which sites a client of an app may be told, in which proportions, and why.
 
-Restrict (`healthy`, `only`), order (`networks`, `priority`), then one pick (`weighted`, `first`). Each filter is a pure
-function from candidates to candidates with a reason and the client prefix it depended on. The result is a finite
-distribution, so that DNS answers can be compiled ahead and `explain` can show it; drawing from it is the caller's.
+Restrict (`healthy`, `only`), order (`networks`, `geo`, `latency`, `priority`), then one pick (`weighted`, `first`).
+Each filter is a pure function from candidates to candidates with a reason and the client prefix it depended on. The
+result is a finite distribution, so that DNS answers can be compiled ahead and `explain` can show it; drawing from it is
+the caller's.
 
 Drains come before the chain and `only` before its other filters, wherever it stands: residency holds whatever happens,
 so `healthy` must judge the allowed sites only, or a dead allowed site beside a living forbidden one would leave nobody.
@@ -26,8 +27,9 @@ from gslb.snapshot.types import (
     SiteName,
     Snapshot,
 )
+from gslb.steering.nearness import geo_ranks, geo_reason, latency_ranks, latency_reason
 
-__all__ = ["client_networks", "decide"]
+__all__ = ["decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,6 @@ class _Step:
     client_bits: int = 0
     all_down: bool = False
     flip_s: float = inf
-
-
-def client_networks(snapshot: Snapshot, app: App) -> tuple[IpNetwork, ...]:
-    """The networks whose membership can change a decision for `app`; empty where clients are all alike."""
-    if not any(item.kind == "networks" for item in app.chain):
-        return ()
-    return tuple(network for site in snapshot.sites.values() for network in site.networks)
 
 
 def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | None, family: int) -> Decision:
@@ -187,7 +182,43 @@ def _priority(_context: _Context, item: Filter, candidates: tuple[Candidate, ...
     return _Step(ranked, f"in the order {', '.join(item.sites)}")
 
 
-_FILTERS = {"healthy": _healthy, "only": _only, "networks": _networks, "priority": _priority}
+def _geo(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
+    if context.live.geo is None:
+        return _Step(candidates, "no database of places is loaded: the order stays")
+    if context.client is None:
+        return _Step(candidates, "the client is unknown")
+    place, bits = context.live.geo.find(context.client)
+    if place is None:
+        return _Step(candidates, "the database does not know where the client is", bits)
+    sites = context.snapshot.sites
+    reason = geo_reason(item, [sites[c.site] for c in candidates], place)
+    return _Step(_ranked(context, candidates, geo_ranks(item, sites, place)), reason, bits)
+
+
+def _latency(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
+    if context.client is None:
+        return _Step(candidates, "the client is unknown")
+    measured, bits = context.snapshot.latency.find(context.client)
+    if measured is None:
+        return _Step(candidates, "nothing was measured from the client's network", bits)
+    ranks = latency_ranks(context.snapshot.sites, measured)
+    return _Step(_ranked(context, candidates, ranks), latency_reason([c.site for c in candidates], measured), bits)
+
+
+def _ranked(context: _Context, candidates: tuple[Candidate, ...], ranks: tuple[int, ...]) -> tuple[Candidate, ...]:
+    """Candidates of equal rank told apart by `ranks`, which stand in the order of the snapshot's sites."""
+    by_site = dict(zip(context.snapshot.sites, ranks, strict=True))
+    return tuple(dataclasses.replace(c, rank=c.rank * len(ranks) + by_site[c.site]) for c in candidates)
+
+
+_FILTERS = {
+    "healthy": _healthy,
+    "only": _only,
+    "networks": _networks,
+    "geo": _geo,
+    "latency": _latency,
+    "priority": _priority,
+}
 
 
 def _best(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gslb.model.checks.report import Report
-from gslb.model.policy import App, First, Only, Priority, SteerFilter, Weighted
+from gslb.model.policy import App, First, Geo, GeoRules, Only, Priority, SteerFilter, Weighted
 from gslb.model.tree import Path
 
 __all__ = ["check_steering"]
@@ -21,15 +21,17 @@ def check_steering(report: Report) -> None:
         for name, site in report.policy.sites.items()
     }
     difference = _difference(families)
-    has_networks = any(site.networks for site in report.policy.sites.values())
+    _measured(report)
     for name, app in report.policy.apps.items():
         path = ("apps", name, "steer")
         if app.steer is not None:
             _chain(report, path, app.steer)
             _restrictions(report, path, app.steer)
-            _worth(report, path, app, has_networks=has_networks)
+            _worth(report, path, app)
             for index, item in enumerate(app.steer):
                 _sites(report, (*path, index, _kind(item)), item)
+                if isinstance(item, Geo):
+                    _geo_sites(report, (*path, index, "geo"), item.geo)
         if difference and app.families == "same":
             _families(report, name, app, families)
 
@@ -79,6 +81,25 @@ def _sites(report: Report, path: Path, item: SteerFilter) -> None:
             report.error((*path, step), "duplicate-site", f"{site} stands in this list already", "name every site once")
 
 
+def _geo_sites(report: Report, path: Path, rules: GeoRules) -> None:
+    for site in rules.bias:
+        if site not in report.policy.sites:
+            report.unknown((*path, "bias", site), "site", site, report.policy.sites)
+    for key, places in (("countries", rules.countries), ("continents", rules.continents)):
+        for code, sites in places.items():
+            for site in sites:
+                if site not in report.policy.sites:
+                    report.unknown((*path, key, code), "site", site, report.policy.sites)
+
+
+def _measured(report: Report) -> None:
+    """The map of latencies names sites that there are."""
+    for network in report.keys(("latency",)):
+        for site in report.keys(("latency", network)):
+            if site not in report.policy.sites:
+                report.unknown(("latency", network, site), "site", site, report.policy.sites)
+
+
 def _named(chain: Sequence[SteerFilter]) -> list[tuple[int, frozenset[str]]]:
     """The filters that leave only sites that they name, by index."""
     named = [
@@ -96,15 +117,21 @@ def _restrictions(report: Report, path: Path, chain: Sequence[SteerFilter]) -> N
         report.error((*path, named[-1][0]), "chain-nobody", message, "name at least one site in all of them")
 
 
-def _worth(report: Report, path: Path, app: App, *, has_networks: bool) -> None:
+def _worth(report: Report, path: Path, app: App) -> None:
     """Chains that do what they say, and probably not what was meant."""
     kinds = [_kind(item) for item in app.steer or ()]
     if "healthy" not in kinds and app.failover == "auto":
         message = "without `healthy` a site that is down stays in the answers"
         report.warn(path, "chain-health", message, "start the chain with healthy, or write failover: manual")
-    if "networks" in kinds and not has_networks:
-        message = "no site has networks, so this filter changes nothing"
-        report.warn((*path, kinds.index("networks")), "no-networks", message, "write networks: [...] at a site")
+    sites = report.policy.sites.values()
+    for kind, is_fed, lacking, remedy in (
+        ("networks", any(site.networks for site in sites), "no site has networks", "write networks: [...] at a site"),
+        ("geo", any(site.location for site in sites), "no site has a location", "write location: {...} at the sites"),
+        ("latency", report.policy.latency, "nothing was measured", "write latency: {NETWORK: {SITE: 12ms}}"),
+    ):
+        if kind in kinds and not is_fed:
+            message = f"{lacking}, so this filter changes nothing"
+            report.warn((*path, kinds.index(kind)), f"no-{kind}", message, remedy)
     for index, item in enumerate(app.steer or ()):
         if isinstance(item, First) and item.first > len(report.policy.sites):
             message = f"first: {item.first}, but there are {len(report.policy.sites)} sites"

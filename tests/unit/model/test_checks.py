@@ -30,6 +30,20 @@ PAY = "match: {path: /pay}"
         ("hosts: [shop]", "hosts: [shop]\n    ttl: 2500ms", [(15, 10, "ttl-whole")]),
         ("hosts: [shop]", "hosts: [shop]\n    ttl: 2s", []),
         ("ttl: 10s", "ttl: {min: 5s, max: 60s}", []),
+        # near
+        ("      - healthy", "      - healthy\n      - geo", [(17, 9, "no-geo")]),
+        ("      - healthy", "      - healthy\n      - latency", [(17, 9, "no-latency")]),
+        (
+            "      - healthy",
+            "      - healthy\n      - geo: {bias: {dcc: 2}}",
+            [(17, 9, "no-geo"), (17, 22, "unknown-site")],
+        ),
+        (
+            "      - healthy",
+            "      - healthy\n      - geo: {countries: {DE: dc, FR: [dc, x]}}",
+            [(17, 9, "no-geo"), (17, 39, "unknown-site")],
+        ),
+        ("environment: test", "latency: {10.0.0.0/8: {dc: 2ms, x: 1ms}}", [(1, 33, "unknown-site")]),
         ("ttl: 10s", "ttl: {min: 5s, max: 5s}", []),
         ("ttl: 10s", "ttl: {min: 61s, max: 60s}", [(5, 24, "ttl-order")]),
         ("ttl: 10s", "ttl: {min: 1500ms, max: 2.5s}", [(5, 14, "ttl-whole"), (5, 27, "ttl-whole")]),

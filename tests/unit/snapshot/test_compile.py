@@ -292,7 +292,7 @@ def test_the_default_chain_is_healthy_then_all_alike():
 
 def test_an_unknown_filter_is_a_broken_invariant():
     with pytest.raises(AssertionError):
-        _filter("geo")
+        _filter("nearby")
 
 
 def test_failover_and_families():

@@ -3,7 +3,7 @@
 import pytest
 
 from gslb.snapshot.types import Filter, LiveState
-from gslb.steering import client_networks, decide
+from gslb.steering import decide
 from tests.unit.steering.world import app, dead, drain, ip, policy, seeing, snapshot
 
 NOTHING = LiveState()
@@ -289,12 +289,6 @@ def test_an_unknown_client_depends_on_nothing():
 )
 def test_client_bits_is_the_shortest_prefix_whose_clients_are_all_told_the_same(networks, client, bits):
     assert told(NEAR, client=client, sites=home(**networks)).client_bits == bits
-
-
-def test_client_networks_are_those_that_can_change_a_decision():
-    world = snapshot(policy(home(dc=["10.0.0.0/8"]), shop=app(NEAR), blog=app(["healthy", {"first": 1}], hosts=["b"])))
-    assert [str(n) for n in client_networks(world, world.apps["shop"])] == ["10.0.0.0/8"]
-    assert client_networks(world, world.apps["blog"]) == ()
 
 
 # priority, first ------------------------------------------------------------------------------------------------------
