@@ -74,6 +74,8 @@ def demo(**options: Any) -> None:
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
               help="Folder of everything that must survive a restart.")  # fmt: skip
 @dns_options
+@click.option("--geo", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
+              help="Database of places (.mmdb) for the filter geo; read anew when it is replaced.")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
 @_runtime
 @_envoy
@@ -99,7 +101,7 @@ def run(**options: Any) -> None:
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
-    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "envoy")}
+    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "geo", "envoy")}
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

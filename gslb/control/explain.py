@@ -6,6 +6,7 @@ What an edge then does with a request is `request`'s to say.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -23,6 +24,7 @@ from gslb.dns.wire import answer
 from gslb.errors import PolicyError, Problem
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
+from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Snapshot, Verdict, Zone
 from gslb.steering import decide
 
@@ -40,14 +42,17 @@ def explain(
     ages_s: Mapping[str, float | None],
     asked: ExplainQuery,
     wall_s: float,
+    places: GeoMap | None = None,
 ) -> dict[str, Any]:
-    """Everything about one question, as messages.Explanation. `wall_s` is now (Unix seconds); arguments as in `status`.
+    """Everything about one question, as messages.Explanation. `wall_s` is now (Unix seconds), `places` what a database
+    knows of the client (None: there is none); the first three as in `status`.
 
     Raises RefusedError (`no-policy`) before the first policy, PolicyError for a type or path that does not exist.
     """
     require(current[0] if current else None)
     assert current is not None
-    snapshot, live, qtype = current[1], live_of(roles, ages_s), asked.type.upper()
+    snapshot, qtype = current[1], asked.type.upper()
+    live = dataclasses.replace(live_of(roles, ages_s), geo=places)
     host = _absolute(asked.host, snapshot.zone)
     app = next((app for app in snapshot.apps.values() if host in app.hosts), None)
     reply = _reply(snapshot, live, (host, qtype), asked.client, wall_s)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gslb.control.protocol import RoleState
+from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
+from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot
 from gslb.store import AuditEntry, AuditRecord
 
@@ -45,6 +47,10 @@ class Publisher(Protocol):
 
     def ages_s(self) -> Mapping[str, float | None]:
         """Seconds since each role last answered; None: never, or it did not answer the last change."""
+        ...
+
+    def places(self, client: IpAddress | None) -> GeoMap | None:
+        """What the database of places says of one client; None where there is no database. Raises HostError."""
         ...
 
     async def refresh(self) -> None:

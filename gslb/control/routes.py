@@ -129,7 +129,8 @@ async def _explain(asked: Asked) -> dict[str, Any]:
     publisher = asked.publisher
     await publisher.refresh()
     seen = publisher.current(), publisher.roles(), publisher.ages_s()
-    return await asyncio.to_thread(explain, *seen, asked.query, clock.wall_s())
+    places = publisher.places(asked.query.client)
+    return await asyncio.to_thread(explain, *seen, asked.query, clock.wall_s(), places)
 
 
 async def _metrics(asked: Asked) -> Media:

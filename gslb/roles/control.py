@@ -14,6 +14,7 @@ from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.model import load_folder
+from gslb.roles.geo import GeoFile
 from gslb.roles.node import serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.publish import NodeClient, RolePublisher
@@ -39,7 +40,7 @@ class ControlRole:
         self._settings = settings
         store = EmbeddedStore(settings.data)
         nodes = tuple(NodeClient(name, settings.socket(name)) for name in settings.nodes())
-        self.publisher = RolePublisher(store, nodes, self._schedule_expiry)
+        self.publisher = RolePublisher(store, nodes, self._schedule_expiry, GeoFile(settings.geo))
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:

@@ -25,6 +25,7 @@ from gslb.dns.tables import Tables
 from gslb.errors import HostError
 from gslb.health.probes import Prober
 from gslb.roles.cookie_secret import CookieSecret
+from gslb.roles.geo import GeoFile
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.settings import DnsSettings, Settings
@@ -35,6 +36,9 @@ from gslb.snapshot.types import LiveState, Snapshot
 __all__ = ["run"]
 
 NAME = "dns"
+GEO_S = 1.0
+"""How often the database of places is looked at."""
+
 COOKIE_SECRET_S = 1.0
 """How often the file with the cookie secret is looked at."""
 
@@ -50,14 +54,16 @@ class DnsRole:
     """Answers for the snapshot that was published last, under the verdicts of its own probes."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """`folder` is the role's own. Raises HostError where the cookie secret cannot be used, or the native wire was
-        asked for and is not built."""
+        """`folder` is the role's own. Raises HostError where the cookie secret or the database of places cannot be
+        used, or the native wire was asked for and is not built."""
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
         self._open = False
         self.prober = Prober(self._on_verdicts)
+        self._geo_file = GeoFile(settings.geo)
+        self._geo = self._geo_file.read()
         protocol = settings.dns_protocol
         self._secret = CookieSecret(protocol.cookie_secret, folder)
         self._wire = choose(protocol.wire)
@@ -68,16 +74,15 @@ class DnsRole:
         )
 
     async def prepare(self, snapshot: Snapshot) -> None:
-        await asyncio.to_thread(compose, snapshot, self.prober.live)
+        await asyncio.to_thread(compose, snapshot, self._live())
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
         self.prober.set_targets(probe_targets(snapshot))
         await self.prober.first_round()
-        live = self.prober.live
-        tables = await asyncio.to_thread(compose, snapshot, live)
+        tables = await asyncio.to_thread(compose, snapshot, self._live())
         self._snapshot = snapshot
-        self._serve(tables if live is self.prober.live else recompile(tables, snapshot, self.prober.live))
+        self._serve(recompile(tables, snapshot, self._live()))  # what changed meanwhile, if anything
         if not self._open:
             protocol = self._settings.dns_protocol
             await self.responder.open(self._settings.dns, protocol.proxied, Networks(protocol.proxies))
@@ -108,9 +113,25 @@ class DnsRole:
                 self.responder.protocol = dataclasses.replace(self.responder.protocol, cookie_secrets=secrets)
                 _log.info("another cookie secret is in use", secrets=len(secrets))
 
-    def _on_verdicts(self, live: LiveState) -> None:
+    async def follow_geo(self) -> None:
+        """Take up a database that is replaced. One that cannot be read changes nothing, and is complained of once."""
+        while True:
+            await asyncio.sleep(GEO_S)
+            if self._geo_file.has_changed():
+                try:
+                    self._geo = await asyncio.to_thread(self._geo_file.read)
+                except HostError as error:
+                    _log.error("the database of places stays as it was", reason=error.message, remedy=error.remedy)
+                    continue
+                self._on_verdicts(self.prober.live)
+                _log.info("another database of places is in use")
+
+    def _live(self) -> LiveState:
+        return dataclasses.replace(self.prober.live, geo=self._geo)
+
+    def _on_verdicts(self, _live: LiveState) -> None:
         if self._snapshot is not None and self._tables is not None:
-            self._serve(recompile(self._tables, self._snapshot, live))
+            self._serve(recompile(self._tables, self._snapshot, self._live()))
 
     def _serve(self, tables: Tables) -> None:
         self._tables = tables
@@ -148,6 +169,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
+                group.create_task(keep_running("database of places", role.follow_geo)),
                 group.create_task(node.run()),
                 group.create_task(node.resume()),
             ]

@@ -24,8 +24,11 @@ from gslb import clock
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
+from gslb.model.words import IpAddress
+from gslb.roles.geo import GeoFile
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
+from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot
 from gslb.store import AuditEntry, AuditRecord, Store
 
@@ -108,10 +111,17 @@ class RolePublisher:
     `on_intent` hears of every Intent that comes into force.
     """
 
-    def __init__(self, store: Store, nodes: tuple[NodeClient, ...], on_intent: Callable[[Intent], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        nodes: tuple[NodeClient, ...],
+        on_intent: Callable[[Intent], None],
+        geo: GeoFile | None = None,
+    ) -> None:
         self._store = store
         self._nodes = nodes
         self._on_intent = on_intent
+        self._geo = geo or GeoFile(None)
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._read_s = -math.inf
@@ -129,6 +139,9 @@ class RolePublisher:
         """Seconds since each node last answered; those that never did, or left a change unanswered, are missing."""
         now = clock.mono_s()
         return {node.name: now - node.heard_mono_s for node in self._nodes if node.heard_mono_s is not None}
+
+    def places(self, client: IpAddress | None) -> GeoMap | None:
+        return self._geo.ask(client)
 
     async def history(self, limit: int) -> Sequence[AuditRecord]:
         return await asyncio.to_thread(self._store.history, limit)

@@ -50,6 +50,7 @@ class Settings(BaseModel):
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
     dns_protocol: DnsSettings = DnsSettings()
     api: tuple[str, int] = ("127.0.0.1", 8053)
+    geo: Path | None = None
     envoy: str | None = None
     envoy_concurrency: int | None = None
     foreground: bool = False

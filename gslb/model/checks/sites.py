@@ -103,8 +103,6 @@ def _without_effect(report: Report) -> None:
     for name, site in report.policy.sites.items():
         if site.capacity is not None:
             unused.append((("sites", name, "capacity"), "nothing is shed by capacity"))
-        if site.location is not None:
-            unused.append((("sites", name, "location"), "nobody is steered by location"))
         unused += [
             (("sites", name, "edges", index, "peer"), "edges reach endpoints directly")
             for index, edge in enumerate(site.edges)

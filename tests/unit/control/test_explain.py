@@ -1,6 +1,7 @@
 """What `/v1/explain` says: the reasons beside the very packet that a node sends."""
 
 import json
+from ipaddress import ip_network
 
 import pytest
 
@@ -10,17 +11,21 @@ from gslb.control.request import side_of
 from gslb.errors import PolicyError, RefusedError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
+from gslb.snapshot.networks import NetworkMap, Place, network_map
 from tests.unit.control.world import NOW_S, POLICY, a_drain, by, dns_state, edge_state, intent, policy, verdict
 
 DC, AWS = ("192.0.2.10", "2001:db8:1::10"), ("198.51.100.20", "2001:db8:2::20")
 
 
-def asked(made, *verdicts, dns=True, at_s=NOW_S, **question):
+LONGITUDES = {"dc": 8.7, "aws": -77.4, "lab": 139.7}
+
+
+def asked(made, *verdicts, dns=True, at_s=NOW_S, places=None, **question):
     snapshot = compile_snapshot(made, NOW_S)
     states = [dns_state(snapshot, *verdicts)] if dns else [edge_state(snapshot, "dc")]
     roles = {state.name: state for state in states}
     query = messages.ExplainQuery.model_validate({"host": "shop", **question})
-    said = explain((made, snapshot), roles, dict.fromkeys(roles, 0.5), query, at_s)
+    said = explain((made, snapshot), roles, dict.fromkeys(roles, 0.5), query, at_s, places)
     messages.Explanation.model_validate(said)
     return json.loads(json.dumps(said, allow_nan=False))
 
@@ -158,6 +163,19 @@ def test_a_ttl_that_follows_health_says_what_bounds_it():
     assert " 30 IN A " in said["answer"][0]
     said = asked(made, *up)
     assert (said["ttl_s"], said["ttl_why"]) == (5, "health may change at any moment; bounds 5 s to 60 s")
+
+
+def test_geo_says_where_the_client_is_or_that_there_is_no_database():
+    places = network_map([(ip_network("203.0.113.0/24"), Place("DE", "EU", 52.5, 13.4))])
+    located = {name: {**POLICY["sites"][name], "location": {"lat": 50, "lon": lon}} for name, lon in LONGITUDES.items()}
+    shop = {**POLICY["apps"]["shop"], "steer": ["geo", {"weighted": {"dc": 1, "aws": 1}}]}
+    made = Intent(revision=1, policy=policy(sites=located, apps={"shop": shop}))
+    said = asked(made, client="203.0.113.7", places=places)
+    assert said["steps"][0]["reason"].startswith("the client is in DE: dc 429 km, aws 5,")
+    assert (said["clients"], said["scope_bits"], said["drawn"]["sites"]) == ("203.0.113.0/24", 24, ["dc"])
+    said = asked(made, client="203.0.113.7")
+    assert said["steps"][0]["reason"] == "no database of places is loaded: the order stays"
+    assert asked(made, places=NetworkMap())["steps"][0]["reason"] == "the client is unknown"
 
 
 def test_a_drain_is_a_step_of_its_own():

@@ -102,6 +102,7 @@ class MemoryPublisher:
         self.ages = {}
         self.unacknowledged = {}
         self.broken = False
+        self.geo = None
         self.refreshed = 0
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
@@ -118,6 +119,9 @@ class MemoryPublisher:
 
     def ages_s(self):
         return self.ages
+
+    def places(self, client):
+        return self.geo
 
     async def refresh(self):
         self.refreshed += 1

@@ -1,7 +1,7 @@
 """What the tables hold: names, classes of clients, records, and what a new verdict changes of them."""
 
 import dataclasses
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import dns.message
 import dns.name
@@ -11,6 +11,7 @@ import pytest
 from gslb.dns.compose import compose, recompile
 from gslb.dns.tables import Peer, Qtype
 from gslb.dns.wire import answer
+from gslb.snapshot.networks import Place, network_map
 from gslb.snapshot.types import LiveState, Verdict
 from gslb.steering import decide
 from tests.unit.dns.policies import APEX, app, down, snapshot, weighted
@@ -153,6 +154,28 @@ def test_a_ttl_follows_health_where_it_is_not_fixed_and_the_others_keep_their_po
     assert {pool.ttl_s for pool in after.pools} == {60}, "windows of draws do not move with health"
     same = dataclasses.replace(lasting(10.0), counter=9)
     assert recompile(after, policy, same).pools is after.pools
+
+
+def test_another_database_of_places_recompiles_and_classes_outlive_verdicts():
+    sites = {
+        name: {"edges": [{"public": [a]}], "location": {"lat": lat, "lon": 0}}
+        for name, a, lat in (("dc", "192.0.2.10", 50), ("aws", "198.51.100.20", -50))
+    }
+    policy = snapshot({"shop": app("healthy", "geo", {"first": 1})}, sites=sites)
+    north, south = (
+        LiveState(geo=network_map([(ip_network("10.0.0.0/8"), Place(lat=lat, lon=0.0))])) for lat in (40.0, -40.0)
+    )
+    host = f"shop.{APEX}"
+    before = compose(policy, north)
+    assert (ask(before, host, client="10.1.1.1"), ask(before, host)) == (["192.0.2.10"], ["192.0.2.10"])
+    after = recompile(before, policy, south)
+    assert (ask(after, host, client="10.1.1.1"), ask(after, host)) == (["198.51.100.20"], ["192.0.2.10"])
+    assert after == compose(policy, south)
+    assert len(after.pools[0].v4.starts) == 3
+    dead = recompile(after, policy, dataclasses.replace(down("198.51.100.20"), geo=south.geo))
+    assert dead.classes is after.classes
+    assert ask(dead, host, client="10.1.1.1") == ["192.0.2.10"]
+    assert dead.pools[0].v4.starts == (b"",), "neighbours that are told the same are one"
 
 
 def test_overrides_recompile_and_another_revision_must_not():

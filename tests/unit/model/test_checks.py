@@ -62,7 +62,7 @@ PAY = "match: {path: /pay}"
         (AWS_EDGE, "[{public: [10.0.0.4]}]\n    listen: {http: 81}", []),
         (EDGE, '[{public: [192.0.2.10], peer: "10.0.0.4:8443"}]', [(8, 36, "no-effect")]),
         ("listen: {http: 80}", "listen: {http: 80}\n    capacity: 5", [(10, 5, "no-effect")]),
-        ("listen: {http: 80}", "location: {country: NO, lat: 1, lon: 2}", [(9, 5, "no-effect")]),
+        ("listen: {http: 80}", "location: {country: NO, lat: 1, lon: 2}", []),
         # chains
         (STEER, "      - healthy\n", [(15, 5, "chain-pick")]),
         (STEER, "      - healthy\n      - first: 1\n      - weighted: {dc: 1}\n", [(18, 9, "chain-pick")]),

@@ -116,7 +116,12 @@ def test_errors_are_told_before_warnings_where_not_all_can_be():
 
 
 def test_a_policy_survives_json():
-    for text in (GOOD, STARTER):
+    near = "latency: {10.0.0.0/8: {dc: 12ms, aws: 80.5ms}}"
+    for text in (
+        GOOD,
+        STARTER,
+        GOOD.replace("environment: test", near).replace("- healthy", "- geo: {countries: {DE: dc}}"),
+    ):
         policy = load(text.replace("ttl: 10s", "ttl: 1h1s").replace("timeout: 1s", "timeout: 1.0005s")).policy
         again = Policy.model_validate_json(policy.model_dump_json(exclude_none=True))
         assert again == policy
