@@ -43,6 +43,7 @@ PAY = "match: {path: /pay}"
             "      - healthy\n      - geo: {countries: {DE: dc, FR: [dc, x]}}",
             [(17, 9, "no-geo"), (17, 39, "unknown-site")],
         ),
+        ("      - healthy", "      - healthy\n      - geo: {continents: {EU: [dc, aws]}}", [(17, 9, "no-geo")]),
         ("environment: test", "latency: {10.0.0.0/8: {dc: 2ms, x: 1ms}}", [(1, 33, "unknown-site")]),
         ("ttl: 10s", "ttl: {min: 5s, max: 5s}", []),
         ("ttl: 10s", "ttl: {min: 61s, max: 60s}", [(5, 24, "ttl-order")]),

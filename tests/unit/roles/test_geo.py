@@ -100,6 +100,16 @@ def test_a_file_that_is_none_is_the_operators_to_correct(tmp_path):
             assert "--geo FILE" in told.value.remedy
 
 
+def test_a_database_whose_records_are_damaged_is_refused_too(tmp_path):
+    path = write(tmp_path / "city.mmdb", PLACES)
+    data = path.read_bytes()
+    start = data.index(bytes(16)) + 16  # what separates the tree from the records
+    path.write_bytes(data[:start] + b"\xff" * 40 + data[start + 40 :])
+    for attempt in (GeoFile(path).read, lambda: GeoFile(path).ask(ip("10.1.0.1"))):
+        with pytest.raises(HostError, match="cannot read the database of places"):
+            attempt()
+
+
 def test_a_file_is_new_once_and_one_that_is_gone_is_not(tmp_path):
     file = GeoFile(write(tmp_path / "city.mmdb", PLACES))
     assert file.has_changed()
