@@ -21,8 +21,8 @@ from gslb.model.words import IpAddress
 from gslb.snapshot.types import Filter, LiveState, SiteName, Version
 
 __all__ = [
-    "EMPTY", "OWNER", "Body", "Choice", "ClassMap", "Classes", "Entry", "Peer", "Pool", "PoolIndex", "Qtype", "Ranges",
-    "Rcode", "Tables", "Variant",
+    "EMPTY", "OWNER", "Body", "Chain", "Choice", "ClassMap", "Classes", "Denial", "Entry", "Peer", "Pool", "PoolIndex",
+    "Qtype", "Ranges", "Rcode", "Tables", "Variant",
 ]  # fmt: skip
 
 PoolIndex = NewType("PoolIndex", int)
@@ -45,6 +45,13 @@ class Qtype(IntEnum):
     SRV = 33
     DNAME = 39
     DS = 43
+    RRSIG = 46
+    NSEC = 47
+    DNSKEY = 48
+    CDS = 59
+    CDNSKEY = 60
+    SVCB = 64
+    HTTPS = 65
     ANY = 255
 
 
@@ -73,7 +80,8 @@ class Peer(NamedTuple):
 
 class Body(NamedTuple):
     """Records as they follow the question: `answers`, `authorities` and `extras` count them. `extra` may be left out
-    where it does not fit, but not the glue of a `referral`, whose answer, too, is not authoritative."""
+    where it does not fit, but not the glue of a `referral`, whose answer, too, is not authoritative. `mark` is what the
+    signature of `records` is found by in a signed zone: the type of a static RRset, above 65,535 for a steered one."""
 
     answers: int = 0
     records: bytes = b""
@@ -82,6 +90,7 @@ class Body(NamedTuple):
     authorities: int = 0
     authority: bytes = b""
     referral: bool = False
+    mark: int = 0
 
 
 EMPTY = Body()
@@ -134,6 +143,24 @@ Entry = Mapping[int, PoolIndex | Body]
 """What one name has, by type."""
 
 
+class Denial(NamedTuple):
+    """What a name does not have, and that nothing lies between it and the next (RFC 4034 section 4). `labels` are those
+    of the name before the apex of its zone; `record` and `seal` are its NSEC record and the RRSIG of that, each from
+    the type on."""
+
+    labels: bytes
+    record: bytes
+    seal: bytes
+
+
+class Chain(NamedTuple):
+    """All denials of a zone: that of a name is the last whose key is not above the key of the name (`denial.sort_key`),
+    whether or not the name exists. The apex is first."""
+
+    keys: tuple[bytes, ...]
+    denials: tuple[Denial, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Classes:
     """Clients of one address family: from packed address `starts[i]` (the first is empty) up to the next start they are
@@ -157,6 +184,10 @@ class Tables:
     than its DS records. `cuts` holds the NS records of each cut as answers, and its glue. Wall time is
     `mono_s + wall_offset_s`: the one field that its holder refreshes. `protocol` is put in by the holder, too.
     `classes` are not for answers but for the next recompilation: they are costly, and no verdict changes them.
+
+    A zone that has a chain is signed. `seals` holds, by owner (a wildcard by its own name) and `mark` of a body, the
+    RRSIG of its records, whose owner is the name in the question; its TTL is to be that of the records. `lacking`
+    holds, by name and type, what proves that a type which the name may have is missing now.
     """
 
     version: Version
@@ -169,3 +200,6 @@ class Tables:
     wall_offset_s: float = 0.0
     protocol: Protocol = field(default_factory=Protocol)
     classes: ClassMap = field(default_factory=dict)
+    seals: Mapping[bytes, Mapping[int, bytes]] = field(default_factory=dict)
+    chains: Mapping[bytes, Chain] = field(default_factory=dict)
+    lacking: Mapping[tuple[bytes, int], Denial] = field(default_factory=dict)

@@ -44,6 +44,7 @@ __all__ = [
     "Verdict",
     "Version",
     "Zone",
+    "ZoneKey",
 ]
 
 SiteName = NewType("SiteName", str)
@@ -209,16 +210,35 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneKey:
+    """A DNSSEC key. A `ksk` signs the DNSKEY, CDS and CDNSKEY records, a `zsk` everything else.
+
+    `algorithm` is a number of RFC 8624 (13 or 15), `public` the key as a DNSKEY record holds it, `private` the private
+    key, sealed under the installation's secret. `published`: it stands in the DNSKEY records; `signs`: it makes
+    signatures; `announced`: CDS and CDNSKEY ask the parent for its DS record.
+    """
+
+    role: Literal["ksk", "zsk"]
+    algorithm: int
+    public: bytes
+    private: str
+    published: bool
+    signs: bool
+    announced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """Names are lower-case, absolute, without the last dot. Nameservers outside the zone have no addresses here.
     `records` are the static records, one a line, in the form of RFC 3597 section 5: text, because a hundred thousand of
-    them are carried about far more often than they are read."""
+    them are carried about far more often than they are read. A zone with `keys` is signed."""
 
     name: str
     nameservers: tuple[tuple[str, tuple[IpAddress, ...]], ...]
     contact: str
     ttl_s: int
     records: str = ""
+    keys: tuple[ZoneKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

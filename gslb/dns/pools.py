@@ -1,0 +1,117 @@
+"""The pools of apps: what every class of clients may be told under the verdicts of the moment, packed.
+
+Whom to prefer is steering's word, and no weight is changed here. Which names have a pool is `compose`'s to say.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv6Address
+from itertools import compress
+from operator import is_not
+
+from gslb.dns.tables import OWNER, Body, Choice, Classes, ClassMap, Pool, Qtype, Ranges, Variant
+from gslb.model.words import IpAddress
+from gslb.snapshot.networks import GeoMap, Spans
+from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot
+from gslb.steering import client_classes, decide, telling_filters
+
+__all__ = ["FAMILIES", "POOLS_PER_APP", "app_pools", "client_class_map", "qtype_of"]
+
+FAMILIES = ((4, Qtype.A), (6, Qtype.AAAA))
+"""The pools of an app, in this order, and what they answer."""
+POOLS_PER_APP = len(FAMILIES)
+
+_IN = 1
+_RECORD = struct.Struct("!HHHIH")
+
+
+def client_class_map(snapshot: Snapshot, geo: GeoMap | None) -> ClassMap:
+    """For all chains of the snapshot."""
+    filters = {telling_filters(app.chain) for app in snapshot.apps.values()}
+    return {
+        (some, address.version): _numbered(client_classes(snapshot, geo, some, address.version), type(address))
+        for some in filters
+        for address in (IPv4Address(0), IPv6Address(0))
+    }
+
+
+def _numbered(spans: Spans[Hashable], address: type[IPv4Address | IPv6Address]) -> Classes:
+    numbers: dict[Hashable, int] = {}
+    members: list[IpAddress] = []
+    for start, value in zip(spans.starts, spans.values, strict=True):
+        if numbers.setdefault(value, len(numbers)) == len(members):
+            members.append(address(start))
+    size = address(0).max_prefixlen // 8
+    starts = (b"", *(start.to_bytes(size) for start in spans.starts[1:]))
+    return Classes(starts, tuple(numbers[value] for value in spans.values), tuple(members))
+
+
+def app_pools(
+    snapshot: Snapshot, live: LiveState, classes: ClassMap, kept: Mapping[AppName, Sequence[Pool]]
+) -> list[Pool]:
+    """Two pools for each app in order, IPv4 before IPv6: `compose` counts on their places. `kept` ones are reused."""
+    pools: list[Pool] = []
+    for app in snapshot.apps.values():
+        if app.name in kept:
+            pools += kept[app.name]
+            continue
+        filters = telling_filters(app.chain)
+        for family, _ in FAMILIES:
+            chain = _Chain(snapshot, live, app, family)
+            v4, v6 = (chain.ranges(classes[filters, version]) for version in (4, 6))
+            pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
+    return pools
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Asks steering once for each class of clients what they are told about addresses of `family`."""
+
+    snapshot: Snapshot
+    live: LiveState
+    app: App
+    family: int
+
+    def ranges(self, classes: Classes) -> Ranges:
+        """What each class is told; neighbours that are told the same become one. No loop of ours runs over the ranges,
+        because there may be a million of them, and a verdict waits."""
+        same: dict[Choice, Choice] = {}
+        made = [self.choice(member) for member in classes.members]
+        told = [same.setdefault(choice, choice) for choice in made]
+        choices = list(map(told.__getitem__, classes.classes))
+        begins = [True, *map(is_not, choices[1:], choices)]
+        return Ranges(tuple(compress(classes.starts, begins)), tuple(compress(choices, begins)))
+
+    def choice(self, client: IpAddress) -> Choice:
+        """The answer for one client. Without outcomes (residency) it is the empty body, which means NODATA."""
+        decision: Decision = decide(self.snapshot, self.live, self.app, client, self.family)
+        outcomes = decision.outcomes or (Outcome((), (), 1.0),)
+        variants, reached = [], 0.0
+        for outcome in outcomes:
+            reached += outcome.weight
+            upto = round(reached * 2**32) if outcome is not outcomes[-1] else 2**32
+            key = _u64("\n".join(outcome.sites))
+            body = _addresses_body(outcome.addresses, decision.ttl_s)
+            variants.append(Variant(outcome.sites, outcome.weight, key, upto, body))
+        return Choice(decision.draw, tuple(variants))
+
+
+def qtype_of(ip: IpAddress) -> Qtype:
+    return Qtype.A if ip.version == 4 else Qtype.AAAA
+
+
+def _u64(text: str) -> int:
+    """What stands for a name in draws: the same on every node and after every restart."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+
+
+def _addresses_body(addresses: Sequence[IpAddress], ttl_s: int) -> Body:
+    """Packed by hand, because it runs for every app whenever one verdict changes."""
+    records = [
+        _RECORD.pack(OWNER, qtype_of(ip), _IN, ttl_s, len(ip.packed)) + ip.packed for ip in dict.fromkeys(addresses)
+    ]
+    return Body(len(records), b"".join(records))
