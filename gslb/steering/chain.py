@@ -38,7 +38,7 @@ class _Context:
     live: LiveState
     app: App
     client: IpAddress | None
-    family: int
+    family: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class _Step:
     flip_s: float = inf
 
 
-def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | None, family: int) -> Decision:
-    """What a client at `client` (None: unknown) may be told for `app` when it asks for addresses of `family` (4 or 6).
+def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | None, family: int | None) -> Decision:
+    """What a client at `client` (None: unknown) may be told for `app` when it asks for addresses of `family` (4 or 6;
+    None: for an HTTPS record, which holds those of both).
 
     Drained sites leave first. Where every site that is left is down, the answer is all of them at once, whoever asks.
     """
@@ -91,7 +92,7 @@ def _eligible(context: _Context) -> tuple[tuple[Candidate, ...], list[FilterStep
     sites = [name for name in context.snapshot.sites if name in named or not named]
     if app.mixed_families:
         sites = [name for name in sites if _addresses(context, name)]
-        steps.append(FilterStep("families", tuple(sites), f"sites with an IPv{context.family} address"))
+        steps.append(FilterStep("families", tuple(sites), _family_reason(context.family)))
     drained = [name for name in sites if name in app.no_entry]
     if drained:
         left = [name for name in sites if name not in drained]
@@ -109,19 +110,24 @@ def _addresses(context: _Context, name: SiteName) -> tuple[IpAddress, ...]:
 
 
 def _of_family(context: _Context, addresses: tuple[IpAddress, ...]) -> tuple[IpAddress, ...]:
-    return tuple(address for address in addresses if address.version == context.family)
+    return tuple(address for address in addresses if context.family in (address.version, None))
+
+
+def _family_reason(family: int | None) -> str:
+    return "sites with an address of either family" if family is None else f"sites with an IPv{family} address"
 
 
 def _healthy(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
     """Dead addresses leave the site's answer, dead sites the candidates. A site that lost a whole family which another
     site still serves is out as well, or the clients of that family alone would be sent to dead addresses; where every
-    living site lost one, all the living stay."""
+    living site lost one, all the living stay. Where sites differ in families anyway, one address is enough."""
     ours = {c.site: _addresses(context, c.site) for c in candidates}
     flip_s = min((context.live.flip_s(context.app.name, a) for some in ours.values() for a in some), default=inf)
     living = {
         site: tuple(a for a in some if not context.live.is_down(context.app.name, a)) for site, some in ours.items()
     }
-    served = _families(tuple(a for some in living.values() for a in some))
+    together = not context.app.mixed_families
+    served = _families(tuple(a for some in living.values() for a in some)) if together else set()
     lost = {site: (_families(ours[site]) - _families(living[site])) & served for site in ours}
     whole = {site for site in ours if living[site] and not lost[site]}
     kept = whole or {site for site in ours if living[site]}
