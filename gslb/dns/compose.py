@@ -10,11 +10,13 @@ import dataclasses
 import struct
 from collections.abc import Mapping, Sequence
 
+from gslb.dns.dnssec.keys import DNSKEY_TTL_S, dnskey_rdata, ds_rdata
 from gslb.dns.pools import FAMILIES, POOLS_PER_APP, app_pools, client_class_map, qtype_of
 from gslb.dns.tables import Body, Pool, PoolIndex, Qtype, Tables
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
-from gslb.snapshot.types import AppName, LiveState, Snapshot, Zone
+from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
+from gslb.steering import kept_ratio
 
 __all__ = ["compose", "recompile"]
 
@@ -40,7 +42,10 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     zones = {from_text(zone.name): zone for zone in (snapshot.zone, *snapshot.zones)}
     for apex in sorted(zones, key=len):  # a zone before those below it, which may add to what it left at their apex
         below = [other for other in zones if other != apex and is_below(other, apex)]
-        static = compile_names(apex, _records(zones[apex], snapshot.version.revision), below)
+        records = _records(zones[apex], snapshot.version.revision)
+        for child in below:
+            _add_ds(records, child, zones[child])
+        static = compile_names(apex, records, below)
         for owner, entry in static.names.items():
             names.setdefault(owner, {}).update(entry)
         cuts |= static.cuts
@@ -62,15 +67,15 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
 def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
     """`tables` under new verdicts or overrides. Names and static records stay: only a policy revision changes them.
 
-    Where the snapshot is the same, only the apps whose verdicts differ are decided anew: a thousand apps that lose one
-    site, one verdict after the other, must not be a million decisions.
+    Where the snapshot is the same, only the apps whose verdicts or shedding differ are decided anew: a thousand apps that
+    lose one site, one verdict after the other, must not be a million decisions.
     """
     if tables.version.revision != snapshot.version.revision:
         raise AssertionError("another policy revision needs compose")
-    moved = tables.live.geo is not live.geo
-    classes = client_class_map(snapshot, live.geo) if moved else tables.classes
+    same = tables.digest == snapshot.digest and tables.live.geo is live.geo
+    classes = tables.classes if same else client_class_map(snapshot, live.geo)  # overrides may measure latency anew
     kept: dict[AppName, Sequence[Pool]] = {}
-    if tables.digest == snapshot.digest and not moved:
+    if same:
         changed = _apps_with_other_verdicts(snapshot, tables.live, live)
         if not changed:
             return dataclasses.replace(tables, version=snapshot.version, live=live)
@@ -89,7 +94,7 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
 
 def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:
     """Reasons and times differ all the while; steering looks at down or not down and, where the TTL of an app is not
-    fixed, at how soon that may change."""
+    fixed, at how soon that may change; and where an app sheds, at what a site keeps under its load."""
     keys = old.verdicts.keys() | new.verdicts.keys()
     bounded = {app.name for app in snapshot.apps.values() if app.ttl_min_s != app.ttl_s}
     return {
@@ -97,7 +102,17 @@ def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState
         for app, address in keys
         if old.is_down(app, address) != new.is_down(app, address)
         or (app in bounded and old.flip_s(app, address) != new.flip_s(app, address))
-    }
+    } | {app.name for app in snapshot.apps.values() if old.loads != new.loads and _keeps_others(app, old, new)}
+
+
+def _keeps_others(app: App, old: LiveState, new: LiveState) -> bool:
+    sites = old.loads.keys() | new.loads.keys()
+    return any(
+        kept_ratio(item, old.loads.get(site)) != kept_ratio(item, new.loads.get(site))
+        for item in app.chain
+        if item.kind == "shed"
+        for site in sites
+    )
 
 
 def _add_hosts(
@@ -125,7 +140,27 @@ def _records(zone: Zone, serial: int) -> Records:
         add_record(records, apex, Qtype.NS, ttl_s, server)
         for ip in addresses:
             add_record(records, server, qtype_of(ip), ttl_s, ip.packed)
+    _add_keys(records, apex, zone.keys)
     return records
+
+
+def _add_keys(records: Records, apex: bytes, keys: Sequence[ZoneKey]) -> None:
+    """What resolvers verify with, and what the parent is asked to point to (RFC 7344, RFC 8078)."""
+    for key in keys:
+        dnskey = dnskey_rdata(key)
+        if key.published:
+            add_record(records, apex, Qtype.DNSKEY, DNSKEY_TTL_S, dnskey)
+        if key.announced:
+            add_record(records, apex, Qtype.CDS, DNSKEY_TTL_S, ds_rdata(apex, dnskey))
+            add_record(records, apex, Qtype.CDNSKEY, DNSKEY_TTL_S, dnskey)
+
+
+def _add_ds(records: Records, child: bytes, zone: Zone) -> None:
+    """Into the records of the zone above `child`, which nobody else could keep in step; what a person wrote wins."""
+    announced = [key for key in zone.keys if key.announced]
+    if Qtype.DS not in records.get(child, {}):
+        for key in announced:
+            add_record(records, child, Qtype.DS, DNSKEY_TTL_S, ds_rdata(child, dnskey_rdata(key)))
 
 
 def _soa(zone: Zone, serial: int) -> bytes:

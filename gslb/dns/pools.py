@@ -6,7 +6,7 @@ Whom to prefer is steering's word, and no weight is changed here. Which names ha
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
@@ -19,7 +19,7 @@ from gslb.snapshot.networks import GeoMap, Spans
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot
 from gslb.steering import client_classes, decide, telling_filters
 
-__all__ = ["FAMILIES", "POOLS_PER_APP", "app_pools", "client_class_map", "qtype_of"]
+__all__ = ["FAMILIES", "POOLS_PER_APP", "app_pools", "client_class_map", "content_mark", "qtype_of"]
 
 FAMILIES = ((4, Qtype.A), (6, Qtype.AAAA))
 """The pools of an app, in this order, and what they answer."""
@@ -27,6 +27,7 @@ POOLS_PER_APP = len(FAMILIES)
 
 _IN = 1
 _RECORD = struct.Struct("!HHHIH")
+_STEERED = 1 << 63
 
 
 def client_class_map(snapshot: Snapshot, geo: GeoMap | None) -> ClassMap:
@@ -111,7 +112,15 @@ def _u64(text: str) -> int:
 
 def _addresses_body(addresses: Sequence[IpAddress], ttl_s: int) -> Body:
     """Packed by hand, because it runs for every app whenever one verdict changes."""
+    datas = [ip.packed for ip in dict.fromkeys(addresses)]
+    qtypes = (Qtype.A if len(data) == 4 else Qtype.AAAA for data in datas)
     records = [
-        _RECORD.pack(OWNER, qtype_of(ip), _IN, ttl_s, len(ip.packed)) + ip.packed for ip in dict.fromkeys(addresses)
+        _RECORD.pack(OWNER, qtype, _IN, ttl_s, len(data)) + data for qtype, data in zip(qtypes, datas, strict=True)
     ]
-    return Body(len(records), b"".join(records))
+    return Body(len(records), b"".join(records), mark=content_mark(datas))
+
+
+def content_mark(datas: Iterable[bytes]) -> int:
+    """The `mark` of a body of records with `datas`, whatever their TTL, or the signatures of wavering TTLs would be
+    without end. Static bodies have marks below 65,536."""
+    return _STEERED | int.from_bytes(blake2b(b"".join(sorted(datas)), digest_size=8).digest())

@@ -187,7 +187,8 @@ class Tables:
 
     A zone that has a chain is signed. `seals` holds, by owner (a wildcard by its own name) and `mark` of a body, the
     RRSIG of its records, whose owner is the name in the question; its TTL is to be that of the records. `lacking`
-    holds, by name and type, what proves that a type which the name may have is missing now.
+    holds, by name and type, what proves that a type which the name may have is missing now. `sealed` holds, by place of
+    a pool and mark, every body that has been signed for the names of that pool.
     """
 
     version: Version
@@ -203,3 +204,4 @@ class Tables:
     seals: Mapping[bytes, Mapping[int, bytes]] = field(default_factory=dict)
     chains: Mapping[bytes, Chain] = field(default_factory=dict)
     lacking: Mapping[tuple[bytes, int], Denial] = field(default_factory=dict)
+    sealed: Mapping[int, Mapping[int, Body]] = field(default_factory=dict)

@@ -140,7 +140,8 @@ def _resolve(
         return Rcode.FORMERR, EMPTY, None
     if query.qclass not in (_IN, _ANY_CLASS) or query.qtype in _META:
         return *_told(tables, query), None
-    entry = tables.names.get(query.name)
+    dnssec = bool(tables.chains) and query.edns is not None and query.edns.dnssec_ok
+    entry = None if dnssec else tables.names.get(query.name)
     found = None if entry is None else entry.get(query.qtype)
     if isinstance(found, Body):
         return Rcode.NOERROR, found, None
@@ -156,7 +157,7 @@ def _resolve(
         pool = tables.pools[index]
         return pick(pool, client, wall_s, random_u32).body
 
-    return *lookup(tables, query.name, query.qtype, draw), pool
+    return *lookup(tables, query.name, query.qtype, draw, dnssec=dnssec), pool
 
 
 def _told(tables: Tables, query: Query) -> tuple[int, Body]:

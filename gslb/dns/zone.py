@@ -99,7 +99,7 @@ def _pack(rtype: int, ttl_s: int, rdatas: Iterable[bytes]) -> bytes:
 def _body(rtype: int, rrset: Rrset, records: Mapping[bytes, Mapping[int, Rrset]]) -> Body:
     ttl_s, rdatas = rrset
     extras = _additional(rdatas, _TARGETS[rtype], records) if rtype in _TARGETS else ()
-    return Body(len(rdatas), _pack(rtype, ttl_s, rdatas), len(extras), b"".join(extras))
+    return Body(len(rdatas), _pack(rtype, ttl_s, rdatas), len(extras), b"".join(extras), mark=rtype)
 
 
 def _additional(rdatas: Sequence[bytes], offset: int, records: Mapping[bytes, Mapping[int, Rrset]]) -> Sequence[bytes]:
