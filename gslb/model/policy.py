@@ -22,12 +22,14 @@ __all__ = [
     "GeoRules",
     "Listen",
     "Location",
+    "Marks",
     "Match",
     "Mirror",
     "Only",
     "Policy",
     "Priority",
     "Route",
+    "Shed",
     "Site",
     "SteerFilter",
     "TtlBounds",
@@ -125,7 +127,7 @@ class Site(Model):
     location: Location | None = None
     networks: tuple[Network, ...] = Field((), description="clients that belong to this site")
     capacity: Annotated[int, Field(gt=0, strict=True)] | None = Field(
-        None, description="requests per second that its edges sustain"
+        None, description="requests per second that its edges sustain, mirrored copies included"
     )
 
 
@@ -176,7 +178,20 @@ class Geo(Model):
     geo: GeoRules
 
 
-_FILTERS = ("only", "geo", "priority", "weighted", "first")
+class Marks(Model):
+    """Shares of a site's capacity: from `low` on it sheds, at `high` it keeps nobody."""
+
+    low: Percent = 80.0
+    high: Percent = 95.0
+
+
+class Shed(Model):
+    """Pick the first site of the order, and the next ones for what it cannot carry."""
+
+    shed: Marks
+
+
+_FILTERS = ("only", "geo", "priority", "weighted", "first", "shed")
 
 
 def _filter_tag(value: Any) -> str | None:
@@ -187,17 +202,18 @@ def _filter_tag(value: Any) -> str | None:
 
 
 SteerFilter = Annotated[
-    Annotated[Literal["healthy", "networks", "geo", "latency"], Tag("word")]
+    Annotated[Literal["healthy", "networks", "geo", "latency", "shed"], Tag("word")]
     | Annotated[Only, Tag("only")]
     | Annotated[Geo, Tag("geo")]
     | Annotated[Priority, Tag("priority")]
     | Annotated[Weighted, Tag("weighted")]
-    | Annotated[First, Tag("first")],
+    | Annotated[First, Tag("first")]
+    | Annotated[Shed, Tag("shed")],
     Discriminator(
         _filter_tag,
         custom_error_type="steer_filter",
         custom_error_message="not a filter; write one of healthy, networks, geo, latency, only: [SITE], "
-        "priority: [SITE], weighted: {SITE: WEIGHT}, first: N",
+        "priority: [SITE], weighted: {SITE: WEIGHT}, first: N, shed",
     ),
 ]
 

@@ -40,10 +40,6 @@ _WORDS = (
     _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),
 )  # fmt: skip
 
-_FILTERS = {
-    "shed": "write `weighted: {SITE: WEIGHT}` as the last filter instead",
-}
-
 
 def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
     """`root` without reserved words, and a problem (`not-available`) for each that would have had an effect."""
@@ -54,18 +50,12 @@ def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
             dropped.append(path)
             if node.value != word.harmless or type(node.value) is not type(word.harmless):
                 problems.append(_problem(root, path, word.remedy))
-    for path, node in _matches(root, ("apps", "*", "steer", "*")):
-        name = node.value if isinstance(node.value, str) else next(iter(node.keys), "")
-        if name in _FILTERS:
-            problems.append(_problem(root, path, _FILTERS[name], f"the filter {name}"))
-            # Without one of its filters a chain means something else: leave the rest of it unchecked this time.
-            dropped.append(path[:3])
     return without(root, dropped), problems
 
 
-def _problem(root: Node, path: Path, remedy: str, what: str = "") -> Problem:
+def _problem(root: Node, path: Path, remedy: str) -> Problem:
     place = locate(root, path, key=True)
-    return Problem(*place, "not-available", f"{what or path[-1]} is not available in this version", remedy)
+    return Problem(*place, "not-available", f"{path[-1]} is not available in this version", remedy)
 
 
 def _matches(node: Node, pattern: tuple[str, ...]) -> Iterator[tuple[tuple[str | int, ...], Node]]:

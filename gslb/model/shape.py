@@ -36,6 +36,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*"): words.App,
     ("apps", "*", "ttl"): words.TtlBounds,
     ("apps", "*", "steer", "*", "geo"): words.GeoRules,
+    ("apps", "*", "steer", "*", "shed"): words.Marks,
     ("apps", "*", "backends", "*"): words.Backend,
     ("apps", "*", "backends", "*", "check"): words.Check,
     ("apps", "*", "routes", "*"): words.Route,
@@ -48,6 +49,7 @@ _FILTERS: Mapping[str, type[BaseModel]] = {
     "priority": words.Priority,
     "weighted": words.Weighted,
     "first": words.First,
+    "shed": words.Shed,
 }
 _FILTER_WORDS = ("healthy", "networks", "latency", *_FILTERS)
 
@@ -94,6 +96,9 @@ _FORMS = {
     "latency": "latency: {203.0.113.0/24: {dc: 12ms, aws: 80ms}}",
     "priority": "priority: [dc, aws]",
     "first": "first: 1",
+    "shed": "shed, or shed: {low: 70, high: 95}",
+    "low": "low: 70 (percent of a site's capacity)",
+    "high": "high: 95 (percent of a site's capacity)",
     "ttl": "ttl: 10s, or ttl: {min: 5s, max: 60s}",
     "min": "min: 5s",
     "max": "max: 60s",
@@ -337,7 +342,7 @@ def _bad_filter(value: Value, where: str) -> tuple[str, str, str]:
     guess = closest(name, _FILTER_WORDS)
     if guess == name:
         return "unknown-filter", f"{where}: {name} needs its value", f"write {_FORMS[name]}"
-    forms = "healthy, networks, geo, latency, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N"
+    forms = "healthy, networks, geo, latency, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N, shed"
     hint = f"write {guess}; " if guess else ""
     return (
         "unknown-filter",

@@ -111,7 +111,7 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
     )
     at = site.location
     location = Location(at.country, at.lat, at.lon) if at else None
-    return Site(name, edges, site.listen.http, tuple(site.networks), drained, location)
+    return Site(name, edges, site.listen.http, tuple(site.networks), drained, location, site.capacity)
 
 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:
@@ -161,11 +161,24 @@ def _filter(item: written.SteerFilter) -> Filter:
             return Filter("only", sites=tuple(map(SiteName, sites)))
         case written.Priority(priority=sites):
             return Filter("priority", sites=tuple(map(SiteName, sites)))
+    return _pick(item)
+
+
+def _pick(item: written.SteerFilter) -> Filter:
+    match item:
         case written.Weighted(weighted=weights, by=by):
             return Filter("weighted", weights=tuple((SiteName(site), w) for site, w in weights.items()), by=by)
         case written.First(first=count):
             return Filter("first", count=count)
+        case "shed":
+            return _shed(written.Marks())
+        case written.Shed(shed=marks):
+            return _shed(marks)
     raise AssertionError(item)
+
+
+def _shed(marks: written.Marks) -> Filter:
+    return Filter("shed", by="client", low_ratio=round(marks.low / 100, 4), high_ratio=round(marks.high / 100, 4))
 
 
 def _geo(rules: written.GeoRules) -> Filter:

@@ -146,9 +146,10 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Filter:
     """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted;
-    `bias` (times the distance) and the sites for countries and continents for geo."""
+    `bias` (times the distance) and the sites for countries and continents for geo; the marks for shed, as shares of a
+    site's capacity."""
 
-    kind: Literal["healthy", "networks", "geo", "latency", "only", "priority", "weighted", "first"]
+    kind: Literal["healthy", "networks", "geo", "latency", "only", "priority", "weighted", "first", "shed"]
     sites: tuple[SiteName, ...] = ()
     weights: tuple[tuple[SiteName, float], ...] = ()
     by: Literal["window", "client", "answer"] = "window"
@@ -156,6 +157,8 @@ class Filter:
     bias: tuple[tuple[SiteName, float], ...] = ()
     countries: tuple[tuple[str, tuple[SiteName, ...]], ...] = ()
     continents: tuple[tuple[str, tuple[SiteName, ...]], ...] = ()
+    low_ratio: float = 0.0
+    high_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +204,15 @@ Latencies = tuple[tuple[SiteName, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Site:
+    """`capacity_per_s` counts requests, mirrored copies included; None: nobody has said."""
+
     name: SiteName
     edges: tuple[Edge, ...]
     http_port: int
     networks: tuple[IpNetwork, ...]
     drained: bool
     location: Location | None = None
+    capacity_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +293,13 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """Verdicts by app and public edge address. What nobody observed is unknown, and counts as up: lack of evidence
-    takes nobody out. `counter` rises with every change. `geo` is the database of places; None: there is none."""
+    takes nobody out. `counter` rises with every verdict. `geo` is the database of places; None: there is none. `loads`
+    are the shares of the sites' capacity that are used (1.0: full; more is possible); what is missing nobody knows."""
 
     counter: int = 0
     verdicts: Mapping[tuple[AppName, IpAddress], Verdict] = field(default_factory=dict)
     geo: GeoMap | None = None
+    loads: Mapping[SiteName, float] = field(default_factory=dict)
 
     def is_down(self, app: AppName, address: IpAddress) -> bool:
         verdict = self.verdicts.get((app, address))

@@ -1,9 +1,9 @@
 """The chain: which sites a client of an app may be told, in which proportions, and why.
 
-Restrict (`healthy`, `only`), order (`networks`, `geo`, `latency`, `priority`), then one pick (`weighted`, `first`).
-Each filter is a pure function from candidates to candidates with a reason and the client prefix it depended on. The
-result is a finite distribution, so that DNS answers can be compiled ahead and `explain` can show it; drawing from it is
-the caller's.
+Restrict (`healthy`, `only`), order (`networks`, `geo`, `latency`, `priority`), then one pick (`weighted`, `first`,
+`shed`). Each filter is a pure function from candidates to candidates with a reason and the client prefix it depended
+on. The result is a finite distribution, so that DNS answers can be compiled ahead and `explain` can show it; drawing
+from it is the caller's.
 
 Drains come before the chain and `only` before its other filters, wherever it stands: residency holds whatever happens,
 so `healthy` must judge the allowed sites only, or a dead allowed site beside a living forbidden one would leave nobody.
@@ -28,6 +28,7 @@ from gslb.snapshot.types import (
     Snapshot,
 )
 from gslb.steering.nearness import geo_ranks, geo_reason, latency_ranks, latency_reason
+from gslb.steering.shed import is_shedding, shed_reason, shed_shares
 
 __all__ = ["decide"]
 
@@ -50,6 +51,15 @@ class _Step:
     flip_s: float = inf
 
 
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """`is_shedding`: loads decide, which change all the while."""
+
+    outcomes: tuple[Outcome, ...]
+    reason: str
+    is_shedding: bool = False
+
+
 def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | None, family: int | None) -> Decision:
     """What a client at `client` (None: unknown) may be told for `app` when it asks for addresses of `family` (4 or 6;
     None: for an HTTPS record, which holds those of both).
@@ -60,25 +70,27 @@ def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | No
     candidates, steps = _eligible(context)
     bits, flip_s = 0, inf
     for item in sorted(app.chain, key=lambda item: item.kind != "only"):
-        if item.kind in ("weighted", "first"):
-            outcomes, reason = _weighted(item, candidates) if item.kind == "weighted" else _first(item, candidates)
-            steps.append(FilterStep(item.kind, tuple(site for o in outcomes for site in o.sites), reason))
-            return Decision(outcomes, item.by, bits, tuple(steps), *_ttl(app, flip_s))
+        if item.kind in _PICKS:
+            pick = _PICKS[item.kind](context, item, candidates)
+            steps.append(FilterStep(item.kind, tuple(site for o in pick.outcomes for site in o.sites), pick.reason))
+            return Decision(pick.outcomes, item.by, bits, tuple(steps), *_ttl(app, flip_s, shedding=pick.is_shedding))
         step = _FILTERS[item.kind](context, item, candidates)
         steps.append(FilterStep(item.kind, tuple(c.site for c in step.candidates), step.reason))
         candidates, bits, flip_s = step.candidates, max(bits, step.client_bits), min(flip_s, step.flip_s)
         if step.all_down:
-            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps), *_ttl(app, 0.0))
+            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps), *_ttl(app, 0.0, shedding=False))
     raise AssertionError("check lets no chain pass that does not pick")
 
 
-def _ttl(app: App, flip_s: float) -> tuple[int, str]:
+def _ttl(app: App, flip_s: float, shedding: bool) -> tuple[int, str]:
     """How long an answer may be kept, and why: no longer than health is sure to last, within the app's bounds. What is
     wavering is asked for again soon, what is stable seldom."""
     if app.ttl_min_s == app.ttl_s:
         return app.ttl_s, "fixed by the policy"
     ttl_s = int(min(max(flip_s, app.ttl_min_s), app.ttl_s))
     bounds = f"bounds {app.ttl_min_s} s to {app.ttl_s} s"
+    if shedding:
+        return app.ttl_min_s, f"clients are shed, and loads change all the while; {bounds}"
     if flip_s == inf:
         return ttl_s, f"no health was consulted; {bounds}"
     return ttl_s, f"health may change {f'in {flip_s:g} s' if flip_s else 'at any moment'}; {bounds}"
@@ -232,22 +244,39 @@ def _best(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     return tuple(c for c in candidates if c.rank == rank)
 
 
-def _weighted(item: Filter, candidates: tuple[Candidate, ...]) -> tuple[tuple[Outcome, ...], str]:
+def _weighted(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
     """One site by weight, among the best rank of those with weight. Weight 0 is standby: used when nobody with weight
     is left."""
     weights = dict(item.weights)
     active = _best(tuple(c for c in candidates if weights[c.site] > 0))
     if not active:
         standby = _best(candidates)
-        return tuple(_outcome((c,), 1 / len(standby)) for c in standby), "no site with weight is left: standby"
+        alike = tuple(_outcome((c,), 1 / len(standby)) for c in standby)
+        return _Pick(alike, "no site with weight is left: standby")
     total = sum(weights[c.site] for c in active)
     text = ", ".join(f"{c.site} {weights[c.site]:g}" for c in active)
-    return tuple(_outcome((c,), weights[c.site] / total) for c in active), f"by weight: {text}"
+    return _Pick(tuple(_outcome((c,), weights[c.site] / total) for c in active), f"by weight: {text}")
 
 
-def _first(item: Filter, candidates: tuple[Candidate, ...]) -> tuple[tuple[Outcome, ...], str]:
-    chosen = tuple(sorted(candidates, key=lambda c: c.rank))[: item.count]
-    return ((_outcome(chosen, 1.0),) if chosen else ()), f"the first {item.count} of the order"
+def _first(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
+    chosen = _in_order(candidates)[: item.count]
+    return _Pick((_outcome(chosen, 1.0),) if chosen else (), f"the first {item.count} of the order")
+
+
+def _shed(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
+    order, loads = _in_order(candidates), context.live.loads
+    sites = [context.snapshot.sites[c.site] for c in order]
+    shares = shed_shares(item, sites, loads)
+    outcomes = tuple(_outcome((c,), share) for c, share in zip(order, shares, strict=True) if share > 0)
+    return _Pick(outcomes, shed_reason(item, sites, loads), is_shedding(item, sites, loads))
+
+
+_PICKS = {"weighted": _weighted, "first": _first, "shed": _shed}
+
+
+def _in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The best rank first; those of equal rank as the policy has them."""
+    return tuple(sorted(candidates, key=lambda c: c.rank))
 
 
 def _outcome(candidates: tuple[Candidate, ...], weight: float) -> Outcome:

@@ -101,8 +101,6 @@ def _within_site(report: Report, bind: _Bind, others: dict[IpAddress, _Bind]) ->
 def _without_effect(report: Report) -> None:
     unused: list[tuple[Path, str]] = []
     for name, site in report.policy.sites.items():
-        if site.capacity is not None:
-            unused.append((("sites", name, "capacity"), "nothing is shed by capacity"))
         unused += [
             (("sites", name, "edges", index, "peer"), "edges reach endpoints directly")
             for index, edge in enumerate(site.edges)

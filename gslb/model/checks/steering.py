@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gslb.model.checks.report import Report
-from gslb.model.policy import App, First, Geo, GeoRules, Only, Priority, SteerFilter, Weighted
+from gslb.model.policy import App, First, Geo, GeoRules, Only, Priority, Shed, SteerFilter, Weighted
 from gslb.model.tree import Path
 
 __all__ = ["check_steering"]
 
-_PICKS = ("weighted", "first")
+_PICKS = ("weighted", "first", "shed")
 
 
 def check_steering(report: Report) -> None:
@@ -32,6 +32,8 @@ def check_steering(report: Report) -> None:
                 _sites(report, (*path, index, _kind(item)), item)
                 if isinstance(item, Geo):
                     _geo_sites(report, (*path, index, "geo"), item.geo)
+                if item == "shed" or isinstance(item, Shed):
+                    _shed(report, (*path, index), item, app.steer)
         if difference and app.families == "same":
             _families(report, name, app, families)
 
@@ -44,7 +46,7 @@ def _chain(report: Report, path: Path, chain: Sequence[SteerFilter]) -> None:
     kinds = [_kind(item) for item in chain]
     picks = [index for index, kind in enumerate(kinds) if kind in _PICKS]
     if not picks:
-        remedy = "end it with `weighted: {SITE: WEIGHT}` or `first: N`"
+        remedy = "end it with `weighted: {SITE: WEIGHT}`, `first: N` or `shed`"
         report.error_at_key(path, "chain-pick", "the chain picks nobody", remedy)
         return
     first = picks[0]
@@ -52,7 +54,7 @@ def _chain(report: Report, path: Path, chain: Sequence[SteerFilter]) -> None:
     for index, kind in enumerate(kinds):
         if index > first and kind in _PICKS:
             message = f"{kind} picks a second time, after {kinds[first]}"
-            report.error((*path, index), "chain-pick", message, "keep one of weighted and first, as the last filter")
+            report.error((*path, index), "chain-pick", message, "keep one of them, as the last filter")
         elif index > first:
             message = f"{kind} stands after {kinds[first]}, which has picked already"
             report.error((*path, index), "chain-order", message, f"put it before {kinds[first]}")
@@ -90,6 +92,17 @@ def _geo_sites(report: Report, path: Path, rules: GeoRules) -> None:
             for site in sites:
                 if site not in report.policy.sites:
                     report.unknown((*path, key, code), "site", site, report.policy.sites)
+
+
+def _shed(report: Report, path: Path, item: SteerFilter, chain: Sequence[SteerFilter]) -> None:
+    if isinstance(item, Shed) and item.shed.low >= item.shed.high:
+        message = f"low is {item.shed.low:g} % and high is {item.shed.high:g} %, so nothing lies between them"
+        report.error((*path, "shed"), "shed-marks", message, "write a low below high, such as {low: 70, high: 95}")
+    named = [sites for _, sites in _named(chain)]
+    sites = [site for name, site in report.policy.sites.items() if all(name in some for some in named)]
+    if sites and not any(site.capacity for site in sites):
+        message = "none of the sites has a capacity, so nobody could tell when to shed"
+        report.error(path, "shed-capacity", message, "write capacity: REQUESTS_PER_SECOND at sites that can be full")
 
 
 def _measured(report: Report) -> None:

@@ -62,7 +62,7 @@ PAY = "match: {path: /pay}"
         (AWS_EDGE, "[{public: [10.0.0.4]}]", [(11, 23, "duplicate-bind")]),
         (AWS_EDGE, "[{public: [10.0.0.4]}]\n    listen: {http: 81}", []),
         (EDGE, '[{public: [192.0.2.10], peer: "10.0.0.4:8443"}]', [(8, 36, "no-effect")]),
-        ("listen: {http: 80}", "listen: {http: 80}\n    capacity: 5", [(10, 5, "no-effect")]),
+        ("listen: {http: 80}", "listen: {http: 80}\n    capacity: 5", []),
         ("listen: {http: 80}", "location: {country: NO, lat: 1, lon: 2}", []),
         # chains
         (STEER, "      - healthy\n", [(15, 5, "chain-pick")]),
@@ -80,6 +80,8 @@ PAY = "match: {path: /pay}"
         (STEER, "      - healthy\n      - networks\n      - first: 1\n", [(17, 9, "no-networks")]),
         (STEER, "      - healthy\n      - first: 3\n", [(17, 9, "chain-first")]),
         ("    steer:\n" + STEER, "", []),
+        (STEER, "      - healthy\n      - shed\n", [(17, 9, "shed-capacity")]),
+        (STEER, "      - healthy\n      - first: 1\n      - shed\n", [(18, 9, "chain-pick"), (18, 9, "shed-capacity")]),
         # families
         ("[198.51.100.20]", '[198.51.100.20, "2001:db8::20"]', [(13, 3, "families")]),
         ("[198.51.100.20]", '["2001:db8::20"]', [(13, 3, "families")]),
@@ -170,6 +172,30 @@ def test_thirds_add_up():
         "      new:\n", '      other: {dc: ["10.1.0.9:80"]}\n      new:\n'
     )
     assert places_of(text) == []
+
+
+FULL = ("    listen: {http: 80}\n", "    listen: {http: 80}\n    capacity: 100\n")
+
+
+@pytest.mark.parametrize(
+    ("steer", "expected"),
+    [
+        ("      - healthy\n      - shed\n", []),
+        ("      - healthy\n      - shed: {}\n", []),
+        ("      - healthy\n      - shed: {low: 70}\n", []),
+        ("      - healthy\n      - shed: {low: 70%, high: 95.5}\n", []),
+        ("      - healthy\n      - shed: {low: 95}\n", [(18, 15, "shed-marks")]),
+        ("      - healthy\n      - shed: {low: 60, high: 50}\n", [(18, 15, "shed-marks")]),
+        ("      - healthy\n      - only: [dc]\n      - shed\n", []),
+        ("      - healthy\n      - only: [aws]\n      - shed\n", [(19, 9, "shed-capacity")]),
+        ("      - healthy\n      - shed\n      - priority: [dc]\n", [(19, 9, "chain-order")]),
+        ("      - healthy\n      - shed: {low: 101}\n", [(18, 21, "value")]),
+        ("      - healthy\n      - shed: {lo: 1}\n", [(18, 16, "unknown-key")]),
+        ("      - healthy\n      - shed: 70\n", [(18, 15, "type")]),
+    ],
+)
+def test_shedding_needs_marks_in_order_and_a_capacity(steer, expected):
+    assert places_of(spoiled(STEER, steer).replace(*FULL)) == expected
 
 
 def test_mixed_families_are_good_when_they_are_said():

@@ -15,7 +15,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
         ("      new:\n", "      new:\n        tls: {sni: a}\n", (24, 9)),
         ("      new:\n", "      new:\n        via: edge\n", (24, 9)),
         ("percent: 10", "percent: 10, compare: true", (29, 41)),
-        ("- weighted: {dc: 80, aws: 20}", "- shed", (17, 9)),
         ("environment: test", "rollouts: {x: {route: shop/pay}}", (1, 1)),
     ],
 )
@@ -43,8 +42,6 @@ def test_the_field_is_named_and_the_remedy_is_another_way_to_write_it():
     (problem,) = problems_of(spoiled("      new:\n", "      new:\n        via: edge\n"))
     assert problem.message == "via is not available in this version"
     assert "via: direct" in problem.remedy
-    (problem,) = problems_of(spoiled("- weighted: {dc: 80, aws: 20}", "- shed"))
-    assert problem.message == "the filter shed is not available in this version"
 
 
 def test_an_alias_shares_its_place_with_the_anchor():
