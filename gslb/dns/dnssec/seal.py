@@ -20,7 +20,7 @@ from gslb.errors import RefusedError
 from gslb.model.wire_name import ROOT, from_text, parent
 from gslb.snapshot.types import Snapshot
 
-__all__ = ["Signer", "expiry_s", "open_signers", "pool_bodies", "seal", "seal_new"]
+__all__ = ["Signer", "expiry_s", "is_sealed", "open_signers", "pool_bodies", "seal", "seal_new"]
 
 _RECORD = struct.Struct("!HHHIH")
 _AFTER_OWNER = struct.Struct("!HHIH")
@@ -74,20 +74,20 @@ def seal(
     return dataclasses.replace(tables, seals=work.seals, chains=chains, lacking=work.lacking, sealed=sealed)
 
 
+def is_sealed(tables: Tables, signers: Mapping[bytes, Signer]) -> bool:
+    """Whether every answer that the pools can give has its signature."""
+    return not signers or not _unsealed(tables)
+
+
 def seal_new(
     tables: Tables, signers: Mapping[bytes, Signer], wall_s: float, validity: Validity | None = None
 ) -> Tables:
     """`tables`, sealed before, after new verdicts brought pools new bodies: usually all of them were signed ahead."""
-    fresh: dict[int, dict[int, Body]] = {}
-    for place, bodies in pool_bodies(tables).items():
-        known = tables.sealed.get(place, {})
-        new = {mark: body for mark, body in bodies.items() if mark not in known}
-        if new:
-            fresh[place] = new
-    if not fresh or not signers:
+    fresh = _unsealed(tables) if signers else {}
+    if not fresh:
         return tables
     work = _Work(tables, signers, wall_s, validity or Validity(), None)
-    seals, lacking = dict(tables.seals), dict(tables.lacking)
+    seals = dict(tables.seals)
     for name, entry in tables.names.items():
         steered = {rtype: content for rtype, content in entry.items() if content in fresh}
         if steered:
@@ -95,8 +95,18 @@ def seal_new(
             seals[name] = {**seals.get(name, {}), **work.seals.get(name, {})}
     work.lack(fresh)
     work.check()
-    lacking.update(work.lacking)
+    lacking = {**tables.lacking, **work.lacking}
     return dataclasses.replace(tables, seals=seals, lacking=lacking, sealed=_merged(tables.sealed, fresh))
+
+
+def _unsealed(tables: Tables) -> dict[int, dict[int, Body]]:
+    fresh: dict[int, dict[int, Body]] = {}
+    for place, bodies in pool_bodies(tables).items():
+        known = tables.sealed.get(place, {})
+        new = {mark: body for mark, body in bodies.items() if mark not in known}
+        if new:
+            fresh[place] = new
+    return fresh
 
 
 def pool_bodies(tables: Tables) -> dict[int, dict[int, Body]]:
@@ -105,7 +115,7 @@ def pool_bodies(tables: Tables) -> dict[int, dict[int, Body]]:
         place: {
             variant.body.mark: variant.body
             for ranges in (pool.v4, pool.v6)
-            for choice in set(ranges.choices)
+            for choice in dict(zip(map(id, ranges.choices), ranges.choices, strict=True)).values()
             for variant in choice.variants
         }
         for place, pool in enumerate(tables.pools)
