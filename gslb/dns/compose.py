@@ -11,8 +11,9 @@ import struct
 from collections.abc import Mapping, Sequence
 
 from gslb.dns.dnssec.keys import DNSKEY_TTL_S, dnskey_rdata, ds_rdata
-from gslb.dns.pools import FAMILIES, POOLS_PER_APP, app_pools, client_class_map, qtype_of
-from gslb.dns.tables import Body, Pool, PoolIndex, Qtype, Tables
+from gslb.dns.pools import app_pools, client_class_map, pool_places, qtype_of
+from gslb.dns.site_names import site_records
+from gslb.dns.tables import Body, Places, Pool, PoolIndex, Qtype, Tables
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
@@ -41,16 +42,18 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     names: dict[bytes, dict[int, PoolIndex | Body]] = {}
     cuts: dict[bytes, Body] = {}
     zones = {from_text(zone.name): zone for zone in (snapshot.zone, *snapshot.zones)}
+    at_sites = site_records(snapshot, zones)
     for apex in sorted(zones, key=len):  # a zone before those below it, which may add to what it left at their apex
         below = [other for other in zones if other != apex and is_below(other, apex)]
-        records = _records(zones[apex], snapshot.version.revision)
+        records = _records(zones[apex], snapshot.version.revision, at_sites[apex])
         for child in below:
             _add_ds(records, child, zones[child])
         static = compile_names(apex, records, below)
         for owner, entry in static.names.items():
             names.setdefault(owner, {}).update(entry)
         cuts |= static.cuts
-    _add_hosts(names, snapshot, zones)
+    places = pool_places(snapshot)
+    _add_hosts(names, snapshot, zones, places)
     add_empty_non_terminals(names, zones)
     return Tables(
         version=snapshot.version,
@@ -61,6 +64,7 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
         cuts=cuts,
         pools=tuple(app_pools(snapshot, live, classes, {})),
         classes=classes,
+        places=places,
         wall_offset_s=wall_offset_s,
     )
 
@@ -80,9 +84,9 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
         changed = _apps_with_other_verdicts(snapshot, tables.live, live)
         if not changed:
             return dataclasses.replace(tables, version=snapshot.version, live=live)
-        for place, name in enumerate(snapshot.apps):
+        for name, places in tables.places.items():
             if name not in changed:
-                kept[name] = tables.pools[place * POOLS_PER_APP :][:POOLS_PER_APP]
+                kept[name] = [tables.pools[place] for place in places.values()]
     return dataclasses.replace(
         tables,
         version=snapshot.version,
@@ -117,22 +121,20 @@ def _keeps_others(app: App, old: LiveState, new: LiveState) -> bool:
 
 
 def _add_hosts(
-    names: dict[bytes, dict[int, PoolIndex | Body]], snapshot: Snapshot, zones: Mapping[bytes, Zone]
+    names: dict[bytes, dict[int, PoolIndex | Body]], snapshot: Snapshot, zones: Mapping[bytes, Zone], places: Places
 ) -> None:
     servers = {from_text(name) for zone in zones.values() for name, _ in zone.nameservers}
-    for place, app in enumerate(snapshot.apps.values()):
+    for app in snapshot.apps.values():
         for host in map(from_text, app.hosts):
             if host not in servers and any(name in zones for name in (host, *ancestors(host))):
-                entry = names.setdefault(host, {})
-                for step, (_, qtype) in enumerate(FAMILIES):
-                    entry[qtype] = PoolIndex(place * POOLS_PER_APP + step)
+                names.setdefault(host, {}).update(places[app.name])
 
 
 # The zones themselves -------------------------------------------------------------------------------------------------
 
 
-def _records(zone: Zone, serial: int) -> Records:
-    """The static records of a zone, and those that gslb makes itself."""
+def _records(zone: Zone, serial: int, at_sites: Records) -> Records:
+    """The static records of a zone, and those that gslb makes itself: `at_sites` are those of names for one site."""
     records = read_lines(zone.records)
     apex, ttl_s = from_text(zone.name), max(zone.ttl_s, _INFRASTRUCTURE_TTL_S)
     add_record(records, apex, Qtype.SOA, zone.ttl_s, _soa(zone, serial))
@@ -141,6 +143,8 @@ def _records(zone: Zone, serial: int) -> Records:
         add_record(records, apex, Qtype.NS, ttl_s, server)
         for ip in addresses:
             add_record(records, server, qtype_of(ip), ttl_s, ip.packed)
+    for name_at_site, sets in at_sites.items():
+        records[name_at_site] = {**sets, **records.get(name_at_site, {})}
     _add_keys(records, apex, zone.keys)
     return records
 

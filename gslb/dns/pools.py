@@ -1,4 +1,4 @@
-"""The pools of apps: what every class of clients may be told under the verdicts of the moment, packed.
+"""The pools of apps: what every class of clients may be told under the verdicts of the moment, packed, by record type.
 
 Whom to prefer is steering's word, and no weight is changed here. Which names have a pool is `compose`'s to say.
 """
@@ -10,20 +10,20 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
-from itertools import compress
+from itertools import compress, count
 from operator import is_not
 
-from gslb.dns.tables import OWNER, Body, Choice, Classes, ClassMap, Pool, Qtype, Ranges, Variant
+from gslb.dns.service_binding import https_data
+from gslb.dns.tables import OWNER, Body, Choice, Classes, ClassMap, Places, Pool, PoolIndex, Qtype, Ranges, Variant
 from gslb.model.words import IpAddress
 from gslb.snapshot.networks import GeoMap, Spans
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot
 from gslb.steering import client_classes, decide, telling_filters
 
-__all__ = ["FAMILIES", "POOLS_PER_APP", "app_pools", "client_class_map", "content_mark", "qtype_of"]
+__all__ = ["app_pools", "client_class_map", "content_mark", "pool_places", "qtype_of", "whose_pool"]
 
-FAMILIES = ((4, Qtype.A), (6, Qtype.AAAA))
-"""The pools of an app, in this order, and what they answer."""
-POOLS_PER_APP = len(FAMILIES)
+_FAMILIES: Mapping[int, int | None] = {Qtype.A: 4, Qtype.AAAA: 6, Qtype.HTTPS: None}
+"""What an app can be asked for, and which addresses steering is asked for then; None: those of both families."""
 
 _IN = 1
 _RECORD = struct.Struct("!HHHIH")
@@ -51,18 +51,34 @@ def _numbered(spans: Spans[Hashable], address: type[IPv4Address | IPv6Address]) 
     return Classes(starts, tuple(numbers[value] for value in spans.values), tuple(members))
 
 
+def pool_places(snapshot: Snapshot) -> Places:
+    """A pool for every type that an app publishes, numbered in the order of the apps."""
+    numbers = map(PoolIndex, count())
+    return {app.name: {qtype: next(numbers) for qtype in _published(app)} for app in snapshot.apps.values()}
+
+
+def whose_pool(places: Places, pool: PoolIndex) -> tuple[AppName, int | None]:
+    """The app that a pool is of, and the family of addresses that steering was asked for."""
+    return next((app, _FAMILIES[qtype]) for app, own in places.items() for qtype in own if own[qtype] == pool)
+
+
+def _published(app: App) -> Iterable[Qtype]:
+    """Who sees an HTTPS record asks for nothing but https (RFC 9460 section 9.5), so that only who says so has one."""
+    return (Qtype.A, Qtype.AAAA, Qtype.HTTPS) if app.https else (Qtype.A, Qtype.AAAA)
+
+
 def app_pools(
     snapshot: Snapshot, live: LiveState, classes: ClassMap, kept: Mapping[AppName, Sequence[Pool]]
 ) -> list[Pool]:
-    """Two pools for each app in order, IPv4 before IPv6: `compose` counts on their places. `kept` ones are reused."""
+    """The pools of all apps, each at its place. `kept` ones are reused."""
     pools: list[Pool] = []
     for app in snapshot.apps.values():
         if app.name in kept:
             pools += kept[app.name]
             continue
         filters = telling_filters(app.chain)
-        for family, _ in FAMILIES:
-            chain = _Chain(snapshot, live, app, family)
+        for qtype in _published(app):
+            chain = _Chain(snapshot, live, app, qtype)
             v4, v6 = (chain.ranges(classes[filters, version]) for version in (4, 6))
             pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
     return pools
@@ -70,12 +86,12 @@ def app_pools(
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """Asks steering once for each class of clients what they are told about addresses of `family`."""
+    """Asks steering once for each class of clients what they are told who ask for `qtype`."""
 
     snapshot: Snapshot
     live: LiveState
     app: App
-    family: int
+    qtype: Qtype
 
     def ranges(self, classes: Classes) -> Ranges:
         """What each class is told; neighbours that are told the same become one. No loop of ours runs over the ranges,
@@ -89,16 +105,23 @@ class _Chain:
 
     def choice(self, client: IpAddress) -> Choice:
         """The answer for one client. Without outcomes (residency) it is the empty body, which means NODATA."""
-        decision: Decision = decide(self.snapshot, self.live, self.app, client, self.family)
+        decision: Decision = decide(self.snapshot, self.live, self.app, client, _FAMILIES[self.qtype])
         outcomes = decision.outcomes or (Outcome((), (), 1.0),)
         variants, reached = [], 0.0
         for outcome in outcomes:
             reached += outcome.weight
             upto = round(reached * 2**32) if outcome is not outcomes[-1] else 2**32
             key = _u64("\n".join(outcome.sites))
-            body = _addresses_body(outcome.addresses, decision.ttl_s)
+            body = _body(self.qtype, self.datas(outcome.addresses), decision.ttl_s)
             variants.append(Variant(outcome.sites, outcome.weight, key, upto, body))
         return Choice(decision.draw, tuple(variants))
+
+    def datas(self, addresses: Sequence[IpAddress]) -> list[bytes]:
+        """Of the records that tell `addresses`; none of them: no record."""
+        packed = [ip.packed for ip in dict.fromkeys(addresses)]
+        if self.qtype == Qtype.HTTPS and packed and self.app.https:
+            return [https_data(self.app.https, packed)]
+        return packed
 
 
 def qtype_of(ip: IpAddress) -> Qtype:
@@ -110,13 +133,9 @@ def _u64(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
-def _addresses_body(addresses: Sequence[IpAddress], ttl_s: int) -> Body:
+def _body(qtype: Qtype, datas: Sequence[bytes], ttl_s: int) -> Body:
     """Packed by hand, because it runs for every app whenever one verdict changes."""
-    datas = [ip.packed for ip in dict.fromkeys(addresses)]
-    qtypes = (Qtype.A if len(data) == 4 else Qtype.AAAA for data in datas)
-    records = [
-        _RECORD.pack(OWNER, qtype, _IN, ttl_s, len(data)) + data for qtype, data in zip(qtypes, datas, strict=True)
-    ]
+    records = [_RECORD.pack(OWNER, qtype, _IN, ttl_s, len(data)) + data for data in datas]
     return Body(len(records), b"".join(records), mark=content_mark(datas))
 
 

@@ -18,11 +18,11 @@ from typing import Literal, NamedTuple, NewType
 
 from gslb.dns.protocol import Protocol
 from gslb.model.words import IpAddress
-from gslb.snapshot.types import Filter, LiveState, SiteName, Version
+from gslb.snapshot.types import AppName, Filter, LiveState, SiteName, Version
 
 __all__ = [
-    "EMPTY", "OWNER", "Body", "Chain", "Choice", "ClassMap", "Classes", "Denial", "Entry", "Peer", "Pool", "PoolIndex",
-    "Qtype", "Ranges", "Rcode", "Tables", "Variant",
+    "EMPTY", "OWNER", "Body", "Chain", "Choice", "ClassMap", "Classes", "Denial", "Entry", "Peer", "Places", "Pool",
+    "PoolIndex", "Qtype", "Ranges", "Rcode", "Tables", "Variant",
 ]  # fmt: skip
 
 PoolIndex = NewType("PoolIndex", int)
@@ -142,6 +142,9 @@ class Pool:
 Entry = Mapping[int, PoolIndex | Body]
 """What one name has, by type."""
 
+Places = Mapping[AppName, Mapping[int, PoolIndex]]
+"""The pools of each app, by type."""
+
 
 class Denial(NamedTuple):
     """What a name does not have, and that nothing lies between it and the next (RFC 4034 section 4). `labels` are those
@@ -183,7 +186,8 @@ class Tables:
     name that exists, empty non-terminals with an empty entry; of what is delegated only the cut itself, with no more
     than its DS records. `cuts` holds the NS records of each cut as answers, and its glue. Wall time is
     `mono_s + wall_offset_s`: the one field that its holder refreshes. `protocol` is put in by the holder, too.
-    `classes` are not for answers but for the next recompilation: they are costly, and no verdict changes them.
+    `classes` and `places` are not for answers but for the next recompilation: no verdict changes them, and classes are
+    costly.
 
     A zone that has a chain is signed. `seals` holds, by owner (a wildcard by its own name) and `mark` of a body, the
     RRSIG of its records, whose owner is the name in the question; its TTL is to be that of the records. `lacking`
@@ -201,6 +205,7 @@ class Tables:
     wall_offset_s: float = 0.0
     protocol: Protocol = field(default_factory=Protocol)
     classes: ClassMap = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
     seals: Mapping[bytes, Mapping[int, bytes]] = field(default_factory=dict)
     chains: Mapping[bytes, Chain] = field(default_factory=dict)
     lacking: Mapping[tuple[bytes, int], Denial] = field(default_factory=dict)

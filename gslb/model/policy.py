@@ -20,6 +20,7 @@ __all__ = [
     "First",
     "Geo",
     "GeoRules",
+    "Https",
     "Listen",
     "Location",
     "Marks",
@@ -52,6 +53,9 @@ _EndpointList = tuple[EndpointText, ...]
 Addresses = Annotated[_AddressList, BeforeValidator(_as_list, json_schema_input_type=Address | _AddressList)]
 Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=HostName | _HostList)]
 Methods = Annotated[_MethodList, BeforeValidator(_as_list, json_schema_input_type=_Method | _MethodList)]
+_AlpnId = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
+_AlpnList = Annotated[tuple[_AlpnId, ...], _OneOrMore, Field(max_length=16)]
+AlpnIds = Annotated[_AlpnList, BeforeValidator(_as_list, json_schema_input_type=_AlpnId | _AlpnList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
 UrlPath = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
@@ -285,6 +289,13 @@ class Route(Model):
     retries: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
 
 
+class Https(Model):
+    """What ends TLS in front of an app's edges. It is published as HTTPS record, so that browsers come by https only."""
+
+    alpn: AlpnIds = Field(("http/1.1",), description="the protocols that it speaks, as ALPN names them")
+    port: Port = 443
+
+
 class App(Model):
     """A name that clients use, how it is steered, and where its paths go."""
 
@@ -295,6 +306,7 @@ class App(Model):
     failover: Literal["auto", "manual"] = "auto"
     families: Literal["same", "mixed"] = "same"
     ttl: Ttl | None = Field(None, description="default: the zone's")
+    https: Https | None = Field(None, description="publish HTTPS records; default: none")
     backends: Mapping[Name, Backend] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)
 

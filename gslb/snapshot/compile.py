@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
+from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot.intent import Drain, Intent, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
@@ -26,6 +27,7 @@ from gslb.snapshot.types import (
     Endpoint,
     Filter,
     HealthCheck,
+    Https,
     Latencies,
     Location,
     Match,
@@ -137,6 +139,8 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         needed=tuple(needed),
         no_entry=tuple(sorted({SiteName(drain.site) for drain in drains})),
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
+        site_hosts={made.name: SiteName(made.site) for made in site_hosts(policy, app) if made.name},
+        https=Https(app.https.alpn, app.https.port) if app.https else None,
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Filter",
     "FilterStep",
     "HealthCheck",
+    "Https",
     "Latencies",
     "LiveState",
     "Location",
@@ -162,11 +163,20 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Https:
+    """What ends TLS for an app: the protocols that it speaks (ALPN ids, at least one), and where."""
+
+    alpn: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class App:
-    """`hosts` are lower-case absolute names without the last dot. `needed` are the backends that take a site out when
-    they cannot be used from it (a share of half or more of some route). `no_entry` sites are kept out of DNS;
-    `no_local` sites also send what still arrives to the other sites' backends. A TTL is `ttl_s` where health is stable,
-    and no less than `ttl_min_s`; where they are equal it is fixed."""
+    """`hosts` are lower-case absolute names without the last dot; `site_hosts` are such names for one site, whatever its
+    health. `needed` are the backends that take a site out when they cannot be used from it (a share of half or more of
+    some route). `no_entry` sites are kept out of DNS; `no_local` sites also send what still arrives to the other sites'
+    backends. A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed.
+    `https`: the hosts have HTTPS records."""
 
     name: AppName
     hosts: tuple[str, ...]
@@ -180,6 +190,8 @@ class App:
     needed: tuple[BackendName, ...]
     no_entry: tuple[SiteName, ...]
     no_local: tuple[SiteName, ...]
+    site_hosts: Mapping[str, SiteName] = field(default_factory=dict)
+    https: Https | None = None
 
 
 @dataclass(frozen=True, slots=True)

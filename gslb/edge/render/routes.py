@@ -30,7 +30,7 @@ def virtual_host(app: App, site: SiteName) -> dict[str, Any]:
     routes = [*_probes(app, site)]
     for route in app.routes:
         routes += _route(app, route)
-    return {"name": app.name, "domains": list(app.hosts), "routes": routes}
+    return {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
 
 
 def cookie_name(app: App) -> str:

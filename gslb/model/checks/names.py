@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gslb.model.checks.report import Report
+from gslb.model.hosts import NAME_LIMIT, apexes, site_hosts, zone_of
 from gslb.model.policy import TtlBounds, Zone
 from gslb.model.tree import Path, Place
 from gslb.model.words import absolute, format_duration
@@ -12,13 +13,13 @@ from gslb.model.zones import all_zones
 
 __all__ = ["check_names"]
 
-_MAX_NAME = 253  # RFC 1035 section 2.3.4, without the length of the first label and the root
-
 
 def check_names(report: Report) -> None:
-    """Zones, nameservers, hosts and TTLs."""
+    """Zones, nameservers, hosts, their names at single sites, HTTPS records and TTLs."""
     _zones(report)
     _hosts(report)
+    _site_hosts(report)
+    _https(report)
     for path, ttl in _ttls(report):
         if isinstance(ttl, TtlBounds):
             if ttl.min > ttl.max:
@@ -55,8 +56,8 @@ def _zones(report: Report) -> None:
 
 
 def _too_long(report: Report, path: Path, name: str) -> None:
-    if len(name) > _MAX_NAME:
-        message = f"with its zone this name has {len(name)} characters; {_MAX_NAME} is the limit"
+    if len(name) > NAME_LIMIT:
+        message = f"with its zone this name has {len(name)} characters; {NAME_LIMIT} is the limit"
         report.error(path, "name-length", message, "write a shorter name, or name the zone shorter")
 
 
@@ -82,9 +83,8 @@ def _nameservers(report: Report, path: Path, zone: Zone) -> None:
 
 
 def _hosts(report: Report) -> None:
-    zones = [zone for _, zone in all_zones(report.policy)]
-    apexes = {zone.name.removesuffix(".") for zone in zones}
-    servers = {absolute(name, zone.name) for zone in zones for name in zone.nameservers}
+    zones = apexes(report.policy)
+    servers = {absolute(name, zone.name) for _, zone in all_zones(report.policy) for name in zone.nameservers}
     seen: dict[str, tuple[str, Place]] = {}
     for app_name, app in report.policy.apps.items():
         path = ("apps", app_name, "hosts")
@@ -99,6 +99,41 @@ def _hosts(report: Report) -> None:
                 message = f"{host} belongs to the app {owner} already, at {place}"
                 report.error((*path, index), "duplicate-host", message, "give it to one app, once")
             seen.setdefault(host, (app_name, report.place((*path, index))))
-        if not any(f".{host}".endswith(f".{apex}") for host in hosts for apex in apexes):
+        if not any(zone_of(host, zones) for host in hosts):
             message = f"no host of {app_name} is in the zone {report.policy.zone.name}, so nothing can be a CNAME to it"
             report.warn(path, "host-outside", message, f"add a bare label, such as {app_name}")
+
+
+def _site_hosts(report: Report) -> None:
+    """That `shop--dc` beside `shop` means nothing else."""
+    taken = _taken(report)
+    for app_name, app in report.policy.apps.items():
+        places = {absolute(host, report.policy.zone.name): index for index, host in enumerate(app.hosts)}
+        for host, site, name in site_hosts(report.policy, app):
+            path = ("apps", app_name, "hosts", places[host])
+            meaning = f"{host} at the site {site} alone"
+            if name is None and len(host) > NAME_LIMIT:
+                continue
+            if name is None:
+                message = f"there will be no name for {meaning}: with --{site} it is longer than DNS allows"
+                report.warn(path, "site-host-length", message, "it may stay; or write a shorter host or site name")
+            elif taken.setdefault(name, meaning) != meaning:
+                message = f"{name}, which means {meaning}, is {taken[name]} already"
+                report.error(path, "site-host", message, "write another host, or rename the site or the other one")
+
+
+def _taken(report: Report) -> dict[str, str]:
+    """What names mean without those for single sites."""
+    policy = report.policy
+    hosts = {absolute(host, policy.zone.name): f"a host of {app}" for app, a in policy.apps.items() for host in a.hosts}
+    servers = [absolute(name, zone.name) for _, zone in all_zones(policy) for name in zone.nameservers]
+    return hosts | dict.fromkeys(servers, "a nameserver") | dict.fromkeys(apexes(policy), "a zone")
+
+
+def _https(report: Report) -> None:
+    for name, app in report.policy.apps.items():
+        protocols = app.https.alpn if app.https else ()
+        for index, protocol in enumerate(protocols):
+            if protocol in protocols[:index]:
+                path = ("apps", name, "https", "alpn", index)
+                report.error(path, "duplicate-alpn", f"{protocol} stands in this list already", "name it once")

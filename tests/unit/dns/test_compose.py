@@ -30,7 +30,7 @@ def wire(name):
 def test_names_are_those_of_the_zone_and_what_lies_between():
     apps = {"shop": app("healthy", weighted(dc=1), hosts=["shop", f"a.b.{APEX}", "www.example.org", f"x{APEX}"])}
     tables = compose(snapshot(apps), LiveState())
-    expected = {APEX, f"ns1.{APEX}", f"shop.{APEX}", f"a.b.{APEX}", f"b.{APEX}"}
+    expected = {APEX, f"ns1.{APEX}", f"shop.{APEX}", f"shop--dc.{APEX}", f"a.b.{APEX}", f"a--dc.b.{APEX}", f"b.{APEX}"}
     assert set(tables.names) == {wire(name) for name in expected}
     assert tables.names[wire(f"b.{APEX}")] == {}
 

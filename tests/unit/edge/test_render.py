@@ -188,7 +188,10 @@ def test_an_app_without_checks_is_answered_by_the_edge():
 
 def test_hosts_are_the_domains_and_marks_are_taken_off():
     config = at()
-    assert config.routes["virtual_hosts"][0]["domains"] == ["shop.gslb.example.com", "www.example.com"]
+    assert config.routes["virtual_hosts"][0]["domains"] == [
+        "shop.gslb.example.com", "www.example.com",
+        "shop--dc.gslb.example.com", "shop--aws.gslb.example.com", "shop--gcp.gslb.example.com",
+    ]  # fmt: skip
     assert config.routes["request_headers_to_remove"] == ["x-gslb-shadow", "x-gslb-probe", "x-gslb-transfer-encoding"]
 
 
