@@ -18,7 +18,6 @@ from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_
 from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
 from gslb.steering import kept_ratio
-from gslb.steering import kept_ratio
 
 __all__ = ["compose", "recompile"]
 

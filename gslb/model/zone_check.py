@@ -15,7 +15,7 @@ from gslb.errors import Problem
 from gslb.model.wire_name import ancestors, is_below, to_text
 from gslb.model.zone_file import Record, type_text
 
-__all__ = ["Place", "check_records", "own_records"]
+__all__ = ["Host", "Place", "check_records", "own_records"]
 
 _ADDRESSES = (Type.A, Type.AAAA)
 _RRSET_LIMIT_BYTES = 60_000
@@ -27,14 +27,22 @@ _Sets = Mapping[bytes, Mapping[int, Sequence[Record]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """A name that an app gives records of some types: what it is, in words."""
+
+    meaning: str
+    types: Collection[int] = _ADDRESSES
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """The zone that the records are for: its file, its apex, the addresses (packed) of its nameservers by name, and the
-    steered hosts in it with their apps. Names are lower-case wire format."""
+    names in it that apps have. Names are lower-case wire format."""
 
     file: str
     apex: bytes
     nameservers: Mapping[bytes, Collection[bytes]]
-    hosts: Mapping[bytes, str]
+    hosts: Mapping[bytes, Host]
 
     def problem(
         self, record: Record, rule: str, message: str, remedy: str, severity: Literal["error", "warning"] = "error"
@@ -44,7 +52,7 @@ class Place:
     def own_names(self) -> Mapping[bytes, str]:
         """Names that have addresses without the file's help, and what they are."""
         servers = dict.fromkeys((name for name in self.nameservers if is_below(name, self.apex)), "a nameserver of it")
-        return {**{host: f"a host of the app {app}" for host, app in self.hosts.items()}, **servers}
+        return {**{name: host.meaning for name, host in self.hosts.items()}, **servers}
 
 
 def own_records(place: Place, records: Sequence[Record]) -> list[Record]:
@@ -105,9 +113,11 @@ def _made_by_gslb(place: Place, owner: bytes, types: Mapping[int, Sequence[Recor
             if owner in place.nameservers and record.rdata not in place.nameservers[owner]:
                 message = f"{to_text(owner)} is a nameserver of this zone, and the policy gives it other addresses"
                 yield place.problem(record, "zone-nameserver", message, "write the address under nameservers")
-            elif owner in place.hosts:
-                message = f"{to_text(owner)} is a host of the app {place.hosts[owner]}, which is steered"
-                yield place.problem(record, "zone-steered", message, "delete the record, or take the host from the app")
+    if owner in place.hosts and owner not in place.nameservers:
+        host = place.hosts[owner]
+        for record in (record for number in host.types for record in types.get(number, ())):
+            message = f"{to_text(owner)} is {host.meaning}, which brings its own {type_text(record.rtype)} records"
+            yield place.problem(record, "zone-steered", message, "delete the record, or write another host in the app")
 
 
 def _cname(place: Place, owner: bytes, types: Mapping[int, Sequence[Record]], own: str | None) -> Iterator[Problem]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from dns.rdatatype import RdataType as Type
+
 from gslb.errors import Problem
+from gslb.model.hosts import apexes, site_hosts, zone_of
 from gslb.model.policy import Policy, Zone
 from gslb.model.tree import Node, Path, locate
-from gslb.model.wire_name import ancestors, from_text
+from gslb.model.wire_name import from_text
 from gslb.model.words import absolute
-from gslb.model.zone_check import Place, check_records, own_records
+from gslb.model.zone_check import Host, Place, check_records, own_records
 from gslb.model.zone_file import read_zone_file, written
 
 __all__ = ["SUFFIX", "Taken", "all_zones", "take_zone_files"]
@@ -64,19 +67,24 @@ def _read(place: Place, data: bytes, problems: list[Problem]) -> str:
 
 
 def _place(policy: Policy, zone: Zone, file: str) -> Place:
-    apex = from_text(zone.name)
-    apexes = {from_text(zone.name) for _, zone in all_zones(policy)}
-    hosts = {}
-    for app_name, app in policy.apps.items():
-        for host in app.hosts:
-            name = from_text(absolute(host, policy.zone.name))
-            if next((above for above in (name, *ancestors(name)) if above in apexes), None) == apex:
-                hosts[name] = app_name
+    apex, zones = zone.name.removesuffix("."), apexes(policy)
+    hosts = {from_text(name): host for name, host in _hosts(policy) if zone_of(name, zones) == apex}
     servers = {
         from_text(absolute(name, zone.name)): frozenset(ip.packed for ip in addresses)
         for name, addresses in zone.nameservers.items()
     }
-    return Place(file, apex, servers, hosts)
+    return Place(file, from_text(apex), servers, hosts)
+
+
+def _hosts(policy: Policy) -> Iterator[tuple[str, Host]]:
+    """Every name that an app has."""
+    for app_name, app in policy.apps.items():
+        for host, site, name in site_hosts(policy, app):
+            if name:
+                yield name, Host(f"{host} at the site {site} alone")
+        types = (Type.A, Type.AAAA, Type.HTTPS) if app.https else (Type.A, Type.AAAA)
+        for host in app.hosts:
+            yield absolute(host, policy.zone.name), Host(f"a host of the app {app_name}", types)
 
 
 def _missing(root: Node, path: Path, name: str) -> Problem:
