@@ -37,7 +37,7 @@ __all__ = ["NodeClient", "RolePublisher"]
 CONTACT_S = 1.0
 """Every node is read this often, whether something changed or not (constant work)."""
 STATE_TIMEOUT_S = 1.0
-PREPARE_TIMEOUT_S = 30.0
+PREPARE_TIMEOUT_S = 120.0
 PUBLISH_TIMEOUT_S = 10.0
 UNREACHABLE = "cannot be reached; it takes the change when it is back"
 

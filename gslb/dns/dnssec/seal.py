@@ -165,14 +165,14 @@ class _Work:
 
     def seal_name(self, name: bytes, entry: Entry, sealed: Bodies) -> None:
         """Sign what `name` has, each RRset for the zone that it belongs to, and remember the name for the chains."""
-        apex = self._zone(name)
-        above = self._zone(parent(name)) if name == apex and name != ROOT else None
+        apex, is_apex = self._zone(name), name in self._tables.zones
+        above = self._zone(parent(name)) if is_apex and name != ROOT else None
         if apex is not None:
-            self._note(apex, name, set(entry) - ({Qtype.DS} if name == apex else set()))
+            self._note(apex, name, set(entry) - ({Qtype.DS} if is_apex else set()))
         if above is not None:
             self._note(above, name, {Qtype.NS, *({Qtype.DS} & set(entry))})
         for rtype, content in entry.items():
-            zone = above if name == apex and rtype == Qtype.DS else apex
+            zone = above if is_apex and rtype == Qtype.DS else apex
             if zone is None:
                 continue
             signer = self._signers[zone]

@@ -18,7 +18,7 @@ import dns.rdatatype
 from gslb.dns.dnssec.keys import SigningKey
 from gslb.dns.tables import OWNER, Qtype
 
-__all__ = ["Rrset", "Validity", "expires_s", "is_made_by", "original_ttl_s", "sign", "verifies"]
+__all__ = ["Rrset", "Validity", "expires_s", "is_made_by", "sign", "verifies"]
 
 _IN = 1
 _RECORD = struct.Struct("!HHHIH")
@@ -73,11 +73,6 @@ def is_made_by(key: SigningKey, seal: bytes, ttl_s: int, span_s: tuple[int, int]
     _, algorithm, _, original_s, expiration, inception, tag = _RRSIG.unpack_from(seal, _RECORD.size)
     stamped = (inception, expiration) == (span_s[0] & 0xFFFFFFFF, span_s[1] & 0xFFFFFFFF)
     return stamped and (algorithm, tag, original_s) == (key.algorithm, key.tag, ttl_s)
-
-
-def original_ttl_s(seal: bytes) -> int:
-    """The TTL that a seal was made for."""
-    return int(_RRSIG.unpack_from(seal, _RECORD.size)[3])
 
 
 def expires_s(seal: bytes) -> int:
