@@ -90,6 +90,7 @@ class RoleState(Message):
     applied_wall_s: float | None = None
     ready: bool = Field(False, description="serving traffic")
     verdicts: tuple[VerdictState, ...] = ()
+    loads: dict[str, float] = Field({}, description="by site, shares of capacity that a dns role steers by")
     dns_counts: dict[str, int] = {}
     wire: str | None = Field(None, description="native or python, of a dns role")
     edge: EdgeState | None = None
