@@ -42,7 +42,10 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
         ("   overrides ", "dim"), str(snapshot["overrides"]),
         ("   digest ", "dim"), str(snapshot["digest"]),
     )  # fmt: skip
-    parts: list[RenderableType] = [head, _sites(seen), _splits(seen)]
+    parts: list[RenderableType] = [head, _sites(seen)]
+    if any(site["capacity_per_s"] for site in seen["sites"].values()):
+        parts.append(_loads(seen))
+    parts.append(_splits(seen))
     if seen["mirrors"]:
         parts.append(_mirrors(seen))
     return Group(*parts, _roles(seen))
@@ -111,6 +114,15 @@ def _sites(seen: Mapping[str, Any]) -> Table:
 
 def _service(seen: Mapping[str, Any]) -> str:
     return "drained" if seen["drained"] else "yes"
+
+
+def _loads(seen: Mapping[str, Any]) -> Table:
+    table = new_table("Loads", "site", "load", "of requests/s")
+    for name, site in seen["sites"].items():
+        if site["capacity_per_s"]:
+            load = "unknown" if site["load_percent"] is None else _value(site["load_percent"])
+            add_row(table, name, load, f"{site['capacity_per_s']:,}")
+    return table
 
 
 def _splits(seen: Mapping[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from gslb.control.changes import require
 from gslb.control.messages import ExplainQuery
 from gslb.control.protocol import RoleState
 from gslb.control.request import explain_request
-from gslb.control.status import UNREACHABLE_S, iso, reachable
+from gslb.control.status import UNREACHABLE_S, iso, loads_of, reachable
 from gslb.dns.compose import compose
 from gslb.dns.tables import Peer
 from gslb.dns.wire import answer
@@ -87,7 +87,7 @@ def explain(
 
 
 def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> LiveState:
-    """The verdicts that the dns roles have told lately, as steering takes them."""
+    """The verdicts and loads that the dns roles have told lately, as steering takes them."""
     return LiveState(
         verdicts={
             (AppName(told.app), ip_address(told.address)): Verdict(
@@ -95,7 +95,8 @@ def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | 
             )
             for state in reachable(roles, ages_s)
             for told in state.verdicts
-        }
+        },
+        loads=loads_of(reachable(roles, ages_s)),
     )
 
 

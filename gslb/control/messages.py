@@ -148,7 +148,11 @@ class AppSeen(Body):
 
 
 class SiteSeen(AppSeen):
+    """`load_percent` is of the capacity (requests a second, mirrored copies included); None: nobody knows it."""
+
     apps: Mapping[str, AppSeen]
+    capacity_per_s: int | None
+    load_percent: float | None
 
 
 class SplitSeen(Body):

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from gslb import __version__
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
-from gslb.control.status import drained_how, is_in_sync, reachable, role_state
+from gslb.control.status import drained_how, is_in_sync, loads_of, reachable, role_state
 from gslb.snapshot.types import Snapshot
 
 __all__ = ["CONTENT_TYPE_LATEST", "exposition"]
@@ -47,6 +47,7 @@ class _StateCollector(Collector):
         if self._snapshot is not None:
             yield from _intended(self._snapshot)
         yield from _verdicts(self._reached)
+        yield _loads(self._reached)
         yield from _dns(self._reached)
         yield from _edges(self._reached)
 
@@ -94,6 +95,13 @@ def _verdicts(reached: list[RoleState]) -> Iterator[Metric]:
                 up.add_metric(values, verdict.state == "up")
             changed.add_metric(values, verdict.since_wall_s)
     yield from (up, changed)
+
+
+def _loads(reached: list[RoleState]) -> Metric:
+    used = GaugeMetricFamily("gslb_site_load_ratio", "Share of the capacity used; 1: full.", labels=["site"])
+    for site, load in sorted(loads_of(reached).items()):
+        used.add_metric([site], load)
+    return used
 
 
 def _dns(reached: list[RoleState]) -> Iterator[Metric]:

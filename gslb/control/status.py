@@ -12,9 +12,9 @@ from typing import Any
 from gslb.control.changes import serving_sites
 from gslb.control.protocol import EdgeState, RoleState, RouteState, VerdictState
 from gslb.snapshot.intent import Drain, Intent, Provenance
-from gslb.snapshot.types import App, Route, SiteName, Snapshot
+from gslb.snapshot.types import App, Route, Site, SiteName, Snapshot
 
-__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "iso", "reachable", "role_state", "status"]
+__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "iso", "loads_of", "reachable", "role_state", "status"]
 
 UNREACHABLE_S = 3.0
 """Three reads missed in a row, at one a second: a single slow answer is no outage."""
@@ -47,9 +47,10 @@ def status(
         return seen
     intent, snapshot = current
     verdicts = [verdict for state in reached for verdict in state.verdicts]
-    counted = _counted(reached)
+    counted, loads = _counted(reached), loads_of(reached)
     for site in snapshot.sites:
         seen["sites"][site] = _site(intent, snapshot, site, verdicts, wall_s)
+        seen["sites"][site] |= _load(snapshot.sites[site], loads.get(site))
         seen["edges"][site] = _edge(next((s.edge for s in reached if s.edge and s.site == site), None))
     for app in snapshot.apps.values():
         for route in app.routes:
@@ -64,6 +65,11 @@ def status(
 def reachable(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> list[RoleState]:
     """The states that are fresh enough to be believed, by name of the role."""
     return [state for name, state in sorted(roles.items()) if state is not None and _fresh(ages_s.get(name))]
+
+
+def loads_of(reached: Iterable[RoleState]) -> dict[SiteName, float]:
+    """The loads that the dns roles steer by, as shares of the sites' capacity."""
+    return {SiteName(site): load for state in reached for site, load in state.loads.items()}
 
 
 def is_in_sync(state: RoleState, snapshot: Snapshot | None) -> bool:
@@ -148,6 +154,10 @@ def _site(
         "drained": bool(whole),
         "apps": apps,
     }
+
+
+def _load(site: Site, load: float | None) -> dict[str, Any]:
+    return {"capacity_per_s": site.capacity_per_s, "load_percent": None if load is None else round(100 * load, 2)}
 
 
 def _over(by: Provenance, wall_s: float) -> bool:

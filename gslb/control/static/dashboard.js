@@ -36,6 +36,9 @@ function site(name, seen) {
     reason(seen.reason),
     element("p", { class: "reason" }, `Envoy: ${edge.state.replace("_", " ")}`,
       edge.pid ? `, pid ${edge.pid}` : "", edge.restarts ? `, started again ${edge.restarts} ×` : ""),
+    seen.capacity_per_s ? element("p", { class: "reason" },
+      `load ${seen.load_percent === null ? "unknown" : percent(seen.load_percent)}`,
+      ` of ${seen.capacity_per_s.toLocaleString()} requests/s`) : null,
     apps.length ? element("ul", {}, ...apps) : null);
 }
 

@@ -17,7 +17,7 @@ from gslb.model.starter import STARTER
 
 POLICIES = Path(__file__).parents[3] / "policies"
 BAD = STARTER.replace("monolith: 100", "monolith: 90").replace("ttl: 10s", "tll: 10s").replace(
-    "listen: {http: 80}", "capacity: 10", 1
+    "bind: [10.0.0.4] ", 'peer: "10.0.0.4:8443" ', 1
 )  # fmt: skip
 
 
@@ -65,14 +65,14 @@ def test_problems_come_with_place_rule_and_remedy_and_are_counted(here, capsys):
     assert lines[0] == "p.yaml:13:3: error [unknown-key] tll is not a key of zone"
     assert lines[1].startswith("    write ttl; the keys are name,")
     assert [line for line in lines if "[" in line and not line.startswith(" ")][1:] == [
-        "p.yaml:20:5: warning [no-effect] capacity has no effect in this version: nothing is shed by capacity",
+        "p.yaml:19:9: warning [no-effect] peer has no effect in this version: edges reach endpoints directly",
         "p.yaml:48:9: error [split-sum] the split adds up to 90, not 100",
     ]
     assert lines[-1] == "2 errors, 1 warning in ."
 
 
 def test_warnings_alone_are_good(here, capsys):
-    (here / "p.yaml").write_text(STARTER.replace("listen: {http: 80}", "capacity: 10", 1))
+    (here / "p.yaml").write_text(STARTER.replace("bind: [10.0.0.4] ", 'peer: "10.0.0.4:8443" ', 1))
     code, out, _ = gslb(capsys, "check")
     assert code == 0
     assert out.splitlines()[-1] == ".: good (1 warning). 1 zone, 2 sites, 1 app, 2 routes"
