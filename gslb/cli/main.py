@@ -33,6 +33,7 @@ _COMMANDS = {
     "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
     "drain": ("gslb.cli.operate:drain", "Take a site out."),
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
+    "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import dns.flags
 import dns.message
@@ -12,7 +13,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from gslb import clock
 from gslb.control.asking import DNS_PORT, Asker, Resolver, host_names, query, rrset_of
+from gslb.control.delegation_judge import judge
 from gslb.control.delegation_seen import (
     ChildSeen,
     DelegationSeen,
@@ -23,10 +26,30 @@ from gslb.control.delegation_seen import (
     Signed,
     Wanted,
 )
+from gslb.control.findings import Finding
 
-__all__ = ["observe", "parent_ds"]
+__all__ = ["Checked", "check", "observe", "parent_ds"]
 
 Progress = Callable[[str], None]
+
+
+class Checked(NamedTuple):
+    """What was seen of one zone, and what is wrong with it."""
+
+    seen: DelegationSeen
+    findings: tuple[Finding, ...]
+
+
+async def check(
+    wanted: Iterable[Wanted], resolver: tuple[str, int] | None, progress: Progress, *, port: int = DNS_PORT
+) -> tuple[Checked, ...]:
+    """Every zone at the same time, within 15 s, through `resolver` (None: this machine's); authoritative servers are
+    asked on `port`. Raises HostError where no resolver answers."""
+    asker = Asker(port=port)
+    through = await Resolver.open(asker, resolver)
+    everything = await asyncio.gather(*(observe(asker, through, zone, progress) for zone in wanted))
+    wall_s = clock.wall_s()
+    return tuple(Checked(seen, judge(seen, wall_s)) for seen in everything)
 
 
 async def parent_ds(zone: str, resolver: tuple[str, int] | None = None, *, port: int = DNS_PORT) -> DsObservation:

@@ -14,8 +14,8 @@ from gslb.model.words import Address, DnsName, Name
 
 __all__ = [
     "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery", "Explanation",
-    "Healthz", "History", "HistoryItem", "HistoryQuery", "MirrorSeen", "ProblemAnswer", "RoleSeen", "ShiftChange",
-    "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "Undoing", "VersionSeen",
+    "Healthz", "History", "HistoryItem", "HistoryQuery", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen",
+    "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "Undoing", "VersionSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -191,6 +191,13 @@ class Status(Body):
     splits: Mapping[str, SplitSeen]
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
+
+
+class PolicyInForce(Body):
+    """The policy as it was written, without the static records of its zones; overrides are told by the status."""
+
+    revision: int
+    policy: Annotated[Mapping[str, Any], Field(description="as `gslb schema` describes it")]
 
 
 class StepExplained(Body):

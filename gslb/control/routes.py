@@ -124,6 +124,13 @@ async def _history(asked: Asked) -> dict[str, Any]:
     }
 
 
+async def _policy(asked: Asked) -> dict[str, Any]:
+    current = asked.publisher.current()
+    intent = changes.require(current[0] if current else None)
+    without: dict[str, Any] = {"zone": {"records"}, "zones": {"__all__": {"records"}}}
+    return {"revision": intent.revision, "policy": intent.policy.model_dump(mode="json", exclude=without)}
+
+
 async def _explain(asked: Asked) -> dict[str, Any]:
     """Composing a large zone takes a while, and must not hold up the others."""
     publisher = asked.publisher
@@ -190,6 +197,7 @@ TABLE = (
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
              messages.History, query=messages.HistoryQuery),
+    Endpoint("GET", "/v1/policy", _policy, "The policy in force, without static records", messages.PolicyInForce),
     Endpoint("GET", "/v1/explain", _explain, "Why this answer, and where a request goes",
              messages.Explanation, query=messages.ExplainQuery),
     Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),

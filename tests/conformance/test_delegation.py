@@ -9,7 +9,7 @@ import dns.rcode
 import dns.rdata
 import pytest
 
-from gslb.control.asking import Asker, Resolver
+from gslb.control.asking import Asker, Resolver, parse_resolver
 from gslb.control.delegation import observe, parent_ds
 from gslb.control.delegation_seen import Failure, Server, Wanted
 from gslb.errors import HostError
@@ -230,3 +230,17 @@ async def test_what_a_server_does_wrong_is_told(port, udp, tcp, expected):
     assert all_seen.parent == Failure(
         "lame", f"the resolver {PARENTS[0]} answers SERVFAIL for the name servers of example.test"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1", ("192.0.2.1", 53)),
+        ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+        ("2001:db8::1", ("2001:db8::1", 53)),
+        ("[2001:db8::1]", ("2001:db8::1", 53)),
+        ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+    ],
+)
+def test_resolvers_are_written_with_or_without_a_port(text, expected):
+    assert parse_resolver(text) == expected
