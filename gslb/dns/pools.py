@@ -22,7 +22,7 @@ from gslb.steering import client_classes, decide, telling_filters
 
 __all__ = ["app_pools", "client_class_map", "content_mark", "pool_places", "qtype_of", "whose_pool"]
 
-_FAMILIES: Mapping[int, int | None] = {Qtype.A: 4, Qtype.AAAA: 6, Qtype.HTTPS: None}
+_FAMILIES: Mapping[Qtype, int | None] = {Qtype.A: 4, Qtype.AAAA: 6, Qtype.HTTPS: None}
 """What an app can be asked for, and which addresses steering is asked for then; None: those of both families."""
 
 _IN = 1
@@ -52,19 +52,24 @@ def _numbered(spans: Spans[Hashable], address: type[IPv4Address | IPv6Address]) 
 
 
 def pool_places(snapshot: Snapshot) -> Places:
-    """A pool for every type that an app publishes, numbered in the order of the apps."""
+    """A pool for every type that an app may ever answer, numbered in the order of the apps."""
     numbers = map(PoolIndex, count())
-    return {app.name: {qtype: next(numbers) for qtype in _published(app)} for app in snapshot.apps.values()}
+    return {app.name: {qtype: next(numbers) for qtype in _published(snapshot, app)} for app in snapshot.apps.values()}
 
 
 def whose_pool(places: Places, pool: PoolIndex) -> tuple[AppName, int | None]:
     """The app that a pool is of, and the family of addresses that steering was asked for."""
-    return next((app, _FAMILIES[qtype]) for app, own in places.items() for qtype in own if own[qtype] == pool)
+    return next((app, _FAMILIES[Qtype(qtype)]) for app, own in places.items() for qtype in own if own[qtype] == pool)
 
 
-def _published(app: App) -> Iterable[Qtype]:
-    """Who sees an HTTPS record asks for nothing but https (RFC 9460 section 9.5), so that only who says so has one."""
-    return (Qtype.A, Qtype.AAAA, Qtype.HTTPS) if app.https else (Qtype.A, Qtype.AAAA)
+def _published(snapshot: Snapshot, app: App) -> Sequence[Qtype]:
+    """Addresses of the families that there are: a type of which no site has any is denied as every other is.
+
+    Who sees an HTTPS record asks for nothing but https (RFC 9460 section 9.5), so that only who says so has one.
+    """
+    addresses = (ip for site in snapshot.sites.values() for edge in site.edges for ip in edge.public)
+    families = {qtype_of(ip) for ip in addresses}
+    return [qtype for qtype in _FAMILIES if qtype in families or (qtype == Qtype.HTTPS and app.https)]
 
 
 def app_pools(
@@ -77,7 +82,7 @@ def app_pools(
             pools += kept[app.name]
             continue
         filters = telling_filters(app.chain)
-        for qtype in _published(app):
+        for qtype in _published(snapshot, app):
             chain = _Chain(snapshot, live, app, qtype)
             v4, v6 = (chain.ranges(classes[filters, version]) for version in (4, 6))
             pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
