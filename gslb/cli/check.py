@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gslb.cli.printing import as_json, counted, problem_text, summary
-from gslb.errors import HostError, PolicyError, RefusedError
+from gslb.errors import HostError, PolicyError, Problem, RefusedError
 from gslb.model import Loaded, load_folder
+from gslb.model.hosts import aliases
 from gslb.model.policy import Policy
 from gslb.model.schema import policy_schema
 from gslb.model.starter import STARTER
@@ -28,13 +31,15 @@ def default_folder() -> Path:
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", type=_FOLDER, required=False)
-@click.option("--json", "json_output", is_flag=True, help="Print {ok, problems, digest} instead of text.")
+@click.option("--json", "json_output", is_flag=True, help="Print {ok, problems, digest, aliases} instead of text.")
 def check(directory: Path | None, json_output: bool) -> None:
     """Say whether the policy in DIR is good, and what to correct.
 
     Every *.yaml directly in DIR is read as one policy. DIR is the current folder where that holds *.yaml files, else
     ./policies. All problems are shown at once, each as FILE:LINE:COLUMN with what to write instead. Exit code 0: good,
     perhaps with warnings; 1: not good.
+
+    For each host of an app that lies in none of the zones, the CNAME record to write in its own zone is told.
 
     \b
     Examples:
@@ -50,14 +55,24 @@ def check(directory: Path | None, json_output: bool) -> None:
     except PolicyError as error:
         problems = tuple(error.problems)
     if json_output:
-        digest = loaded.digest if loaded else None
-        click.echo(json.dumps({"ok": loaded is not None, "problems": as_json(problems), "digest": digest}, indent=2))
+        click.echo(json.dumps(_as_json(loaded, problems), indent=2))
     else:
         for problem in problems:
             click.echo(problem_text(problem))
         click.echo(_verdict(folder, loaded, summary(problems)))
+        for name, target in aliases(loaded.policy) if loaded else ():
+            click.echo(f"{name} lies in no zone here; write in its own zone: {name}. CNAME {target}.")
     if loaded is None:
         raise click.exceptions.Exit(1)
+
+
+def _as_json(loaded: Loaded | None, problems: Sequence[Problem]) -> dict[str, Any]:
+    return {
+        "ok": loaded is not None,
+        "problems": as_json(problems),
+        "digest": loaded.digest if loaded else None,
+        "aliases": dict(aliases(loaded.policy)) if loaded else {},
+    }
 
 
 def _verdict(folder: Path, loaded: Loaded | None, found: str) -> str:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 
-@click.command(epilog="Example: gslb explain shop --client 203.0.113.7 --path /checkout")
+@click.command(
+    epilog="Examples: gslb explain shop --client 203.0.113.7 --path /checkout; gslb explain shop --type HTTPS"
+)
 @click.argument("host", metavar="HOST")
 @click.option("--client", metavar="ADDRESS", help="Who asks DNS: a resolver's or a user's address.")
 @click.option("--type", "qtype", default="A", show_default=True, metavar="TYPE", help="Type of the records.")

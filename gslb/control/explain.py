@@ -19,7 +19,8 @@ from gslb.control.protocol import RoleState
 from gslb.control.request import explain_request
 from gslb.control.status import UNREACHABLE_S, iso, loads_of, reachable
 from gslb.dns.compose import compose
-from gslb.dns.tables import Peer
+from gslb.dns.draw import pick
+from gslb.dns.tables import Peer, Qtype, Tables, Variant
 from gslb.dns.wire import answer
 from gslb.errors import PolicyError, Problem
 from gslb.model.words import IpAddress
@@ -30,7 +31,8 @@ from gslb.steering import decide
 
 __all__ = ["explain", "live_of"]
 
-_FAMILIES = {"A": 4, "AAAA": 6}
+_FAMILIES: Mapping[str, int | None] = {"A": 4, "AAAA": 6, "HTTPS": None}
+"""What is steered, and the family of its addresses; None: both."""
 _NOBODY = ip_address("0.0.0.0")
 _DRAW_BITS = {4: 24, 6: 56}
 """What `dns.draw` takes of a client's address."""
@@ -54,15 +56,18 @@ def explain(
     snapshot, qtype = current[1], asked.type.upper()
     live = dataclasses.replace(live_of(roles, ages_s), geo=places)
     host = _absolute(asked.host, snapshot.zone)
-    app = next((app for app in snapshot.apps.values() if host in app.hosts), None)
-    reply = _reply(snapshot, live, (host, qtype), asked.client, wall_s)
+    app = next((app for app in snapshot.apps.values() if host in app.hosts or host in app.site_hosts), None)
+    tables = compose(snapshot, live, wall_offset_s=wall_s)
+    pools = tables.places[app.name] if app and host in app.hosts else {}
+    pool = pools.get(Qtype.__members__.get(qtype, Qtype.ANY))
+    reply = _reply(tables, (host, qtype), asked.client)
     said = {
         "host": host,
         "type": qtype,
         "client": str(asked.client) if asked.client else None,
         "app": app.name if app else None,
         "rcode": RCODE.get(reply.header.rcode),
-        "why": _why(reply, app, qtype, snapshot.zone),
+        "why": _why(snapshot, reply, app, qtype, steered=pool is not None),
         "steps": [],
         "clients": None,
         "scope_bits": 0,
@@ -74,15 +79,15 @@ def explain(
         "notes": _notes(roles, ages_s),
         "request": explain_request(app, asked.path, asked.user) if app and asked.path else None,
     }
-    if app and qtype in _FAMILIES:
+    if app and pool is not None:
         decision = decide(snapshot, live, app, asked.client, _FAMILIES[qtype])
         said |= _decided(app, decision, asked.client, wall_s)
         if decision.outcomes and said["rcode"] == "NOERROR":
             said["ttl_why"] = decision.ttl_reason
         if len(decision.outcomes) > 1 and (asked.client is None or decision.draw == "answer"):
             said["answer"] = []
-        else:
-            said["drawn"] = _drawn(decision, reply)
+        elif said["rcode"] == "NOERROR":
+            said["drawn"] = _drawn(decision, pick(tables.pools[pool], (asked.client or _NOBODY).packed, wall_s, 0))
     return said
 
 
@@ -106,15 +111,12 @@ def _absolute(host: str, zone: Zone) -> str:
     return name if "." in name or host.endswith(".") or name == zone.name else f"{name}.{zone.name}"
 
 
-def _reply(
-    snapshot: Snapshot, live: LiveState, question: tuple[str, str], client: IpAddress | None, wall_s: float
-) -> DNSRecord:
+def _reply(tables: Tables, question: tuple[str, str], client: IpAddress | None) -> DNSRecord:
     try:
         packet = DNSRecord.question(*question)
     except (DNSError, AttributeError, ValueError):
-        message, remedy = f"{question[1]} is no type of DNS record", "write one such as A, AAAA or TYPE65"
+        message, remedy = f"{question[1]} is no type of DNS record", "write one such as A, HTTPS or TYPE257"
         raise PolicyError([Problem("request", 0, 0, "value", message, remedy)]) from None
-    tables = compose(snapshot, live, wall_offset_s=wall_s)
     reply = answer(tables, bytes(packet.pack()), Peer((client or _NOBODY).packed, tcp=True), 0.0, 0)
     assert reply is not None
     return DNSRecord.parse(reply)
@@ -129,22 +131,28 @@ def _kept(reply: DNSRecord) -> dict[str, Any]:
     return {"ttl_s": None, "ttl_why": "refusals are not kept"}
 
 
-def _why(reply: DNSRecord, app: App | None, qtype: str, zone: Zone) -> str:
+def _why(snapshot: Snapshot, reply: DNSRecord, app: App | None, qtype: str, *, steered: bool) -> str:
     """The answer's kind in words; the first that fits."""
-    host, rcode = str(reply.q.qname).removesuffix("."), RCODE.get(reply.header.rcode)
-    inside = host == zone.name or host.endswith(f".{zone.name}")
-    steered = app is not None and qtype in _FAMILIES
+    host, rcode, zone = str(reply.q.qname).removesuffix("."), RCODE.get(reply.header.rcode), snapshot.zone.name
+    inside, site = _inside(snapshot, host), app.site_hosts.get(host) if app else None
+    target = next((other for other in app.hosts if _inside(snapshot, other)), "a name inside") if app else None
+    family = _FAMILIES.get(qtype)
     kinds = (
-        (rcode == "NXDOMAIN", f"neither an app nor the zone {zone.name} has this name"),
-        (not inside and app is not None, f"a host outside the zone {zone.name}: let it be a CNAME to a name inside"),
-        (not inside, f"the name is outside the zone {zone.name}, and nothing else is served"),
+        (rcode == "NXDOMAIN", f"neither an app nor the zone {zone} has this name"),
+        (not inside and app is not None, f"a host outside the zone {zone}: let it be a CNAME to {target}"),
+        (not inside, f"the name is outside the zone {zone}, and nothing else is served"),
         (rcode != "NOERROR", f"questions of type {qtype} are not answered"),
         (reply.rr and steered, f"{host} is a host of {app.name if app else None}"),
+        (reply.rr and site, f"{app.name if app else None} at the site {site} alone, whether or not it is well"),
         (reply.rr, "a record of the zone itself, the same for every client"),
-        (steered, f"no site may answer with an IPv{_FAMILIES.get(qtype)} address (NODATA)"),
+        (steered, f"no site may answer{f' with an IPv{family} address' if family else ''} (NODATA)"),
     )
     nothing = f"the name exists, and has no records of type {qtype} (NODATA)"
     return next((text for fits, text in kinds if fits), nothing)
+
+
+def _inside(snapshot: Snapshot, name: str) -> bool:
+    return any(f".{name}".endswith(f".{zone.name}") for zone in (snapshot.zone, *snapshot.zones))
 
 
 def _decided(app: App, decision: Decision, client: IpAddress | None, wall_s: float) -> dict[str, Any]:
@@ -176,10 +184,9 @@ def _draw(app: App, decision: Decision, client: IpAddress | None, wall_s: float)
     return f"{whom}, until {iso((wall_s // app.ttl_s + 1) * app.ttl_s)}"
 
 
-def _drawn(decision: Decision, reply: DNSRecord) -> dict[str, Any] | None:
+def _drawn(decision: Decision, variant: Variant) -> dict[str, Any] | None:
     """The outcome that the packet holds."""
-    told = {str(record.rdata) for record in reply.rr}
-    drawn = next((o for o in decision.outcomes if {str(ip) for ip in o.addresses} == told), None)
+    drawn = next((o for o in decision.outcomes if o.sites == variant.sites), None)
     return {"sites": list(drawn.sites), "addresses": [str(ip) for ip in drawn.addresses]} if drawn else None
 
 

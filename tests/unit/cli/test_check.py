@@ -98,6 +98,17 @@ def test_json_has_every_field(here, capsys):
     assert len(said["digest"]) == 16
 
 
+def test_a_host_outside_the_zone_is_told_its_cname(here, capsys):
+    (here / "p.yaml").write_text(STARTER.replace("[shop]", "[shop, shop.example.org]"))
+    told = (
+        "shop.example.org lies in no zone here; write in its own zone: shop.example.org. CNAME shop.gslb.example.com."
+    )
+    assert gslb(capsys, "check")[1].splitlines()[1:] == [told]
+    assert json.loads(gslb(capsys, "check", "--json")[1])["aliases"] == {"shop.example.org": "shop.gslb.example.com"}
+    (here / "p.yaml").write_text(BAD)
+    assert json.loads(gslb(capsys, "check", "--json")[1])["aliases"] == {}
+
+
 def test_this_folder_is_meant_where_it_holds_a_policy(here, capsys):
     assert "there is no such folder" in gslb(capsys, "check")[1]
     gslb(capsys, "init")

@@ -132,6 +132,52 @@ def test_a_host_outside_the_zone_shows_its_chain():
     assert (len(said["outcomes"]), said["ttl_why"]) == (2, "refusals are not kept")
 
 
+def test_a_host_outside_is_to_point_to_the_one_inside():
+    said = asked(changed(hosts=["shop.example.net", "shop"]), host="shop.example.net")
+    assert said["why"].endswith("let it be a CNAME to shop.gslb.example.com")
+
+
+def test_an_https_record_is_explained_like_the_addresses_that_it_holds():
+    made = changed(https={"alpn": ["h2", "http/1.1"], "port": 8443})
+    said = asked(made, client="203.0.113.7", type="https")
+    assert (said["type"], said["rcode"]) == ("HTTPS", "NOERROR")
+    assert said["drawn"]["sites"] == asked(made, client="203.0.113.7")["drawn"]["sites"]
+    four, six = said["drawn"]["addresses"]
+    (record,) = said["answer"]
+    assert record == f"shop.gslb.example.com. 10 IN HTTPS 1 . alpn=h2 port=8443 ipv4hint={four} ipv6hint={six}"
+    assert [outcome["addresses"] for outcome in said["outcomes"]] == [list(DC), list(AWS)]
+
+
+def test_without_the_word_https_there_is_no_such_record():
+    said = asked(intent(), client="203.0.113.7", type="HTTPS")
+    assert (said["why"], said["steps"], said["drawn"]) == (
+        "the name exists, and has no records of type HTTPS (NODATA)", [], None,
+    )  # fmt: skip
+
+
+def test_residency_leaves_no_https_record():
+    steer = ["healthy", {"only": ["lab"]}, {"weighted": {"lab": 1, "dc": 1}}]
+    made = changes.drain(changed(steer=steer, https={"alpn": "h2"}), a_drain("lab"), allow={"last-site"})
+    said = asked(made, type="HTTPS")
+    assert (said["rcode"], said["answer"], said["drawn"]) == ("NOERROR", [], None)
+    assert said["why"] == "no site may answer (NODATA)"
+
+
+def test_the_name_for_one_site_asks_nobody():
+    made = changes.drain(intent(), a_drain("dc"))
+    said = asked(made, *down("shop", "dc", DC), host="shop--dc", path="/checkout")
+    assert (said["app"], said["answer"], said["steps"]) == ("shop", [f"shop--dc.gslb.example.com. 10 IN A {DC[0]}"], [])
+    assert said["why"] == "shop at the site dc alone, whether or not it is well"
+    assert said["request"]["route"] == "shop/pay"
+
+
+def test_a_host_in_another_zone_of_ours_is_inside():
+    more = policy(zones=[{"name": "example.org", "nameservers": {"ns1": ["198.51.100.53"]}}])
+    shop = {**POLICY["apps"]["shop"], "hosts": ["www.example.org"]}
+    made = Intent(revision=1, policy=more.model_validate({**more.model_dump(), "apps": {"shop": shop}}))
+    assert asked(made, host="www.example.org", client="203.0.113.7")["why"] == "www.example.org is a host of shop"
+
+
 def test_a_type_that_does_not_exist_is_the_askers_mistake():
     with pytest.raises(PolicyError, match="AB is no type of DNS record"):
         asked(intent(), type="AB")
