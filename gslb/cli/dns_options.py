@@ -14,6 +14,7 @@ from gslb.model.words import IpNetwork, parse_endpoint
 __all__ = ["ADDRESS", "dns_options", "take_dns_options"]
 
 _DEFAULT_PER_S = 200
+_DEFAULT_SAMPLE = 1000
 _PREFIX = "dns_"
 
 
@@ -56,6 +57,19 @@ class _Identity(click.ParamType):  # type: ignore[type-arg] # generic in the stu
         return str(value)
 
 
+class _LogTarget(click.ParamType):  # type: ignore[type-arg] # generic in the stubs only
+    """A file or what stands for none; files are written by a role, whatever its working folder."""
+
+    name = "TARGET"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        scheme = "unix:" if value.startswith("unix:") else ""
+        path = value.removeprefix(scheme)
+        if not path:
+            self.fail("write a path", param, ctx)
+        return "-" if value == "-" else scheme + str(Path(path).absolute())
+
+
 ADDRESS = _Address()
 
 _OPTIONS = (
@@ -78,6 +92,14 @@ _OPTIONS = (
     click.option("--dns-identity", "dns_identity", type=_Identity(), default="",
                  help="Tell this name to NSID and id.server. queries.  [default: tell nothing]"),
     click.option("--dns-tell-version", "dns_tell_version", is_flag=True, help="Answer version.bind."),
+    click.option("--dns-log", "dns_log", type=_LogTarget(), metavar="FILE",
+                 help="Log sampled queries with the reasons for their answers, as lines of JSON; -: on stderr."),
+    click.option("--dns-log-dnstap", "dns_log_dnstap", type=_LogTarget(), metavar="FILE|unix:PATH",
+                 help="The same as dnstap, to a file or a collector's socket."),
+    click.option("--dns-log-sample", "dns_log_sample", default=_DEFAULT_SAMPLE, show_default=True, metavar="NUMBER",
+                 type=click.IntRange(1), help="Log one query in so many."),
+    click.option("--dns-log-full-addresses", "dns_log_full_addresses", is_flag=True,
+                 help="Log clients' addresses whole, not their networks (/24, /56)."),
 )  # fmt: skip
 
 

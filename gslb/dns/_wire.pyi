@@ -1,11 +1,13 @@
 from collections.abc import Callable
-from typing import Self
+from typing import Self, TypeAlias
 
 from gslb.dns.meter import Meter
 from gslb.dns.ratelimit import Limiter
 from gslb.dns.tables import Peer, Tables
 
 __all__ = ["Datagrams", "Prepared", "answer"]
+
+_Respond: TypeAlias = Callable[[bytes, Peer, float], bytes | None]
 
 class Prepared:
     @property
@@ -14,7 +16,12 @@ class Prepared:
 
 class Datagrams:
     def __new__(
-        cls, respond: Callable[[bytes, Peer, float], bytes | None], limiter: Limiter | None, seed: int
+        cls,
+        respond: _Respond,
+        limiter: Limiter | None,
+        seed: int,
+        sample: _Respond | None = None,
+        sample_every: int = 0,
     ) -> Self: ...
     def publish(self, tables: Tables) -> None: ...
     def serve(self, fd: int, mono_s: float) -> None: ...

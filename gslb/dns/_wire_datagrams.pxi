@@ -49,12 +49,13 @@ DEF CONTROL = 64
 
 cdef class Datagrams:
     """Reads, answers and sends datagrams by the batch, and counts them. `respond(packet, peer, mono_s)` answers and
-    counts what is not plain. One thread at a time; `limiter` None: nobody is limited. `seed`: of 64 bits, fresh."""
+    counts what is not plain, and `sample` one datagram of `sample_every` (0: none), plain or not. One thread at a time;
+    `limiter` None: nobody is limited. `seed`: of 64 bits, fresh."""
 
-    cdef object respond
+    cdef object respond, sample
     cdef _Limiter limiter
     cdef Prepared prepared
-    cdef uint64_t state, queries, noerror, nxdomain, truncated, send_failed
+    cdef uint64_t state, queries, noerror, nxdomain, truncated, send_failed, sample_every, passed
     cdef mmsghdr messages[BATCH]
     cdef iovec vectors[BATCH]
     cdef sockaddr_in6 names[BATCH]
@@ -64,8 +65,9 @@ cdef class Datagrams:
     cdef iovec reply_vectors[BATCH]
     cdef uint8_t outs[BATCH][UDP_LIMIT]
 
-    def __cinit__(self, respond, limiter, uint64_t seed):
+    def __cinit__(self, respond, limiter, uint64_t seed, sample=None, uint64_t sample_every=0):
         self.respond, self.state = respond, seed
+        self.sample, self.sample_every = sample, sample_every
         self.limiter = None if limiter is None else _Limiter(limiter)
         for place in range(BATCH):
             self.vectors[place].iov_base, self.vectors[place].iov_len = self.packets[place], PACKET_LIMIT
@@ -134,9 +136,10 @@ cdef class Datagrams:
         cdef Py_ssize_t client_bytes = 4 if v4 else 16
         cdef Asked asked
         cdef bytes reply
+        cdef bint sampled = self.is_due()
         if v4:
             client = <const uint8_t *>&(<sockaddr_in *>&self.names[place]).sin_addr
-        if self.prepared is not None and read_query(packet, size, False, &asked):
+        if not sampled and self.prepared is not None and read_query(packet, size, False, &asked):
             self.state += <uint64_t>0x9E3779B97F4A7C15
             try:
                 written = reply_to(
@@ -153,11 +156,21 @@ cdef class Datagrams:
             self.truncated += 1 if out[2] & TC else 0
             return written
         peer = Peer(PyBytes_FromStringAndSize(<const char *>client, client_bytes))
-        reply = self.respond(PyBytes_FromStringAndSize(<const char *>packet, size), peer, mono_s)
+        reply = (self.sample if sampled else self.respond)(
+            PyBytes_FromStringAndSize(<const char *>packet, size), peer, mono_s
+        )
         if reply is None:
             return 0
         memcpy(out, PyBytes_AS_STRING(reply), PyBytes_GET_SIZE(reply))
         return PyBytes_GET_SIZE(reply)
+
+    cdef bint is_due(self) noexcept:
+        """Whether this datagram is the one to sample."""
+        self.passed += 1
+        if self.passed != self.sample_every:
+            return False
+        self.passed = 0
+        return True
 
     cdef void send(self, int fd, int count) noexcept:
         """Send all; what cannot leave is counted and passed over."""

@@ -25,7 +25,9 @@ from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.proxy import PREAMBLE_BYTES, parse_preamble, parse_source
 from gslb.dns.query import HEADER_BYTES
+from gslb.dns.querylog import Sample
 from gslb.dns.ratelimit import Limiter
+from gslb.dns.sampler import Sampler
 from gslb.dns.streams import Limits, Respond, Streams
 from gslb.dns.tables import Peer, Rcode, Tables
 from gslb.dns.wire import answer, header_only, rcode_of
@@ -52,7 +54,8 @@ class Responder:
 
     Before the first `publish` every query meets silence, which resolvers take for a slow server and not for an answer.
     `protocol` may be replaced at any time. `limiter` None: nobody is limited. With `wire` native, datagrams are read,
-    answered and sent in C, except those of proxies; what is not plain comes back to `respond`.
+    answered and sent in C, except those of proxies; what is not plain comes back to `respond`. `sampler` takes queries
+    for a log; None: there is none.
     """
 
     def __init__(
@@ -61,13 +64,16 @@ class Responder:
         protocol: Protocol | None = None,
         limiter: Limiter | None = None,
         wire: Wire = "python",
+        sampler: Sampler | None = None,
     ) -> None:
         self._tables: Tables | None = None
         self._listeners: tuple[Listener, ...] = ()
         limits = limits or Limits()
         self._keepalive_ds = round(limits.idle_s * 10)
         self._counts: Counter[str] = Counter()
-        self._streams = Streams(self.respond, limits, self._counts)
+        self._sampler = sampler
+        self._answer = self.respond if sampler is None else self.respond_and_sample
+        self._streams = Streams(self._answer, limits, self._counts)
         self._meter = Meter(self._counts, limiter)
         self._datagrams = self._native(limiter) if wire == "native" else None
         self._proxies = Networks()
@@ -112,11 +118,13 @@ class Responder:
         """Counters since the start: `queries_udp`, `queries_tcp`, `responses_<rcode>`, `truncated`, `dropped`
         (silence), `send_failed`, `failed` (exceptions while answering), `limited`, `cookies_good`, `cookies_new` (the
         client has none of ours yet), `cookies_bad`, `subnets` (steered by ECS), `proxy_refused` and `proxy_malformed`
-        (dropped), `tcp_connections`, `tcp_refused`, `tcp_evicted` and the gauge `tcp_open`. What never happened is
-        missing."""
+        (dropped), `tcp_connections`, `tcp_refused`, `tcp_evicted`, the gauge `tcp_open`, and with a sampler
+        `log_sampled` and `log_dropped`. What never happened is missing."""
         counts = Counter(self._counts)
         if self._datagrams is not None:
             counts.update(self._datagrams.counts())
+        if self._sampler is not None:
+            counts.update(log_sampled=self._sampler.taken, log_dropped=self._sampler.dropped)
         return {**counts, "tcp_open": self._streams.open_connections()}
 
     async def close(self) -> None:
@@ -130,15 +138,16 @@ class Responder:
         self._listeners = ()
         await self._streams.close()
 
-    def respond(self, packet: bytes, peer: Peer, mono_s: float) -> bytes | None:
-        """The reply to `packet`, counted. None: silence."""
+    def respond(self, packet: bytes, peer: Peer, mono_s: float, random_u32: int | None = None) -> bytes | None:
+        """The reply to `packet`, counted. None: silence. `random_u32` None: a fresh number."""
         tables = self._tables
         self._counts["queries_tcp" if peer.tcp else "queries_udp"] += 1
         if tables is None:
             self._counts["dropped"] += 1
             return None
         try:
-            reply = answer(tables, packet, peer, mono_s, random.getrandbits(32), self._meter)
+            number = random.getrandbits(32) if random_u32 is None else random_u32
+            reply = answer(tables, packet, peer, mono_s, number, self._meter)
         except Exception:  # noqa: BLE001 - the one place where a bug must not end the service
             self._report(mono_s)
             reply = header_only(packet, Rcode.SERVFAIL) if len(packet) >= HEADER_BYTES else None
@@ -148,6 +157,21 @@ class Responder:
         self._counts[_RESPONSES[rcode_of(reply)]] += 1
         if reply[2] & _TC:
             self._counts["truncated"] += 1
+        return reply
+
+    def respond_and_sample(self, packet: bytes, peer: Peer, mono_s: float) -> bytes | None:
+        """`respond`, and every so often a sample for the log."""
+        assert self._sampler is not None
+        return (self.sample if self._sampler.is_due() else self.respond)(packet, peer, mono_s)
+
+    def sample(self, packet: bytes, peer: Peer, mono_s: float) -> bytes | None:
+        """`respond`, with a sample for the log; silence is none."""
+        assert self._sampler is not None
+        random_u32, limited = random.getrandbits(32), self._counts["limited"]
+        reply = self.respond(packet, peer, mono_s, random_u32)
+        if reply is not None and self._tables is not None:
+            was_limited = self._counts["limited"] > limited
+            self._sampler.put(Sample(self._tables, packet, reply, peer, mono_s, random_u32, was_limited))
         return reply
 
     def _respond_to_proxy(self, datagram: bytes, proxy: Peer, mono_s: float) -> bytes | None:
@@ -161,7 +185,7 @@ class Responder:
         if client is None:
             self._counts["proxy_malformed"] += 1
             return None
-        return self.respond(datagram[end:], client, mono_s)
+        return self._answer(datagram[end:], client, mono_s)
 
     def _report(self, mono_s: float) -> None:
         """At most one line a minute, or a bug that every query meets would fill the disk."""
@@ -179,7 +203,8 @@ class Responder:
     def _native(self, limiter: Limiter | None) -> Datagrams:
         from gslb.dns._wire import Datagrams  # not built everywhere
 
-        return Datagrams(self.respond, limiter, random.getrandbits(64))
+        every = self._sampler.every if self._sampler else 0
+        return Datagrams(self.respond, limiter, random.getrandbits(64), self.sample, every)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
         """Have the datagrams of `listener` read whenever there are some."""
@@ -187,7 +212,7 @@ class Responder:
             loop.add_reader(listener.udp, self._read_batches, self._datagrams, listener.udp.fileno())
             return
         read = self._read_wildcard if listener.wildcard else self._read
-        respond = self._respond_to_proxy if listener.proxied else self.respond
+        respond = self._respond_to_proxy if listener.proxied else self._answer
         loop.add_reader(listener.udp, read, listener.udp, respond)
 
     def _read_batches(self, datagrams: Datagrams, fd: int) -> None:

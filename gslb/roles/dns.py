@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import signal
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,7 @@ from gslb.roles.cookie_secret import CookieSecret
 from gslb.roles.geo import GeoFile
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
+from gslb.roles.query_log import QueryLog
 from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets
@@ -67,10 +69,12 @@ class DnsRole:
         protocol = settings.dns_protocol
         self._secret = CookieSecret(protocol.cookie_secret, folder)
         self._wire = choose(protocol.wire)
+        self.query_log = QueryLog(protocol)
         self.responder = Responder(
             protocol=_protocol(protocol, self._secret.read()),
             limiter=Limiter(protocol.rate_limit, protocol.rate_limit_exempt) if protocol.rate_limit else None,
             wire=self._wire,
+            sampler=self.query_log.sampler,
         )
 
     async def prepare(self, snapshot: Snapshot) -> None:
@@ -81,7 +85,7 @@ class DnsRole:
         self.prober.set_targets(probe_targets(snapshot))
         await self.prober.first_round()
         tables = await asyncio.to_thread(compose, snapshot, self._live())
-        self._snapshot = snapshot
+        self._snapshot = self.query_log.snapshot = snapshot
         self._serve(recompile(tables, snapshot, self._live()))  # what changed meanwhile, if anything
         if not self._open:
             protocol = self._settings.dns_protocol
@@ -164,6 +168,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     role = DnsRole(settings, folder)
     node = Node(role, folder)
     server = await serve_unix(node.app(), settings.socket(NAME))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, role.query_log.reopen)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -173,9 +178,12 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 group.create_task(node.run()),
                 group.create_task(node.resume()),
             ]
+            if role.query_log.sampler is not None:
+                tasks.append(group.create_task(keep_running("query log", role.query_log.run)))
             await asyncio.shield(stop)
             for task in tasks:
                 task.cancel()
     finally:
         await role.responder.close()
+        await role.query_log.close()
         await server.cleanup()

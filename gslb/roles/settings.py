@@ -17,7 +17,9 @@ __all__ = ["DnsSettings", "Settings"]
 
 class DnsSettings(BaseModel):
     """How DNS is spoken. `rate_limit`: like answers a second for one network; 0: no limit. `cookie_secret` None: one in
-    the data folder. `proxied` are addresses where only `proxies` are listened to. `identity` empty: not told."""
+    the data folder. `proxied` are addresses where only `proxies` are listened to. `identity` empty: not told. `log` (a
+    file, or - for stderr) and `log_dnstap` (a file, or unix:PATH) None: no query log; else it has one query in
+    `log_sample`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +32,10 @@ class DnsSettings(BaseModel):
     tell_version: bool = False
     proxied: tuple[tuple[str, int], ...] = ()
     proxies: tuple[IpNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    log: str | None = None
+    log_dnstap: str | None = None
+    log_sample: int = 1000
+    log_full_addresses: bool = False
 
 
 class Settings(BaseModel):

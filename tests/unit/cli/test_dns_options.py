@@ -33,7 +33,8 @@ def test_everything():
     settings = given(
         "--dns-proxy", "192.0.2.53:5353", "--dns-proxy", "[::1]:5353", "--dns-proxy-from", "10.0.0.0/8", "--dns-rate-limit", "0",
         "--dns-rate-limit-exempt", "192.0.2.1", "--dns-rate-limit-exempt", "2001:db8::/32", "--dns-cookie-secret", "secret",
-        "--no-ecs", "--dns-identity", "ns1.berlin", "--dns-tell-version",
+        "--no-ecs", "--dns-identity", "ns1.berlin", "--dns-tell-version", "--dns-log", "queries.log", "--dns-log-dnstap",
+        "unix:/run/tap.sock", "--dns-log-sample", "10", "--dns-log-full-addresses",
     )  # fmt: skip
     assert settings == DnsSettings(
         rate_limit=0,
@@ -44,8 +45,16 @@ def test_everything():
         tell_version=True,
         proxied=(("192.0.2.53", 5353), ("::1", 5353)),
         proxies=(ipaddress.ip_network("10.0.0.0/8"),),
+        log=str(Path("queries.log").absolute()),
+        log_dnstap="unix:/run/tap.sock",
+        log_sample=10,
+        log_full_addresses=True,
     )
     assert DnsSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_the_log_on_stderr():
+    assert given("--dns-log", "-").log == "-"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,8 @@ def test_everything():
         (("--dns-identity", "x" * 65), "at most 64 printable ASCII"),
         (("--dns-identity", "nö"), "at most 64 printable ASCII"),
         (("--dns-proxy", "nowhere"), "--dns-proxy"),
+        (("--dns-log-sample", "0"), "not in the range"),
+        (("--dns-log-dnstap", "unix:"), "write a path"),
     ],
 )
 def test_mistakes(arguments, remedy):
