@@ -16,7 +16,10 @@ from gslb.snapshot.intent import Drain, Intent, Provenance, Shift
 from gslb.snapshot.types import WHOLE_BP, AppName, SiteName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
-__all__ = ["drain", "prune_expired", "require", "serving_sites", "set_policy", "shift", "undo_shift", "undrain"]
+__all__ = [
+    "drain", "prune_expired", "require", "require_known", "serving_sites", "set_policy", "shift", "undo_shift",
+    "undrain",
+]  # fmt: skip
 
 LAST_SITE = "last-site"
 
@@ -73,9 +76,9 @@ def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
     Unchanged where the same drain (but for who and when) is in force. Raises RefusedError, rule `last-site`, where an
     app would be left with no site that serves it, unless `allow` names the rule.
     """
-    _known("site", wanted.site, intent.policy.sites)
+    require_known("site", wanted.site, intent.policy.sites)
     if wanted.app is not None:
-        _known("app", wanted.app, intent.policy.apps)
+        require_known("app", wanted.app, intent.policy.apps)
     if problems := list(_bad_expiry(wanted.by)):
         raise PolicyError(problems)
     key = (wanted.site, wanted.app)
@@ -98,9 +101,9 @@ def undrain(intent: Intent, site: str, app: str | None) -> Intent:
     kept = [item for item in drains if (item.site, item.app) != (site, app)]
     if len(kept) < len(drains):
         return _overridden(intent, kept, intent.overrides.shifts)
-    _known("site", site, intent.policy.sites)
+    require_known("site", site, intent.policy.sites)
     if app is not None:
-        _known("app", app, intent.policy.apps)
+        require_known("app", app, intent.policy.apps)
     whole = any(item.site == site and item.app is None for item in drains)
     apps = sorted(item.app for item in drains if item.site == site and item.app is not None)
     if whole and app is not None:
@@ -157,15 +160,16 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> Problem:
     return _request(f"unknown-{kind}", f"there is no {kind} {name!r}", f"{hint}known: {', '.join(names) or 'none'}")
 
 
-def _known(kind: str, name: str, known: Collection[str]) -> None:
+def require_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Raises PolicyError, rule `unknown-KIND`, where `name` is none of `known`."""
     if name not in known:
         raise PolicyError([_unknown(kind, name, known)])
 
 
 def _route(policy: Policy, app: str, route: str) -> Route:
-    _known("app", app, policy.apps)
+    require_known("app", app, policy.apps)
     routes = {item.name: item for item in policy.apps[app].routes}
-    _known("route", route, routes)
+    require_known("route", route, routes)
     return routes[route]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
 
 from gslb.model.words import Address, DnsName, EndpointText, HostName, Mailbox, Name, Network, Percent, Port, Seconds
 
@@ -16,6 +16,7 @@ __all__ = [
     "App",
     "Backend",
     "Check",
+    "Dnssec",
     "Edge",
     "First",
     "Geo",
@@ -85,6 +86,21 @@ Ttl = Annotated[
 ]
 
 
+class Dnssec(Model):
+    """How a zone is signed."""
+
+    algorithm: Literal["ecdsa-p256", "ed25519"] = "ecdsa-p256"
+    zsk_lifetime: Annotated[Seconds, Field(ge=7 * 86400)] | None = Field(
+        None, description="roll the zone-signing key by itself when it is older; default: never"
+    )
+
+
+SignedHow = Annotated[
+    Annotated[StrictBool, Tag("switch")] | Annotated[Dnssec, Tag("how")],
+    Discriminator(lambda value: "how" if isinstance(value, dict | Dnssec) else "switch"),
+]
+
+
 class Zone(Model):
     """A delegated zone that gslb answers for. `records` names a file as written; the reader puts the records of that
     file in its place, one a line, so that a policy is whole without its folder."""
@@ -94,6 +110,12 @@ class Zone(Model):
     contact: Mailbox | None = Field(None, description="mailbox of the SOA record; default hostmaster in the zone")
     ttl: Ttl = Field(10.0, description="how long resolvers may keep an answer")
     records: str | None = Field(None, description="a standard zone file beside the policy, such as static.zone")
+    dnssec: SignedHow = Field(False, description="true: sign it; keys are made when it is first signed")
+
+    @property
+    def signing(self) -> Dnssec | None:
+        """How it is signed; None: it is not."""
+        return (Dnssec() if self.dnssec else None) if isinstance(self.dnssec, bool) else self.dnssec
 
 
 class Edge(Model):

@@ -1,7 +1,7 @@
 """Words that the policy language keeps for later: refused by name, with what to write instead.
 
 Silence would be worse than an error here: somebody who writes `tls` believes that it is in force. Where a reserved
-word is given the value that already holds (`dnssec: false`), it is accepted and dropped. No other checks belong here.
+word is given the value that already holds (`via: direct`), it is accepted and dropped. No other checks belong here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ class _Word:
 _HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in front of them"
 
 _WORDS = (
-    _Word(("zone", "dnssec"), "delete it, or write dnssec: false; leave the DS record out of the parent zone", False),
-    _Word(("zones", "*", "dnssec"), "delete it, or write dnssec: false", False),
     _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
     _Word(("apps", "*", "tls"), _HTTP_ONLY),
     _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),

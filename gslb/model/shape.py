@@ -29,6 +29,8 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("zones", "*"): words.Zone,
     ("zone", "ttl"): words.TtlBounds,
     ("zones", "*", "ttl"): words.TtlBounds,
+    ("zone", "dnssec"): words.Dnssec,
+    ("zones", "*", "dnssec"): words.Dnssec,
     ("sites", "*"): words.Site,
     ("sites", "*", "edges", "*"): words.Edge,
     ("sites", "*", "listen"): words.Listen,
@@ -57,6 +59,9 @@ _FILTER_WORDS = ("healthy", "networks", "latency", *_FILTERS)
 _FORMS = {
     "zone": "zone: {name: gslb.example.com, nameservers: {ns1: [192.0.2.53]}}",
     "zones": "zones: [{name: example.com, nameservers: {ns1: [192.0.2.53]}, records: example.com.zone}]",
+    "dnssec": "dnssec: true, or dnssec: {algorithm: ed25519, zsk_lifetime: 90d}",
+    "algorithm": "algorithm: ecdsa-p256 or ed25519",
+    "zsk_lifetime": "zsk_lifetime: 90d",
     "records": "records: static.zone (a zone file beside the policy)",
     "sites": "sites: {dc: {edges: [{public: [192.0.2.10]}]}}",
     "apps": "apps: {shop: {hosts: [shop], backends: ..., routes: ...}}",
@@ -133,6 +138,7 @@ _EXPECTED = {
     "int_from_float": "a whole number",
     "int_parsing_size": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
 }
 _RANGES = {
     "greater_than": "must be more than {gt}",
@@ -220,11 +226,12 @@ def _is_meaningful(path: Path) -> bool:
 
 
 def _refused(root: Node, detail: ErrorDetails) -> _Refused:
-    """Drop from pydantic's `loc` what is no key of the document: the tag of a filter or a ttl, the mark of a key."""
+    """Drop from pydantic's `loc` what is no key of the document: the tag of a filter or of what may be written in two
+    ways, the mark of a key."""
     path = detail["loc"]
-    if path[:2] == ("zone", "ttl"):
+    if path[:2] in (("zone", "ttl"), ("zone", "dnssec")):
         path = (*path[:2], *path[3:])
-    if path[:1] in (("apps",), ("zones",)) and path[2:3] == ("ttl",):
+    if path[:1] in (("apps",), ("zones",)) and path[2:3] in (("ttl",), ("dnssec",)):
         path = (*path[:3], *path[4:])
     is_key = path[-1:] == ("[key]",) and find(root, path) is None
     if is_key:

@@ -15,7 +15,7 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
-from gslb.snapshot.intent import Drain, Intent, Shift
+from gslb.snapshot.intent import Drain, Intent, Key, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -41,12 +41,27 @@ from gslb.snapshot.types import (
     Source,
     Version,
     Zone,
+    ZoneKey,
 )
 
 __all__ = ["compile_snapshot", "next_expiry_s", "probe_targets"]
 
 EDGE_CHECK = HealthCheck(path="/", interval_s=2.0, timeout_s=1.0, rise=2, fall=3)
 """How an edge is probed for an app none of whose needed backends has a check."""
+
+
+_KEY_USES = {
+    ("zsk", "published"): (True, False, False),
+    ("zsk", "active"): (True, True, False),
+    ("zsk", "retired"): (True, False, False),
+    ("ksk", "new"): (True, True, False),
+    ("ksk", "ready"): (True, True, True),
+    ("ksk", "announced"): (False, False, True),
+    ("ksk", "confirmed"): (False, False, True),
+    ("ksk", "active"): (True, True, True),
+    ("ksk", "retiring"): (False, False, True),
+}
+"""By role and state of a key: published, signs, announced. A key in any other state is of no use to a zone."""
 
 
 def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
@@ -61,10 +76,10 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         version=Version(intent.revision, intent.overrides.version),
         digest="",
         environment=policy.environment,
-        zone=_zone(policy.zone),
+        zone=_zone(policy.zone, intent),
         sites=sites,
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
-        zones=tuple(map(_zone, policy.zones)),
+        zones=tuple(_zone(zone, intent) for zone in policy.zones),
         latency=_latency(policy),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
@@ -93,13 +108,21 @@ def _active(item: Drain | Shift, wall_s: float) -> bool:
     return item.by.expires_s is None or item.by.expires_s > wall_s
 
 
-def _zone(zone: written.Zone) -> Zone:
+def _zone(zone: written.Zone, intent: Intent) -> Zone:
     apex = zone.name.removesuffix(".")
     servers = tuple(
         (name, tuple(ips) if name.endswith(f".{apex}") else ())
         for name, ips in ((absolute(name, apex), ips) for name, ips in zone.nameservers.items())
     )
-    return Zone(apex, servers, absolute(zone.contact or "hostmaster", apex), _ttl_s(zone.ttl)[0], zone.records or "")
+    keys = intent.overrides.keys.get(apex, ()) if zone.signing else ()
+    contact = absolute(zone.contact or "hostmaster", apex)
+    return Zone(apex, servers, contact, _ttl_s(zone.ttl)[0], zone.records or "", tuple(_keys(keys)))
+
+
+def _keys(keys: Iterable[Key]) -> Iterable[ZoneKey]:
+    for key in keys:
+        if uses := _KEY_USES.get((key.role, key.state)):
+            yield ZoneKey(key.role, key.algorithm, key.public, key.private, *uses)
 
 
 def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:

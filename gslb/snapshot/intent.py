@@ -6,20 +6,22 @@ Pydantic models, because an Intent crosses processes and rests in the store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gslb.model.policy import Policy
-from gslb.model.words import Name, Percent
+from gslb.model.words import DnsName, Name, Percent
 
-__all__ = ["Drain", "Intent", "Overrides", "Provenance", "Shift"]
+__all__ = ["Drain", "Intent", "Key", "KeyState", "Overrides", "Provenance", "Shift"]
 
 
 class Model(BaseModel):
-    """Frozen and strict about keys."""
+    """Frozen and strict about keys. Octets are base64 in JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
 
 class Provenance(Model):
@@ -49,12 +51,37 @@ class Shift(Model):
     by: Provenance
 
 
+KeyState = Literal[
+    "published", "active", "retired", "new", "ready", "announced", "confirmed", "retiring", "withdrawn"
+]  # fmt: skip
+"""Where a DNSSEC key stands in its life; `control.rollover` has the table."""
+
+
+class Key(Model):
+    """A DNSSEC key of a zone. `public` is what its DNSKEY record holds, `private` the private key, sealed under the
+    installation's secret.
+
+    `since_s` (Unix seconds) is when it came into its state. `ds_ttl_s` belongs to `confirmed`: how long resolvers may
+    still keep what the parent said before it had the key's DS record.
+    """
+
+    role: Literal["ksk", "zsk"]
+    algorithm: Literal[13, 15]
+    public: Annotated[bytes, Field(min_length=32, max_length=64)]
+    private: str = Field(repr=False)
+    state: KeyState
+    since_s: float
+    ds_ttl_s: Annotated[int, Field(ge=0)] | None = None
+
+
 class Overrides(Model):
-    """`version` rises with every change."""
+    """What changes without the policy. `version` rises with every change. `keys` are by zone, of zones that are signed
+    and of those that were."""
 
     version: Annotated[int, Field(ge=0)] = 0
     drains: tuple[Drain, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    keys: Mapping[DnsName, tuple[Key, ...]] = {}
 
 
 class Intent(Model):

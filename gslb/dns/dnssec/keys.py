@@ -33,6 +33,7 @@ __all__ = [
     "SigningKey",
     "dnskey_rdata",
     "ds_rdata",
+    "is_ds_of",
     "key_tag",
     "open_key",
     "open_private",
@@ -54,7 +55,7 @@ NONCE_BYTES = 12
 _COORDINATE_BYTES = 32
 _PROTOCOL = 3  # RFC 4034 section 2.1.2
 _FLAGS = {"ksk": 257, "zsk": 256}
-_DIGEST_SHA256 = 2
+_DIGEST_SHA256, _DIGEST_SHA384 = 2, 4
 _SEAL = "v1:"
 _ECDSA = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
@@ -102,6 +103,16 @@ def ds_rdata(owner_wire: bytes, dnskey: bytes) -> bytes:
     """
     digest = hashlib.sha256(owner_wire + dnskey).digest()
     return key_tag(dnskey).to_bytes(2) + bytes((dnskey[3], _DIGEST_SHA256)) + digest
+
+
+def is_ds_of(record: bytes, owner_wire: bytes, dnskey: bytes) -> bool:
+    """Whether `record`, DS rdata of any digest that is in use (SHA-256 and SHA-384, RFC 8624 section 3.3), is of the
+    key with this DNSKEY rdata."""
+    digest_type = int.from_bytes(record[3:4])
+    if digest_type == _DIGEST_SHA384:
+        digest = hashlib.sha384(owner_wire + dnskey).digest()
+        return record == ds_rdata(owner_wire, dnskey)[:3] + bytes((digest_type,)) + digest
+    return record == ds_rdata(owner_wire, dnskey)
 
 
 def verify(dnskey: bytes, signature: bytes, data: bytes) -> bool:

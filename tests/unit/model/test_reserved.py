@@ -8,7 +8,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("ttl: 10s", "dnssec: true", (5, 3)),
         ("http: 80", "http: 80, https: 443", (9, 24)),
         ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
         ("hosts: [shop]", "hosts: [shop]\n    ready: {path: /}", (15, 5)),
@@ -25,7 +24,6 @@ def test_what_is_not_available_says_so(old, new, expected):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("ttl: 10s", "ttl: 10s\n  dnssec: false"),
         ("      new:\n", "      new:\n        via: direct\n"),
         ("percent: 10", "percent: 10, compare: false"),
     ],
@@ -35,7 +33,7 @@ def test_what_says_how_it_is_anyway_changes_nothing(old, new):
 
 
 def test_zero_is_not_false():
-    assert places_of(spoiled("ttl: 10s", "dnssec: 0")) == [(5, 3, "not-available")]
+    assert places_of(spoiled("percent: 10", "percent: 10, compare: 0")) == [(29, 41, "not-available")]
 
 
 def test_the_field_is_named_and_the_remedy_is_another_way_to_write_it():

@@ -37,6 +37,16 @@ def test_the_policy_to_spoil_is_good():
         ("ttl: 10s", "ttl: {min: 5, max: 1m}", (5, 14, "value")),
         ("ttl: 10s", "ttl: {min: 5s, max: 1m, mean: 2s}", (5, 27, "unknown-key")),
         ("ttl: 10s", "ttl: [5s]", (5, 8, "value")),
+        ("ttl: 10s", "dnssec: 0", (5, 11, "type")),
+        ("ttl: 10s", 'dnssec: "true"', (5, 11, "type")),
+        ("ttl: 10s", "dnssec: {algorithm: rsa}", (5, 23, "value")),
+        ("ttl: 10s", "dnssec: {algorithn: ed25519}", (5, 12, "unknown-key")),
+        ("ttl: 10s", "dnssec: {zsk_lifetime: 6d}", (5, 26, "range")),
+        (
+            "environment: test",
+            "zones: [{name: a.example, nameservers: {ns1: [192.0.2.53]}, dnssec: {zsk_life: 9d}}]",
+            (1, 70, "unknown-key"),
+        ),
         ("hosts: [shop]", "hosts: [shop]\n    ttl: {min: 5s, max: 2d}", (15, 25, "range")),
         ("ttl: 10s", "ttl: " + "9" * 400 + "d", (5, 8, "value")),
         ("  dc:\n    edges", "  DC:\n    edges", (7, 3, "value")),
@@ -168,3 +178,21 @@ def test_hundreds_of_mistakes_are_cut_short():
     assert len(caught.value.problems) == 201
     first = caught.value.problems[0]
     assert (first.line, first.rule, first.message) == (0, "too-many", "more than 200 problems; 200 of them follow")
+
+
+@pytest.mark.parametrize(
+    ("written", "algorithm", "lifetime_s"),
+    [
+        ("true", "ecdsa-p256", None),
+        ("{}", "ecdsa-p256", None),
+        ("{algorithm: ed25519, zsk_lifetime: 30d}", "ed25519", 30 * 86_400),
+    ],
+)
+def test_a_zone_is_signed_as_it_says(written, algorithm, lifetime_s):
+    how = load(spoiled("ttl: 10s", f"dnssec: {written}")).policy.zone.signing
+    assert (how.algorithm, how.zsk_lifetime) == (algorithm, lifetime_s)
+
+
+@pytest.mark.parametrize("written", ["ttl: 10s", "dnssec: false"])
+def test_a_zone_is_not_signed_unless_it_says_so(written):
+    assert load(spoiled("ttl: 10s", written)).policy.zone.signing is None
