@@ -34,6 +34,7 @@ sites:
 apps:
   shop:
     hosts: [shop]                   # shop.gslb.example.com; let shop.example.com be a CNAME to it
+    # https: {alpn: [h2, http/1.1]} # when something ends TLS in front of the edges: publish HTTPS records
     steer:                          # which site a client is told
       - healthy                     # leave out sites that are down
       - weighted: {dc: 90, cloud: 10}

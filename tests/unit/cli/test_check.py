@@ -66,7 +66,7 @@ def test_problems_come_with_place_rule_and_remedy_and_are_counted(here, capsys):
     assert lines[1].startswith("    write ttl; the keys are name,")
     assert [line for line in lines if "[" in line and not line.startswith(" ")][1:] == [
         "p.yaml:19:9: warning [no-effect] peer has no effect in this version: edges reach endpoints directly",
-        "p.yaml:48:9: error [split-sum] the split adds up to 90, not 100",
+        "p.yaml:49:9: error [split-sum] the split adds up to 90, not 100",
     ]
     assert lines[-1] == "2 errors, 1 warning in ."
 
@@ -89,7 +89,7 @@ def test_json_has_every_field(here, capsys):
         "column": 3,
         "rule": "unknown-key",
         "message": "tll is not a key of zone",
-        "remedy": "write ttl; the keys are name, nameservers, contact, ttl, records",
+        "remedy": "write ttl; the keys are name, nameservers, contact, ttl, records, dnssec",
         "severity": "error",
     }
     code, out, _ = gslb(capsys, "check", "--json", str(POLICIES / "blue-green"))
