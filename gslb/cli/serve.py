@@ -76,6 +76,8 @@ def demo(**options: Any) -> None:
 @dns_options
 @click.option("--geo", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="Database of places (.mmdb) for the filter geo; read anew when it is replaced.")  # fmt: skip
+@click.option("--dnssec-secret", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
+              help="What DNSSEC keys are sealed under.  [default: dnssec.secret in the data folder]")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
 @_runtime
 @_envoy
@@ -101,7 +103,7 @@ def run(**options: Any) -> None:
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
-    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "geo", "envoy")}
+    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "geo", "dnssec_secret", "envoy")}
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

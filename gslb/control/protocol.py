@@ -93,6 +93,7 @@ class RoleState(Message):
     loads: dict[str, float] = Field({}, description="by site, shares of capacity that a dns role steers by")
     dns_counts: dict[str, int] = {}
     wire: str | None = Field(None, description="native or python, of a dns role")
+    signature_expires_wall_s: dict[str, float] = Field({}, description="by signed zone, of the first that expires")
     edge: EdgeState | None = None
 
 

@@ -25,11 +25,11 @@ from gslb.dns.responder import Responder
 from gslb.dns.tables import Tables
 from gslb.errors import HostError
 from gslb.health.probes import Prober
-from gslb.roles.cookie_secret import CookieSecret
 from gslb.roles.geo import GeoFile
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.query_log import QueryLog
+from gslb.roles.secret_file import cookie_secret
 from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets
@@ -67,7 +67,7 @@ class DnsRole:
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
         protocol = settings.dns_protocol
-        self._secret = CookieSecret(protocol.cookie_secret, folder)
+        self._secret = cookie_secret(protocol.cookie_secret, folder)
         self._wire = choose(protocol.wire)
         self.query_log = QueryLog(protocol)
         self.responder = Responder(

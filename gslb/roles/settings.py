@@ -42,7 +42,8 @@ class Settings(BaseModel):
     """Written to `settings.json` in the runtime folder by the supervisor, read by every role.
 
     `runtime` holds sockets and locks and may vanish at a reboot; `data` holds what must survive. With `foreground`
-    an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later.
+    an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
+    None: a file in `data`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     dns_protocol: DnsSettings = DnsSettings()
     api: tuple[str, int] = ("127.0.0.1", 8053)
     geo: Path | None = None
+    dnssec_secret: Path | None = None
     envoy: str | None = None
     envoy_concurrency: int | None = None
     foreground: bool = False
