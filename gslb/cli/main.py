@@ -34,6 +34,8 @@ _COMMANDS = {
     "drain": ("gslb.cli.operate:drain", "Take a site out."),
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
     "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
+    "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),
+    "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""

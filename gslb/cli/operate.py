@@ -1,4 +1,5 @@
-"""The commands of every day: status, shift, drain, undrain, history. Arguments and printing; control does the work."""
+"""The commands of every day: status, shift, drain, undrain, history; and what commands have in common that change
+something. Arguments and printing; control does the work."""
 
 from __future__ import annotations
 
@@ -19,13 +20,15 @@ from gslb.cli.tables import change_lines, console, history_page, status_page
 from gslb.control.client import Client, path_of
 from gslb.errors import HostError
 
-__all__ = ["drain", "history", "shift", "status", "undrain"]
+__all__ = [
+    "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "shift", "status", "taking", "tell", "undrain",
+]  # fmt: skip
 
 WATCH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """What commands have in common: which installation, how to print, and for changes how long and why."""
 
     server: str | None
@@ -38,24 +41,24 @@ class _Wish:
         return Client(self.server)
 
 
-_SERVER = click.option(
+SERVER = click.option(
     "--server",
     envvar="GSLB_SERVER",
     metavar="SOCKET",
     help="Which gslb: a control socket's path, or http://ADDRESS:PORT for reading. Default: this machine's.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-_REASON = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+REASON = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")
 
 
-def _taking(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def taking(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command these options, which it gets as one `wish`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            common = {field.name: given.pop(field.name) for field in fields(_Wish) if field.name in given}
-            command(wish=_Wish(**common), **given)
+            common = {field.name: given.pop(field.name) for field in fields(Wish) if field.name in given}
+            command(wish=Wish(**common), **given)
 
         return functools.reduce(lambda inner, option: option(inner), reversed(options), run)
 
@@ -78,8 +81,8 @@ _FOR = click.option(
 
 @click.command(epilog="Example: gslb status --watch")
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
-@_taking(_SERVER, _JSON)
-def status(*, watch: bool, wish: _Wish) -> None:
+@taking(SERVER, JSON)
+def status(*, watch: bool, wish: Wish) -> None:
     """Sites with their verdicts, splits intended and observed, mirrors, and every role's version."""
     client = wish.client
     if not watch:
@@ -111,8 +114,8 @@ def _watch(client: Client) -> None:
 @click.argument("route", metavar="APP/ROUTE")
 @click.argument("shares", metavar="[BACKEND=PERCENT]...", nargs=-1)
 @click.option("--undo", is_flag=True, help="Let the route follow the policy again.")
-@_taking(_FOR, _REASON, _SERVER, _JSON)
-def shift(*, route: str, shares: tuple[str, ...], undo: bool, wish: _Wish) -> None:
+@taking(_FOR, REASON, SERVER, JSON)
+def shift(*, route: str, shares: tuple[str, ...], undo: bool, wish: Wish) -> None:
     """Set the split of one route, at once.
 
     The named backends get these percentages; the others keep their proportions among themselves.
@@ -124,13 +127,13 @@ def shift(*, route: str, shares: tuple[str, ...], undo: bool, wish: _Wish) -> No
         raise click.UsageError("name backends with their percentages, such as checkout=25, or --undo alone")
     client = wish.client
     if undo:
-        answer = client.delete(path_of("shifts", app, name), {"author": _author(), "reason": wish.reason})
+        answer = client.delete(path_of("shifts", app, name), {"author": author(), "reason": wish.reason})
         what = f"{route} follows the policy again"
     else:
         wanted = {"app": app, "route": name, "split": _split(shares), "expires_in_s": wish.lasting}
-        answer = client.post("/v1/shifts", {**wanted, "reason": wish.reason, "author": _author()})
+        answer = client.post("/v1/shifts", {**wanted, "reason": wish.reason, "author": author()})
         what = f"shift of {route}"
-    _tell(answer, what, as_json=wish.as_json)
+    tell(answer, what, as_json=wish.as_json)
 
 
 def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
@@ -154,29 +157,29 @@ def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
 @click.option("--app", metavar="APP", help="For this app alone.")
 @click.option("--entry", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
 @click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
-@_taking(_FOR, _REASON, _SERVER, _JSON)
-def drain(*, site: str, app: str | None, entry: bool, allow: tuple[str, ...], wish: _Wish) -> None:
+@taking(_FOR, REASON, SERVER, JSON)
+def drain(*, site: str, app: str | None, entry: bool, allow: tuple[str, ...], wish: Wish) -> None:
     """Take a site out: of DNS at once, and what still arrives goes to the other sites' backends."""
     wanted = {"site": site, "app": app, "entry_only": entry, "expires_in_s": wish.lasting, "allow": list(allow)}
-    answer = wish.client.post("/v1/drains", {**wanted, "reason": wish.reason, "author": _author()})
-    _tell(answer, f"drain of {site}", as_json=wish.as_json)
+    answer = wish.client.post("/v1/drains", {**wanted, "reason": wish.reason, "author": author()})
+    tell(answer, f"drain of {site}", as_json=wish.as_json)
 
 
 @click.command(epilog="Example: gslb undrain dc")
 @click.argument("site", metavar="SITE")
 @click.option("--app", metavar="APP", help="For this app alone; as it was drained.")
-@_taking(_REASON, _SERVER, _JSON)
-def undrain(*, site: str, app: str | None, wish: _Wish) -> None:
+@taking(REASON, SERVER, JSON)
+def undrain(*, site: str, app: str | None, wish: Wish) -> None:
     """Put a site back."""
-    query = {"app": app, "author": _author(), "reason": wish.reason}
+    query = {"app": app, "author": author(), "reason": wish.reason}
     answer = wish.client.delete(path_of("drains", site), query)
-    _tell(answer, f"{site} is back", as_json=wish.as_json)
+    tell(answer, f"{site} is back", as_json=wish.as_json)
 
 
 @click.command(epilog="Example: gslb history -n 50")
 @click.option("-n", "limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
-@_taking(_SERVER, _JSON)
-def history(*, limit: int, wish: _Wish) -> None:
+@taking(SERVER, JSON)
+def history(*, limit: int, wish: Wish) -> None:
     """Who changed what, when and why; newest first."""
     seen = wish.client.get("/v1/history", {"limit": str(limit)})
     if wish.as_json:
@@ -185,7 +188,7 @@ def history(*, limit: int, wish: _Wish) -> None:
         console().print(history_page(seen))
 
 
-def _author() -> str:
+def author() -> str:
     """The person, also behind sudo."""
     try:
         return (os.environ.get("SUDO_USER") or getpass.getuser())[:64]
@@ -193,7 +196,7 @@ def _author() -> str:
         return f"uid {os.getuid()}"
 
 
-def _tell(answer: Mapping[str, Any], what: str, *, as_json: bool) -> None:
+def tell(answer: Mapping[str, Any], what: str, *, as_json: bool) -> None:
     """Prints a change. Raises HostError, after printing, where roles do not have it in force yet."""
     if as_json:
         click.echo(json.dumps(answer, indent=2))

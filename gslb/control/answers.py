@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from gslb.control.latency import latency_source
 from gslb.control.publishing import Published
 from gslb.control.status import drained_how
+from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import AppName, Route, SiteName, Snapshot
 
-__all__ = ["drain_change", "shift_change"]
+__all__ = ["drain_change", "latency_change", "shift_change"]
 
 
 def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
@@ -33,6 +35,14 @@ def drain_change(published: Published, site: str, app: str | None) -> dict[str, 
         entry = " --entry" if was == {"entry drained"} else ""
         undo = f"gslb undrain {scope}" if "in service" in was or not was else f"gslb drain {scope}{entry}"
     return {"before": before, "after": after, "undo": undo, **_common(published)}
+
+
+def latency_change(published: Published, before: Intent, after: Intent) -> dict[str, Any]:
+    """The answer to new latencies or to their clearing, as messages.LatencyChange."""
+    back = "clear" if before.overrides.latency is None else "set FILE, with the map before"
+    undo = None if before is after else f"gslb latency {back}"
+    told = {"before": {"latency": latency_source(before)}, "after": {"latency": latency_source(after)}}
+    return {**told, "undo": undo, **_common(published)}
 
 
 def _common(published: Published) -> dict[str, Any]:

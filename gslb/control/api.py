@@ -17,13 +17,11 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from gslb.control.publishing import Publisher
-from gslb.control.routes import TABLE, Asked, Endpoint, Media
+from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media
 from gslb.errors import HostError, PolicyError, Problem, RefusedError
 
 __all__ = ["build_app"]
 
-LIMIT_BYTES = 1024 * 1024
-"""The largest request that makes sense is under 10 KiB."""
 BODY_TIMEOUT_S = 10.0
 
 _LITERAL_HOST = re.compile(r"(localhost|\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
@@ -56,7 +54,7 @@ def build_app(publisher: Publisher, *, read_only: bool) -> web.Application:
 
 def _serving(endpoint: Endpoint, publisher: Publisher) -> _Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
-        body = await _body(request, endpoint.body) if endpoint.body is not None else None
+        body = await _body(request, endpoint.body, endpoint.limit_bytes) if endpoint.body is not None else None
         query = _query(request, endpoint.query)
         answer = await endpoint.handler(Asked(publisher, request.match_info, query, body))
         if isinstance(answer, Media):
@@ -70,15 +68,16 @@ def _with_charset(content_type: str) -> str:
     return content_type if "charset" in content_type else f"{content_type}; charset=utf-8"
 
 
-async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+async def _body(request: web.Request, model: type[BaseModel], limit_bytes: int) -> BaseModel:
+    """In a thread, because a large one takes a while to read."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            data = await request.read()
+            data = await request.clone(client_max_size=limit_bytes).read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except web.RequestPayloadError as error:
         raise web.HTTPBadRequest(reason="the body cannot be read") from error
-    return model.model_validate_json(data)
+    return await asyncio.to_thread(model.model_validate_json, data)
 
 
 def _query(request: web.Request, model: type[BaseModel] | None) -> BaseModel | None:

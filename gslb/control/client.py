@@ -67,6 +67,9 @@ class Client:
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._call("POST", path, body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._call("PUT", path, body)
+
     def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         return self._call("DELETE", _target(path, query), None)
 

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gslb.model.words import Address, DnsName, Name
+from gslb.model.words import Address, DnsName, Name, Network, Seconds
 
 __all__ = [
     "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery", "Explanation",
-    "Healthz", "History", "HistoryItem", "HistoryQuery", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen",
-    "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "Undoing", "VersionSeen",
+    "Healthz", "History", "HistoryItem", "HistoryQuery", "LatencyChange", "LatencyRequest", "LatencySeen",
+    "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen",
+    "SplitSeen", "Status", "Undoing", "VersionSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -53,6 +54,14 @@ class DrainRequest(Body):
     reason: Line = ""
     author: Author = ""
     allow: Annotated[list[Allow], Field(max_length=8)] = []
+
+
+class LatencyRequest(Body):
+    """Round-trip times, by network of clients and by site; together they take the place of those in force."""
+
+    latency: Annotated[Mapping[Network, Annotated[Mapping[Name, Seconds], Field(min_length=1)]], Field(min_length=1)]
+    reason: Line = ""
+    author: Author = ""
 
 
 class Undoing(Body):
@@ -111,6 +120,24 @@ class DrainChange(Change):
 
     before: Mapping[str, str]
     after: Mapping[str, str]
+
+
+class LatencyChange(Change):
+    """Whose map is in force, and how large it is, under the key `latency`."""
+
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+
+
+class LatencySeen(Body):
+    """The map in force, from network to site to time with its unit. `at`, `author` and `reason` are of one that was set
+    through the API."""
+
+    source: Literal["policy", "api"]
+    at: str | None
+    author: str
+    reason: str
+    latency: Mapping[str, Mapping[str, str]]
 
 
 class HistoryItem(Body):

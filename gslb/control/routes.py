@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gslb import __version__, clock
-from gslb.control import answers, changes, messages, metrics, page
+from gslb.control import answers, changes, latency, messages, metrics, page
 from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import iso, status
 from gslb.model.words import format_duration
-from gslb.snapshot.intent import Drain, Provenance
+from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.store import AuditEntry
 
-__all__ = ["TABLE", "Asked", "Endpoint", "Media"]
+__all__ = ["LIMIT_BYTES", "TABLE", "Asked", "Endpoint", "Media"]
+
+LIMIT_BYTES = 1024 * 1024
+"""What a request may hold; most that make sense are under 10 KiB."""
+LATENCY_LIMIT_BYTES = 8 * 1024 * 1024
+"""About 100,000 networks. The store takes twice as much, with the policy beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,14 @@ class Media:
 class Endpoint:
     """`query` and `body` say what is taken; `answer` what comes back."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Callable[[Asked], Awaitable[dict[str, Any] | Media]]
     summary: str
     answer: type[messages.Body] | Media
     query: type[messages.Body] | None = None
     body: type[messages.Body] | None = None
+    limit_bytes: int = LIMIT_BYTES
 
 
 async def _status(asked: Asked) -> dict[str, Any]:
@@ -104,6 +110,38 @@ async def _undrain(asked: Asked) -> dict[str, Any]:
         ("undrain", _scope(site, query.app)),
     )
     return answers.drain_change(published, site, query.app)
+
+
+async def _latency(asked: Asked) -> dict[str, Any]:
+    current = asked.publisher.current()
+    intent = changes.require(current[0] if current else None)
+    return await asyncio.to_thread(latency.latency_seen, intent)
+
+
+async def _set_latency(asked: Asked) -> dict[str, Any]:
+    wanted: messages.LatencyRequest = asked.body
+    by = Provenance(author=wanted.author, reason=wanted.reason, at_s=clock.wall_s())
+    what = f"set {len(wanted.latency)} networks"
+    return await _change_latency(asked, lambda intent: latency.set_latency(intent, wanted.latency, by), by, what)
+
+
+async def _clear_latency(asked: Asked) -> dict[str, Any]:
+    by = Provenance(author=asked.query.author, reason=asked.query.reason, at_s=clock.wall_s())
+    return await _change_latency(asked, latency.clear_latency, by, "clear")
+
+
+async def _change_latency(
+    asked: Asked, make: Callable[[Intent], Intent], by: Provenance, detail: str
+) -> dict[str, Any]:
+    made: list[Intent] = []
+
+    def change(intent: Intent | None) -> Intent:
+        before = changes.require(intent)
+        made[:] = [before, make(before)]
+        return made[1]
+
+    published = await _change(asked.publisher, change, by, ("latency", detail))
+    return answers.latency_change(published, *made)
 
 
 async def _history(asked: Asked) -> dict[str, Any]:
@@ -195,6 +233,12 @@ TABLE = (
              messages.ShiftChange, query=messages.Undoing),
     Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
+    Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
+             messages.LatencySeen),
+    Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",
+             messages.LatencyChange, body=messages.LatencyRequest, limit_bytes=LATENCY_LIMIT_BYTES),
+    Endpoint("DELETE", "/v1/latency", _clear_latency, "Steer by the policy's latencies again",
+             messages.LatencyChange, query=messages.Undoing),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
              messages.History, query=messages.HistoryQuery),
     Endpoint("GET", "/v1/policy", _policy, "The policy in force, without static records", messages.PolicyInForce),

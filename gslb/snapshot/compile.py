@@ -1,6 +1,7 @@
 """`compile_snapshot(Intent, wall_s) -> Snapshot`: the one place that holds the rules of precedence.
 
-Share of a route: shift > policy. Eligibility of a site: drain > verdict (verdicts are no part of a snapshot).
+Share of a route: shift > policy. Latencies: measured through the API > policy. Eligibility of a site: drain > verdict
+(verdicts are no part of a snapshot).
 Everything that disagrees with the policy is a `Problem`, found before anything is published.
 """
 
@@ -15,7 +16,7 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
-from gslb.snapshot.intent import Drain, Intent, Key, Shift
+from gslb.snapshot.intent import Drain, Intent, Key, Latency, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -49,7 +50,6 @@ __all__ = ["compile_snapshot", "next_expiry_s", "probe_targets"]
 EDGE_CHECK = HealthCheck(path="/", interval_s=2.0, timeout_s=1.0, rise=2, fall=3)
 """How an edge is probed for an app none of whose needed backends has a check."""
 
-
 _KEY_USES = {
     ("zsk", "published"): (True, False, False),
     ("zsk", "active"): (True, True, False),
@@ -80,7 +80,7 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         sites=sites,
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
         zones=tuple(_zone(zone, intent) for zone in policy.zones),
-        latency=_latency(policy),
+        latency=_latency(intent),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
 
@@ -217,10 +217,12 @@ def _geo(rules: written.GeoRules) -> Filter:
     )
 
 
-def _latency(policy: written.Policy) -> NetworkMap[Latencies]:
+def _latency(intent: Intent) -> NetworkMap[Latencies]:
+    override = intent.overrides.latency
+    measured = override.measured if override else intent.policy.latency
     return network_map(
-        (network, tuple((SiteName(site), round(seconds * 1000, 3)) for site, seconds in measured.items()))
-        for network, measured in policy.latency.items()
+        (network, tuple((SiteName(site), round(seconds * 1000, 3)) for site, seconds in sites.items()))
+        for network, sites in measured.items()
     )
 
 
@@ -272,8 +274,17 @@ def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
     overrides, policy = intent.overrides, intent.policy
     problems = [p for drain in overrides.drains if _active(drain, wall_s) for p in _bad_drain(policy, drain)]
     problems += [p for shift in overrides.shifts if _active(shift, wall_s) for p in _bad_shift(policy, shift)]
+    problems += _bad_latency(policy, overrides.latency)
     if problems:
         raise PolicyError(problems)
+
+
+def _bad_latency(policy: written.Policy, latency: Latency | None) -> Iterable[Problem]:
+    named = {site for sites in latency.measured.values() for site in sites} if latency else set()
+    if lacking := sorted(named - policy.sites.keys()):
+        yield Problem("overrides", 0, 0, "override-dangling",
+                      f"the measured latencies name {', '.join(lacking)}, which this policy lacks",
+                      "follow the policy again first: gslb latency clear")  # fmt: skip
 
 
 def _bad_drain(policy: written.Policy, drain: Drain) -> Iterable[Problem]:

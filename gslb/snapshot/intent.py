@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gslb.model.policy import Policy
-from gslb.model.words import DnsName, Name, Percent
+from gslb.model.words import DnsName, Name, Network, Percent, Seconds
 
-__all__ = ["Drain", "Intent", "Key", "KeyState", "Overrides", "Provenance", "Shift"]
+__all__ = ["Drain", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance", "Shift"]
 
 
 class Model(BaseModel):
@@ -74,6 +74,13 @@ class Key(Model):
     ds_ttl_s: Annotated[int, Field(ge=0)] | None = None
 
 
+class Latency(Model):
+    """Round-trip times in seconds, by network of clients and by site, as somebody measured them."""
+
+    measured: Mapping[Network, Mapping[Name, Seconds]]
+    by: Provenance
+
+
 class Overrides(Model):
     """What changes without the policy. `version` rises with every change. `keys` are by zone, of zones that are signed
     and of those that were."""
@@ -81,6 +88,7 @@ class Overrides(Model):
     version: Annotated[int, Field(ge=0)] = 0
     drains: tuple[Drain, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    latency: Latency | None = Field(None, description="in place of the policy's, as a whole")
     keys: Mapping[DnsName, tuple[Key, ...]] = {}
 
 
