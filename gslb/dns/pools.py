@@ -20,7 +20,7 @@ from gslb.snapshot.networks import GeoMap, Spans
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot
 from gslb.steering import client_classes, decide, telling_filters
 
-__all__ = ["app_pools", "client_class_map", "content_mark", "pool_places", "qtype_of", "whose_pool"]
+__all__ = ["app_pools", "client_class_map", "content_mark", "pool_places", "qtype_of"]
 
 _FAMILIES: Mapping[Qtype, int | None] = {Qtype.A: 4, Qtype.AAAA: 6, Qtype.HTTPS: None}
 """What an app can be asked for, and which addresses steering is asked for then; None: those of both families."""
@@ -55,11 +55,6 @@ def pool_places(snapshot: Snapshot) -> Places:
     """A pool for every type that an app may ever answer, numbered in the order of the apps."""
     numbers = map(PoolIndex, count())
     return {app.name: {qtype: next(numbers) for qtype in _published(snapshot, app)} for app in snapshot.apps.values()}
-
-
-def whose_pool(places: Places, pool: PoolIndex) -> tuple[AppName, int | None]:
-    """The app that a pool is of, and the family of addresses that steering was asked for."""
-    return next((app, _FAMILIES[Qtype(qtype)]) for app, own in places.items() for qtype in own if own[qtype] == pool)
 
 
 def _published(snapshot: Snapshot, app: App) -> Sequence[Qtype]:

@@ -106,6 +106,11 @@ def test_an_app_with_https_records_has_them_alone():
     assert problems("shop HTTPS 1 .\nshop SVCB 1 .\nshop--dc HTTPS 1 .", policy) == errors((1, "zone-steered"))
 
 
+def test_a_name_for_one_site_that_does_not_exist_is_in_nobodys_way():
+    policy = POLICY.replace("hosts: [shop]", f"hosts: [{'s' * 62}]")
+    assert [rule for _, rule, _ in problems("www A 192.0.2.1", policy)] == ["site-host-length"] * 2
+
+
 def test_everything_is_told_at_once_with_the_policys_own_mistakes():
     policy = POLICY.replace("ns2: [198", "ns1.gslb.example.com: [198")
     rules = {rule for _, rule, _ in problems("a A x\nb CNAME c\nb TXT x\nwww.org. A 192.0.2.1", policy)}
