@@ -338,7 +338,7 @@ class Policy(Model):
 
     environment: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] = "default"
     zone: Zone
-    zones: tuple[Zone, ...] = Field((), max_length=100, description="more zones; their names are not steered")
+    zones: tuple[Zone, ...] = Field((), max_length=100, description="more zones that the nameservers answer for")
     sites: Mapping[Name, Site] = Field(min_length=1)
     apps: Mapping[Name, App] = {}
     latency: Mapping[Network, Mapping[Name, Seconds]] = Field(
