@@ -35,7 +35,7 @@ def _name(_context: click.Context, _argument: click.Parameter, value: str) -> st
         raise click.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
-@cutover.command()
+@cutover.command(short_help="Is NAME ready, what to write, and the way back.")
 @click.argument("name", metavar="NAME", callback=_name)
 @click.option(
     "--to", metavar="HOST", help="The host of an app that NAME shall lead to. Default: of the app that has it."

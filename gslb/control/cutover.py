@@ -11,7 +11,7 @@ from gslb.control.delegation_seen import Failure
 from gslb.control.findings import Finding, error, merged, note, warning
 from gslb.control.status import iso
 
-__all__ = ["ADDRESS_TYPES", "NEW_TTL_S", "judge_cutover"]
+__all__ = ["ADDRESS_TYPES", "NEW_TTL_S", "has_moved", "judge_cutover"]
 
 OLD_TTL_LIMIT_S = 300
 """Five minutes is how long a person watches a cutover; with more, going wrong lasts longer than noticing it."""
@@ -35,6 +35,14 @@ def judge_cutover(seen: CutoverSeen, wall_s: float) -> tuple[Finding, ...]:
     )
 
 
+def has_moved(seen: CutoverSeen) -> bool:
+    """Whether the name is answered from here already: what it was before cannot be seen any more."""
+    plan, cname = seen.plan, seen.today.records.get("CNAME")
+    if plan.inside:
+        return seen.today.zone == plan.zone
+    return cname is not None and cname.data == (f"{plan.target}.",)
+
+
 def _app(plan: Plan) -> Iterator[Finding]:
     if plan.app is None:
         message = f"no app has {plan.name} among its hosts: the edges would answer 404"
@@ -54,8 +62,7 @@ def _present(seen: CutoverSeen, wall_s: float) -> Iterator[Finding]:
         remedy = "try another resolver: --resolver ADDRESS[:PORT]"
         yield error("unseen", f"what {plan.name} is today cannot be seen: {today.zone.why}", remedy)
         return
-    cname = today.records.get("CNAME")
-    if (plan.inside and today.zone == plan.zone) or (cname and plan.target and cname.data == (f"{plan.target}.",)):
+    if has_moved(seen):
         yield note("moved", f"{plan.name} is answered from here already", "nothing is left to do in DNS")
         return
     if not any(rtype in today.records for rtype in ADDRESS_TYPES):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gslb.control.cutover import ADDRESS_TYPES, NEW_TTL_S
+from gslb.control.cutover import ADDRESS_TYPES, NEW_TTL_S, has_moved
 from gslb.control.cutover_seen import AnswerSeen, CertificateSeen, CutoverSeen, Plan
 from gslb.control.delegation_judge import delegation_lines
 from gslb.control.delegation_seen import Failure
@@ -60,9 +60,10 @@ def plan_of(policy: Policy, name: str, to: str | None = None) -> Plan:
 
 
 def cutover_report(seen: CutoverSeen, findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """Everything about the move. `write` are the records that make it, `way_back` those that undo it; `back_s` is how
-    long going back takes at most, None where nothing of ours says it."""
+    """Everything about the move. `write` are the records that make it, `way_back` those that undo it, both empty where
+    the name has moved; `back_s` is how long going back takes at most, None where nothing says it."""
     plan, today = seen.plan, seen.today
+    moves = not has_moved(seen)
     return {
         "name": plan.name,
         "ready": not is_bad(findings),
@@ -79,8 +80,8 @@ def cutover_report(seen: CutoverSeen, findings: tuple[Finding, ...]) -> dict[str
             "then": [_certificate(certificate) for certificate in seen.new_certificates],
         },
         "edges": [_answer(answer) for answer in seen.answers],
-        "write": _write(seen),
-        "way_back": list(_way_back(seen)),
+        "write": _write(seen) if moves else [],
+        "way_back": list(_way_back(seen)) if moves else [],
         "back_s": _back_s(seen),
         "findings": as_json(findings),
     }
@@ -102,7 +103,7 @@ def _way_back(seen: CutoverSeen) -> Iterator[str]:
 def _back_s(seen: CutoverSeen) -> int | None:
     """The new record in resolvers, and behind them the last answer that it led to."""
     if not seen.plan.inside:
-        return NEW_TTL_S + seen.plan.ttl_s
+        return NEW_TTL_S + seen.plan.ttl_s if seen.plan.target else None
     ttls = [view.ns_ttl_s for view in seen.delegation.parents if view.ns_ttl_s is not None]
     return max(ttls) + seen.plan.ttl_s if ttls else None
 

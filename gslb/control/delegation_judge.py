@@ -47,6 +47,10 @@ def _trust(seen: DelegationSeen, told: Iterable[ParentSeen], wall_s: float) -> I
             if child.serial is not None:
                 for finding in judge_chain(seen.wanted.zone, ds, child.keys, child.soa, wall_s):
                     yield dataclasses.replace(finding, where=(str(child.server),))
+    for child in seen.children:
+        if seen.wanted.signed and child.serial is not None and not child.keys.rdatas:
+            message = "the policy signs the zone, and it answers without DNSKEY records"
+            yield error("unsigned", message, "see gslb dnssec status and gslb status", str(child.server))
 
 
 def _parent(seen: DelegationSeen, told: Sequence[ParentSeen]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ def wanted_zones(policy: Policy, serial: int | None, names: Iterable[str] = ()) 
     for _, zone in all_zones(policy):
         apex = zone.name.lower().removesuffix(".")
         servers = {absolute(name, apex): frozenset(map(str, ips)) for name, ips in zone.nameservers.items()}
-        zones[apex] = Wanted(apex, servers, serial)
+        zones[apex] = Wanted(apex, servers, serial, zone.signing is not None)
     chosen = [name.lower().removesuffix(".") for name in names] or list(zones)
     for name in chosen:
         if name not in zones:

@@ -43,12 +43,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the policy says of a zone: its name servers with their addresses, and the SOA serial (None: a folder, which
-    has no serial yet)."""
+    """What the policy says of a zone: its name servers with their addresses, the SOA serial (None: a folder, which has
+    no serial yet), and whether it is signed."""
 
     zone: str
     nameservers: Mapping[str, frozenset[str]]
     serial: int | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,33 @@
 behave badly."""
 
 import asyncio
+import contextlib
+import dataclasses
 
-import dns.dnssec
 import dns.flags
 import dns.rcode
 import dns.rdata
 import pytest
 
+from gslb import clock
 from gslb.control.asking import Asker, Resolver, parse_resolver
 from gslb.control.delegation import observe, parent_ds
+from gslb.control.delegation_judge import judge
 from gslb.control.delegation_seen import Failure, Server, Wanted
+from gslb.dns.compose import compose
+from gslb.dns.dnssec.keys import dnskey_rdata, ds_rdata
+from gslb.dns.dnssec.seal import open_signers, seal
+from gslb.dns.responder import Responder
 from gslb.errors import HostError
+from gslb.model.wire_name import from_text
+from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import LiveState
 from tests.support.knot import Knot, needs_knot
 from tests.support.odd_dns import odd_server, reply_to
 from tests.support.ports import free_port
+from tests.support.signed_zone import SECRET, keys_of
+from tests.unit.control.world import policy
 
 ZONE = "gslb.example.test"
 PARENTS, CHILDREN = ("127.0.7.31", "127.0.7.32"), ("127.0.7.33", "127.0.7.34")
@@ -143,6 +156,43 @@ async def test_a_server_without_the_zone_is_lame(knot, port):
     good, lame = (await seen(port)).children
     assert (good.udp, good.tcp) == (None, None)
     assert (lame.udp, lame.tcp) == (Failure("lame", "it answers REFUSED"),) * 2
+
+
+@contextlib.asynccontextmanager
+async def gslb_signed(port):
+    """The zone, signed and served by gslb itself; yields its keys."""
+    servers = {f"ns{n}": [CHILDREN[n - 1]] for n in (1, 2)}
+    given = policy(zone={"name": ZONE, "nameservers": servers, "dnssec": True})
+    made = compile_snapshot(Intent(revision=7, policy=given), clock.wall_s())
+    made = dataclasses.replace(made, zone=dataclasses.replace(made.zone, keys=keys_of(ZONE)))
+    tables = compose(made, LiveState(), clock.wall_s() - clock.mono_s())
+    responder = Responder()
+    await responder.open([(address, port) for address in CHILDREN])
+    responder.publish(seal(tables, open_signers(made, [SECRET]), clock.wall_s()))
+    try:
+        yield keys_of(ZONE)
+    finally:
+        await responder.close()
+
+
+@needs_knot
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [("ksk", []), (None, [("warning", "ds-missing")]), ("nobody's", [("error", "bogus")])],
+)
+async def test_a_zone_that_gslb_signs_is_trusted_by_its_ds_record_alone(knot, port, role, expected):
+    """RFC 4035 section 5.2, with dnspython as the validator."""
+    async with gslb_signed(port) as keys:
+        records = {"nobody's": f"gslb DS {DS}\n"}
+        ksk = next(key for key in keys if key.role == "ksk")
+        data = ds_rdata(from_text(ZONE), dnskey_rdata(ksk))
+        records["ksk"] = f"gslb DS {dns.rdata.from_wire('IN', 'DS', data, 0, len(data))}\n"
+        knot(PARENTS, example_test=PARENT + records.get(role, ""))
+        all_seen = await seen(port, dataclasses.replace(WANTED, signed=True))
+        found = judge(all_seen, clock.wall_s())
+        told = await parent_ds(ZONE, (PARENTS[0], port), port=port)
+    assert [(finding.severity, finding.rule) for finding in found] == expected
+    assert told.records == ({data} if role == "ksk" else {ds(DS)} if role else frozenset())
 
 
 async def test_whoever_is_dead_the_report_comes_in_time(port):

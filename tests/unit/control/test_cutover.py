@@ -236,6 +236,11 @@ def test_the_way_back_from_a_delegation_takes_as_long_as_its_ns_records():
     assert cutover_report(but(plan=INSIDE, delegation=lost), ())["back_s"] is None
 
 
+def test_of_a_name_that_has_moved_nothing_is_to_write_and_the_past_is_not_known():
+    told = cutover_report(today(records={"CNAME": Records(60, (f"{TARGET}.",))}), ())
+    assert (told["write"], told["way_back"], told["back_s"]) == ([], [], 70)
+
+
 def test_what_was_not_seen_is_told_as_such():
     seen = planned(target=None, app=None)
     seen = dataclasses.replace(
@@ -246,5 +251,6 @@ def test_what_was_not_seen_is_told_as_such():
     )
     told = cutover_report(seen, judge_cutover(seen, NOW_S))
     assert (told["ready"], told["zone_today"], told["write"], told["way_back"]) == (False, None, [], [])
+    assert told["back_s"] is None
     assert told["certificates"]["then"] == [{"address": "192.0.2.10", "failure": SILENT.why}]
     assert told["edges"] == [{"address": "192.0.2.10", "port": 80, "failure": SILENT.why, "status": None}]

@@ -14,7 +14,7 @@ from gslb.control.delegation_report import report, wanted_zones
 from gslb.control.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Server, Signed, Wanted
 from gslb.control.findings import is_bad
 from gslb.errors import RefusedError
-from tests.unit.control.world import policy
+from tests.unit.control.world import POLICY, policy
 
 ZONE = "gslb.example.com"
 NOW_S = 1_700_000_000
@@ -96,6 +96,8 @@ OUTSIDE = Wanted(ZONE, {"ns.example.net": frozenset({"203.0.113.1"})}, 7)
     [
         (chain(ds(OTHER[1])), [("error", "bogus")]),
         (chain(ds(KSK[1]), keys=UNSIGNED), [("error", "bogus")]),
+        (dataclasses.replace(chain(keys=UNSIGNED), wanted=Wanted(ZONE, GLUE, 7, signed=True)), [("error", "unsigned")]),
+        (dataclasses.replace(chain(ds(KSK[1])), wanted=Wanted(ZONE, GLUE, 7, signed=True)), []),
         (chain(ds(KSK[1]), keys=ONLY_ZSK_SIGNS), [("error", "bogus-signature")]),
         (chain(ds(KSK[1]), keys=Signed(KEYS.rdatas)), [("error", "bogus-signature")]),
         (chain(ds(KSK[1]), soa=SOA), [("error", "bogus-signature")]),
@@ -204,9 +206,9 @@ def test_only_errors_make_it_bad():
 
 def test_the_zones_of_a_policy_and_their_servers():
     more = [{"name": "Static.Example.COM.", "nameservers": {"ns1": ["192.0.2.9"], "ns.example.net": ["192.0.2.8"]}}]
-    given = policy(zones=more)
+    given = policy(zones=more, zone={**POLICY["zone"], "dnssec": True})
     main, static = wanted_zones(given, 3)
-    assert main == Wanted("gslb.example.com", {"ns1.gslb.example.com": frozenset({"198.51.100.53"})}, 3)
+    assert main == Wanted("gslb.example.com", {"ns1.gslb.example.com": frozenset({"198.51.100.53"})}, 3, signed=True)
     assert static.nameservers == {
         "ns1.static.example.com": frozenset({"192.0.2.9"}), "ns.example.net": frozenset({"192.0.2.8"})}  # fmt: skip
     assert wanted_zones(given, None, ["STATIC.example.com."]) == (dataclasses.replace(static, serial=None),)
