@@ -26,6 +26,7 @@ from gslb.dns.tables import Tables
 from gslb.errors import HostError
 from gslb.health.probes import Prober
 from gslb.roles.geo import GeoFile
+from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.query_log import QueryLog
@@ -64,6 +65,7 @@ class DnsRole:
         self._tables: Tables | None = None
         self._open = False
         self.prober = Prober(self._on_verdicts)
+        self.load_reader = LoadReader(settings, lambda: self._on_verdicts(self.prober.live))
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
         protocol = settings.dns_protocol
@@ -83,6 +85,7 @@ class DnsRole:
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
         self.prober.set_targets(probe_targets(snapshot))
+        self.load_reader.follow(snapshot)
         await self.prober.first_round()
         tables = await asyncio.to_thread(compose, snapshot, self._live())
         self._snapshot = self.query_log.snapshot = snapshot
@@ -100,6 +103,7 @@ class DnsRole:
             started_wall_s=self._started_wall_s,
             ready=self._open,
             verdicts=tuple(self._verdicts()),
+            loads=dict(self.load_reader.loads),
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
         )
@@ -131,7 +135,7 @@ class DnsRole:
                 _log.info("another database of places is in use")
 
     def _live(self) -> LiveState:
-        return dataclasses.replace(self.prober.live, geo=self._geo)
+        return dataclasses.replace(self.prober.live, geo=self._geo, loads=self.load_reader.loads)
 
     def _on_verdicts(self, _live: LiveState) -> None:
         if self._snapshot is not None and self._tables is not None:
@@ -175,6 +179,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 group.create_task(keep_running("prober", role.prober.run)),
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(keep_running("database of places", role.follow_geo)),
+                group.create_task(keep_running("loads", role.load_reader.run)),
                 group.create_task(node.run()),
                 group.create_task(node.resume()),
             ]
@@ -185,5 +190,6 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 task.cancel()
     finally:
         await role.responder.close()
+        await role.load_reader.close()
         await role.query_log.close()
         await server.cleanup()
