@@ -312,7 +312,7 @@ class Route(Model):
 
 
 class Https(Model):
-    """What ends TLS in front of an app's edges. It is published as HTTPS record, so that browsers come by https only."""
+    """What ends TLS in front of an app's edges. It is published as HTTPS record: browsers then come by https only."""
 
     alpn: AlpnIds = Field(("http/1.1",), description="the protocols that it speaks, as ALPN names them")
     port: Port = 443
