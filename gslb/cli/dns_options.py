@@ -75,6 +75,8 @@ ADDRESS = _Address()
 _OPTIONS = (
     click.option("--wire", "dns_wire", type=click.Choice(("auto", "native", "python")), default="auto",
                  show_default=True, help="What answers DNS over UDP: C where it was built, or Python."),
+    click.option("--dns-threads", "dns_threads", type=click.IntRange(0), metavar="NUMBER",
+                 help="Threads that answer over UDP where C does; 0: the event loop.  [default: one per core]"),
     click.option("--dns-proxy", "dns_proxied", multiple=True, type=ADDRESS,
                  help="Where proxies such as dnsdist speak DNS behind a PROXY header (version 2)."),
     click.option("--dns-proxy-from", "dns_proxies", multiple=True, type=_Network(),

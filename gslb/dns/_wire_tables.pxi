@@ -1,218 +1,148 @@
-"""Part of `_wire`: tables as C wants them, and `draw.pick` step by step. Nothing here sees a packet."""
+"""Part of `_wire`: all that an answer is made from, as C sees it: tables, protocol, and the limiter's buckets. Nothing
+here sees a packet."""
 
-DEF COUNT_LIMIT = 32768
-
-cdef int _SINGLE = 0, _BY_ANSWER = 1, _BY_CLIENT = 2, _BY_WINDOW = 3
-cdef dict _DRAWS = {"answer": _BY_ANSWER, "client": _BY_CLIENT, "window": _BY_WINDOW}
-
-
-cdef struct Records:
-    uint16_t answers, extras, authorities
-    const uint8_t *records
-    const uint8_t *extra
-    const uint8_t *authority
-    Py_ssize_t records_bytes, extra_bytes, authority_bytes
-
-cdef struct Variant:
-    double weight
-    uint64_t key, upto
-    Records body
-    bint ours
+DEF SECRETS = 8
+DEF IDENTITY_BYTES = 64
+DEF KIND_BYTES = 600       # a SOA record with the longest names
 
 
-cdef bint _load(object body, Records *into) except -1:
-    """Point into a `Body`, which its holder keeps alive. False where it is not for us."""
-    cdef bytes records = body.records, extra = body.extra, authority = body.authority
-    if not (0 < body.answers < COUNT_LIMIT and body.extras < COUNT_LIMIT and body.authorities < COUNT_LIMIT):
-        return False
-    into.answers, into.extras, into.authorities = body.answers, body.extras, body.authorities
-    into.records, into.records_bytes = <const uint8_t *>PyBytes_AS_STRING(records), PyBytes_GET_SIZE(records)
-    into.extra, into.extra_bytes = <const uint8_t *>PyBytes_AS_STRING(extra), PyBytes_GET_SIZE(extra)
-    into.authority, into.authority_bytes = <const uint8_t *>PyBytes_AS_STRING(authority), PyBytes_GET_SIZE(authority)
-    return not body.referral
+cdef struct View:
+    const Names *names
+    const Seals *seals
+    const Pool **pools
+    uint32_t pool_count
+    double wall_offset_s
+    bint ecs
+    int secret_count       # above SECRETS: cookies are the pure function's
+    Key secrets[SECRETS]
+    int identity_bytes     # above IDENTITY_BYTES: NSID is the pure function's
+    uint8_t identity[IDENTITY_BYTES]
 
 
-cdef class _Choice:
-    """The variants of one `Choice`, side by side."""
+cdef class _Pools:
+    """All pools of tables. Those that stayed in their places are shared with `previous`."""
 
-    cdef object source
-    cdef int by
-    cdef Py_ssize_t count
-    cdef Variant *variants
+    cdef tuple source
+    cdef list pools
+    cdef const Pool **images
 
-    def __cinit__(self, source):
-        self.source = source
-        self.count = len(source.variants)
-        self.variants = <Variant *>calloc(self.count, sizeof(Variant))
-        if self.variants == NULL:
-            raise MemoryError
-        self.by = _SINGLE if self.count == 1 else _DRAWS[source.by]
-        for place, variant in enumerate(source.variants):
-            self.variants[place].weight = variant.weight
-            self.variants[place].key = variant.key
-            self.variants[place].upto = variant.upto
-            self.variants[place].ours = _load(variant.body, &self.variants[place].body)
+    def __cinit__(self, tuple source, _Pools previous):
+        cdef Py_ssize_t place, known = 0 if previous is None else min(len(previous.pools), len(source))
+        cdef _Pool pool
+        self.source, self.pools = source, []
+        self.images = <const Pool **>zeros(len(source), sizeof(void *))
+        for place in range(len(source)):
+            pool = <_Pool>previous.pools[place] if place < known else None
+            if pool is None or pool.source is not source[place]:
+                pool = _Pool(source[place])
+            self.pools.append(pool)
+            self.images[place] = &pool.image
 
     def __dealloc__(self):
-        free(self.variants)
-
-
-cdef class _Ranges:
-    """`Ranges`: the starts as they are, and for each the number of its choice among the distinct ones."""
-
-    cdef tuple starts
-    cdef list choices
-    cdef uint32_t *numbers
-
-    def __cinit__(self, source):
-        cdef dict known = {}
-        cdef Py_ssize_t place
-        self.starts, self.choices = source.starts, []
-        self.numbers = <uint32_t *>calloc(len(source.choices), sizeof(uint32_t))
-        if self.numbers == NULL:
-            raise MemoryError
-        for place, choice in enumerate(source.choices):
-            number = known.get(id(choice))
-            if number is None:
-                number = known[id(choice)] = len(self.choices)
-                self.choices.append(_Choice(choice))
-            self.numbers[place] = number
-
-    def __dealloc__(self):
-        free(self.numbers)
-
-    cdef _Choice choice(self, const uint8_t *address, Py_ssize_t size):
-        """The class of an address: the last start that is not above it. None where all are."""
-        cdef Py_ssize_t low = 0, high = len(self.starts), middle, length
-        cdef int order
-        cdef bytes start
-        while low < high:
-            middle = (low + high) // 2
-            start = <bytes>self.starts[middle]
-            length = PyBytes_GET_SIZE(start)
-            order = memcmp(PyBytes_AS_STRING(start), address, min(length, size))
-            if order > 0 or (order == 0 and length > size):
-                high = middle
-            else:
-                low = middle + 1
-        return <_Choice>self.choices[self.numbers[low - 1]] if low else None
-
-
-cdef class _Pool:
-    cdef readonly object source
-    cdef uint64_t key
-    cdef double ttl_s
-    cdef _Ranges v4, v6
-
-    def __cinit__(self, source):
-        self.source, self.key, self.ttl_s = source, source.key, source.ttl_s
-        self.v4, self.v6 = _Ranges(source.v4), _Ranges(source.v6)
+        free(self.images)
 
 
 cdef class Prepared:
-    """`tables` as `answer` wants them. Immutable; names are shared, and so are the pools that `previous` had already,
-    so that a new verdict costs what it changed."""
+    """`tables` as `answer` wants them. Immutable; what is the same in `previous` is shared, so that a new verdict costs
+    what it changed."""
 
     cdef readonly object tables
-    cdef dict names, zones, cuts
-    cdef list pools
-    cdef double wall_offset_s
+    cdef _Names names
+    cdef _Seals seals
+    cdef _Pools pools
+    cdef View view
 
     def __cinit__(self, tables, Prepared previous=None):
         self.tables = tables
-        self.names, self.zones, self.cuts = dict_of(tables.names), dict_of(tables.zones), dict_of(tables.cuts)
-        self.wall_offset_s = tables.wall_offset_s
-        if previous is not None and previous.tables.pools is tables.pools:
-            self.pools = previous.pools
-            return
-        known = {} if previous is None else {id(pool.source): pool for pool in previous.pools}
-        self.pools = [known.get(id(pool)) or _Pool(pool) for pool in tables.pools]
+        self.names = previous.names if previous is not None else None
+        if self.names is None or not are_same(self.names.source, sources_of_names(tables)):
+            self.names = _Names(tables)
+        self.seals = previous.seals if previous is not None else None
+        if self.seals is None or not are_same(self.seals.source, sources_of_seals(tables)):
+            self.seals = _Seals(tables, self.names)
+        self.view.names, self.view.seals = &self.names.image, &self.seals.image
+        self.pools = previous.pools if previous is not None else None
+        if self.pools is None or self.pools.source is not tables.pools:
+            self.pools = _Pools(tables.pools, self.pools)
+        self.view.pools, self.view.pool_count = self.pools.images, len(self.pools.pools)
+        self.view.wall_offset_s = tables.wall_offset_s
+        self.take_protocol(tables.protocol)
 
-
-cdef dict dict_of(mapping):
-    return mapping if type(mapping) is dict else dict(mapping)
-
-
-cdef uint64_t mix(uint64_t word) noexcept nogil:
-    word = (word ^ word >> 30) * <uint64_t>0xBF58476D1CE4E5B9
-    word = (word ^ word >> 27) * <uint64_t>0x94D049BB133111EB
-    return word ^ word >> 31
-
-
-cdef bint window_of(double wall_s, double ttl_s, uint64_t *window) noexcept nogil:
-    """`int(wall_s // ttl_s)` as Python rounds it. False where that is no number of 62 bits."""
-    cdef double rest, quotient, whole
-    if ttl_s <= 0 or not isfinite(wall_s):
-        return False
-    rest = fmod(wall_s, ttl_s)
-    quotient = (wall_s - rest) / ttl_s
-    if rest < 0:
-        quotient -= 1.0
-    whole = floor(quotient)
-    if quotient - whole > 0.5:
-        whole += 1.0
-    if not -4e18 < whole < 4e18:
-        return False
-    window[0] = <uint64_t><long long>whole
-    return True
-
-
-cdef const Variant *pick(
-    _Pool pool, const uint8_t *address, Py_ssize_t size, double wall_s, uint64_t random_u32
-) except? NULL:
-    """NULL: the pure function is to say."""
-    cdef _Choice choice = (pool.v4 if size == 4 else pool.v6).choice(address, size)
-    cdef uint64_t window = 0, prefix = 0 if size == 4 else 1, seed, scattered
-    cdef Py_ssize_t place, best = 0
-    cdef double score, lowest = 0
-    if choice is None:
-        return NULL
-    if choice.by == _SINGLE:
-        return choice.variants
-    if choice.by == _BY_ANSWER:
-        for place in range(choice.count):
-            if random_u32 < choice.variants[place].upto:
-                return choice.variants + place
-        return NULL
-    if choice.by == _BY_WINDOW and not window_of(wall_s, pool.ttl_s, &window):
-        return NULL
-    for place in range(3 if size == 4 else 7):
-        prefix = prefix << 8 | address[place]
-    seed = mix(mix(pool.key ^ prefix) + window)
-    for place in range(choice.count):
-        scattered = mix(seed ^ choice.variants[place].key) + 1
-        score = (<double>scattered if scattered else 18446744073709551616.0) / 18446744073709551616.0
-        score = -log(score) / choice.variants[place].weight
-        if place == 0 or score < lowest:
-            best, lowest = place, score
-    return choice.variants + best
+    cdef int take_protocol(self, protocol) except -1:
+        cdef bytes identity = protocol.identity
+        self.view.ecs, self.view.identity_bytes = protocol.ecs, len(identity)
+        if len(identity) <= IDENTITY_BYTES:
+            memcpy(self.view.identity, PyBytes_AS_STRING(identity), len(identity))
+        for secret in protocol.cookie_secrets:
+            if self.view.secret_count < SECRETS and len(secret) == 16:
+                self.view.secrets[self.view.secret_count].low = int.from_bytes(secret[:8], "little")
+                self.view.secrets[self.view.secret_count].high = int.from_bytes(secret[8:], "little")
+                self.view.secret_count += 1
+            else:
+                self.view.secret_count = SECRETS + 1
+        return 0
 
 
 # The step of `ratelimit`, over its own buckets ------------------------------------------------------------------------
 
 cdef double _BURST_S = BURST_S, _ROUNDING_S = ROUNDING_S
+DEF PREFIX_BYTES = 7
+
+
+cdef struct Network:
+    int size
+    uint8_t first[16]
+    uint8_t last[16]
+
+cdef struct Gate:
+    double *empty_at_s
+    uint64_t mask
+    double step_s
+    Network *exempt
+    int exempts
 
 
 cdef class _Limiter:
-    """`Limiter.take` in C."""
+    """A limiter's settings, and its buckets where they are, for as long as this object lives."""
 
-    cdef object exempt
-    cdef double step_s
-    cdef double[::1] empty_at_s
+    cdef Gate gate
+    cdef object source
+    cdef double[::1] buckets
 
     def __cinit__(self, limiter):
-        self.exempt, self.step_s, self.empty_at_s = limiter.exempt, limiter.step_s, limiter.empty_at_s
+        cdef int place
+        self.source, self.buckets = limiter, limiter.empty_at_s
+        self.gate.empty_at_s, self.gate.mask = &self.buckets[0], self.buckets.shape[0] - 1
+        self.gate.step_s = limiter.step_s
+        ranges = limiter.exempt.ranges if limiter.exempt is not None else ()
+        self.gate.exempt, self.gate.exempts = <Network *>zeros(len(ranges), sizeof(Network)), len(ranges)
+        for place, (first, last) in enumerate(ranges):
+            self.gate.exempt[place].size = len(first)
+            memcpy(self.gate.exempt[place].first, PyBytes_AS_STRING(first), len(first))
+            memcpy(self.gate.exempt[place].last, PyBytes_AS_STRING(last), len(last))
 
-    cdef bint take(self, const uint8_t *address, Py_ssize_t size, object kind, double mono_s) except -1:
-        cdef Py_ssize_t place
-        cdef double empty_at_s
-        if self.exempt is not None:
-            if self.exempt.covers(PyBytes_FromStringAndSize(<const char *>address, size)):
+    def __dealloc__(self):
+        free(self.gate.exempt)
+
+
+cdef bint take(const Gate *gate, const Address *client, const uint8_t *kind, Py_ssize_t size, double mono_s) noexcept nogil:
+    """`Limiter.take`. Threads that meet in one bucket may both pass where one of them should: that costs one answer,
+    and a lock would cost all of them."""
+    cdef uint8_t text[PREFIX_BYTES + KIND_BYTES]
+    cdef int place, prefix = 3 if client.size == 4 else PREFIX_BYTES
+    cdef const Network *network
+    cdef double empty_at_s
+    cdef double *bucket
+    for place in range(gate.exempts):
+        network = gate.exempt + place
+        if network.size == client.size and memcmp(network.first, client.octets, client.size) <= 0:
+            if memcmp(client.octets, network.last, client.size) <= 0:
                 return True
-        prefix = PyBytes_FromStringAndSize(<const char *>address, 3 if size == 4 else 7)
-        place = hash((prefix, kind)) & (self.empty_at_s.shape[0] - 1)
-        empty_at_s = max(self.empty_at_s[place], mono_s)
-        if empty_at_s + self.step_s > mono_s + _BURST_S + _ROUNDING_S:
-            return False
-        self.empty_at_s[place] = empty_at_s + self.step_s
-        return True
+    memcpy(text, client.octets, prefix)
+    memcpy(text + prefix, kind, size)
+    bucket = gate.empty_at_s + (<uint64_t>octets_hash(text, prefix + size) & gate.mask)
+    empty_at_s = max(relaxed(bucket), mono_s)
+    if empty_at_s + gate.step_s > mono_s + _BURST_S + _ROUNDING_S:
+        return False
+    set_relaxed(bucket, empty_at_s + gate.step_s)
+    return True

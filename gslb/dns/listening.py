@@ -29,36 +29,42 @@ _PORT_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A bound address with both sockets, non-blocking. `wildcard`: bound to all addresses of the machine. `proxied`:
-    what comes in starts with a header of the PROXY protocol."""
+    """A bound address with its sockets, non-blocking. `wildcard`: bound to all addresses of the machine. `proxied`:
+    what comes in starts with a header of the PROXY protocol. Among several sockets of `udp` the kernel shares out
+    clients by hash."""
 
     host: str
     port: int
     wildcard: bool
     proxied: bool
-    udp: socket.socket
+    udp: tuple[socket.socket, ...]
     tcp: socket.socket
 
     def close(self) -> None:
-        self.udp.close()
+        for sock in self.udp:
+            sock.close()
         self.tcp.close()
 
 
-def bind_all(listen: Sequence[tuple[str, int]], proxied: Sequence[tuple[str, int]] = ()) -> tuple[Listener, ...]:
+def bind_all(
+    listen: Sequence[tuple[str, int]], proxied: Sequence[tuple[str, int]] = (), udp_sockets: int = 1
+) -> tuple[Listener, ...]:
     """Bind UDP and TCP of each (address, port), `proxied` ones last; port 0 lets the kernel choose one port for both.
+    Each of `listen` gets `udp_sockets`.
 
     Raises HostError, with nothing left open, where any of them cannot be had.
     """
     with contextlib.ExitStack() as undo:
         listeners = []
         for place, (host, port) in enumerate((*listen, *proxied)):
-            listeners.append(_bind(host, port, place >= len(listen)))
+            is_proxied = place >= len(listen)
+            listeners.append(_bind(host, port, is_proxied, 1 if is_proxied else udp_sockets))
             undo.callback(listeners[-1].close)
         undo.pop_all()
     return tuple(listeners)
 
 
-def _bind(host: str, port: int, proxied: bool) -> Listener:
+def _bind(host: str, port: int, proxied: bool, udp_sockets: int) -> Listener:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -76,12 +82,32 @@ def _bind(host: str, port: int, proxied: bool) -> Listener:
             if not attempts:
                 raise
             continue
+        try:
+            sockets = _shared_out(udp, udp_sockets)
+        except HostError:
+            tcp.close()
+            raise
         if address.is_unspecified:
-            _ask_for_destination(udp)
-        return Listener(host, chosen, address.is_unspecified, proxied, udp, tcp)
+            for sock in sockets:
+                _ask_for_destination(sock)
+        return Listener(host, chosen, address.is_unspecified, proxied, sockets, tcp)
 
 
-def _open(family: int, kind: int, host: str, port: int) -> socket.socket:
+def _shared_out(first: socket.socket, count: int) -> tuple[socket.socket, ...]:
+    """`first` and others on its address. It was bound to be alone, so that another program there was an error; only now
+    may it share (SO_REUSEPORT)."""
+    sockets = [first]
+    with contextlib.ExitStack() as undo:
+        undo.callback(first.close)
+        for _ in range(1, count):
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sockets.append(_open(first.family, socket.SOCK_DGRAM, *first.getsockname()[:2], shared=True))
+            undo.callback(sockets[-1].close)
+        undo.pop_all()
+    return tuple(sockets)
+
+
+def _open(family: int, kind: int, host: str, port: int, *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, kind)
     try:
         sock.setblocking(False)
@@ -92,6 +118,7 @@ def _open(family: int, kind: int, host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UDP_BUFFER_BYTES)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         sock.bind((host, port))
         if kind == socket.SOCK_STREAM:
             sock.listen(_TCP_BACKLOG)

@@ -5,12 +5,13 @@ The choice is made once, at start, and is told; nobody is degraded in silence. N
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Literal
 
 from gslb.errors import HostError
 
-__all__ = ["Wire", "available", "choose"]
+__all__ = ["Wire", "available", "choose", "thread_count"]
 
 Wire = Literal["native", "python"]
 
@@ -34,3 +35,19 @@ def choose(asked: Literal["auto", "native", "python"]) -> Wire:
             "--wire python, which gives the same answers, more slowly",
         )
     return "native" if asked != "python" and available() else "python"
+
+
+def thread_count(wire: Wire, asked: int | None) -> int:
+    """How many threads serve datagrams where `asked` were asked for (None: one for each core that we may use); 0: the
+    event loop does.
+
+    Raises HostError where threads were asked for and the wire has none.
+    """
+    if wire == "native":
+        return len(os.sched_getaffinity(0)) if asked is None else asked
+    if asked:
+        raise HostError(
+            f"{asked} DNS threads were asked for, and only the native wire has threads",
+            "leave --dns-threads out, or start with --wire native",
+        )
+    return 0

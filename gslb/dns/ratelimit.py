@@ -4,7 +4,7 @@ us flood a victim. Whoever proves its address (a stream, a good cookie) is not a
 A bucket is one number, the time at which it will be empty again, in a table of fixed size that is found by hash. Two
 kinds that meet in one bucket share it: the limit then bites early, which costs a retry over TCP, and an attacker who
 invents networks costs no memory. What a limited client is told is decided elsewhere. The native wire takes the same
-steps over the same table.
+steps over the same table, from several threads.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Limiter:
         if self.exempt is not None and self.exempt.covers(address):
             return True
         # Python keys its hash of octets anew in each process, so that nobody can choose who shares a bucket with whom.
-        place = hash((address[: _PREFIX_BYTES[len(address)]], kind)) % _BUCKETS
+        place = hash(address[: _PREFIX_BYTES[len(address)]] + kind) % _BUCKETS
         empty_at_s = max(self.empty_at_s[place], mono_s)
         if empty_at_s + self.step_s > mono_s + BURST_S + ROUNDING_S:
             return False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from gslb import clock
+from gslb.dns.lanes import Lanes
 from gslb.dns.listening import IP_PKTINFO, Listener, bind_all
 from gslb.dns.meter import Meter
 from gslb.dns.native import Wire
@@ -54,8 +55,8 @@ class Responder:
 
     Before the first `publish` every query meets silence, which resolvers take for a slow server and not for an answer.
     `protocol` may be replaced at any time. `limiter` None: nobody is limited. With `wire` native, datagrams are read,
-    answered and sent in C, except those of proxies; what is not plain comes back to `respond`. `sampler` takes queries
-    for a log; None: there is none.
+    answered and sent in C, except those of proxies, by so many `threads` (0: by the event loop); what C does not answer
+    comes back to `respond`. `sampler` takes queries for a log; None: there is none.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Responder:
         limiter: Limiter | None = None,
         wire: Wire = "python",
         sampler: Sampler | None = None,
+        threads: int = 0,
     ) -> None:
         self._tables: Tables | None = None
         self._listeners: tuple[Listener, ...] = ()
@@ -75,7 +77,8 @@ class Responder:
         self._answer = self.respond if sampler is None else self.respond_and_sample
         self._streams = Streams(self._answer, limits, self._counts)
         self._meter = Meter(self._counts, limiter)
-        self._datagrams = self._native(limiter) if wire == "native" else None
+        self._datagrams = self._native(limiter, max(threads, 1)) if wire == "native" else None
+        self._lanes = Lanes(self._datagrams, threads) if self._datagrams else None
         self._proxies = Networks()
         self.protocol = protocol or Protocol()
         self._ticker: asyncio.TimerHandle | None = None
@@ -93,10 +96,13 @@ class Responder:
         Raises HostError: address in use, no permission, no such address on this machine.
         """
         self._proxies = proxies or Networks()
-        self._listeners = bind_all(listen, proxied)
+        self._listeners = bind_all(listen, proxied, self._lanes.count if self._lanes else 1)
         loop = asyncio.get_running_loop()
+        if self._lanes is not None:
+            self._lanes.open([listener for listener in self._listeners if not listener.proxied])
         for listener in self._listeners:
-            self._watch(loop, listener)
+            if listener.proxied or self._lanes is None:
+                self._watch(loop, listener)
             await self._streams.serve(listener.tcp, self._proxies if listener.proxied else None)
         self._tick()
 
@@ -119,10 +125,11 @@ class Responder:
         (silence), `send_failed`, `failed` (exceptions while answering), `limited`, `cookies_good`, `cookies_new` (the
         client has none of ours yet), `cookies_bad`, `subnets` (steered by ECS), `proxy_refused` and `proxy_malformed`
         (dropped), `tcp_connections`, `tcp_refused`, `tcp_evicted`, the gauge `tcp_open`, and with a sampler
-        `log_sampled` and `log_dropped`. What never happened is missing."""
+        `log_sampled` and `log_dropped`; `threads_lost`, whose sockets the event loop took over. What never happened is
+        missing."""
         counts = Counter(self._counts)
-        if self._datagrams is not None:
-            counts.update(self._datagrams.counts())
+        if self._lanes is not None:
+            counts.update(self._lanes.counts())
         if self._sampler is not None:
             counts.update(log_sampled=self._sampler.taken, log_dropped=self._sampler.dropped)
         return {**counts, "tcp_open": self._streams.open_connections()}
@@ -131,10 +138,13 @@ class Responder:
         """Stop serving and give back every socket and connection. Closing twice does nothing."""
         if self._ticker is not None:
             self._ticker.cancel()
+        if self._lanes is not None:
+            self._lanes.close()
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            loop.remove_reader(listener.udp)
-            listener.udp.close()
+            for sock in listener.udp:
+                loop.remove_reader(sock)
+                sock.close()
         self._listeners = ()
         await self._streams.close()
 
@@ -200,23 +210,18 @@ class Responder:
             self.publish(self._tables)
         self._ticker = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
-    def _native(self, limiter: Limiter | None) -> Datagrams:
+    def _native(self, limiter: Limiter | None, lanes: int) -> Datagrams:
         from gslb.dns._wire import Datagrams  # not built everywhere
 
         every = self._sampler.every if self._sampler else 0
-        return Datagrams(self.respond, limiter, random.getrandbits(64), self.sample, every)
+        return Datagrams(self.respond, limiter, random.getrandbits(64), self.sample, every, lanes)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
         """Have the datagrams of `listener` read whenever there are some."""
-        if self._datagrams is not None and not listener.proxied:
-            loop.add_reader(listener.udp, self._read_batches, self._datagrams, listener.udp.fileno())
-            return
+        (udp,) = listener.udp
         read = self._read_wildcard if listener.wildcard else self._read
         respond = self._respond_to_proxy if listener.proxied else self._answer
-        loop.add_reader(listener.udp, read, listener.udp, respond)
-
-    def _read_batches(self, datagrams: Datagrams, fd: int) -> None:
-        datagrams.serve(fd, clock.mono_s())
+        loop.add_reader(udp, read, udp, respond)
 
     def _read(self, sock: socket.socket, respond: Respond) -> None:
         """Answer what has arrived on a socket that is bound to one address."""

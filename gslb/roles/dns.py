@@ -17,7 +17,7 @@ import structlog
 from gslb import __version__, clock
 from gslb.control.protocol import RoleState, VerdictState
 from gslb.dns.compose import compose, recompile
-from gslb.dns.native import choose
+from gslb.dns.native import choose, thread_count
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.ratelimit import Limiter
@@ -71,11 +71,13 @@ class DnsRole:
         protocol = settings.dns_protocol
         self._secret = cookie_secret(protocol.cookie_secret, folder)
         self._wire = choose(protocol.wire)
+        threads = thread_count(self._wire, protocol.threads)
         self.query_log = QueryLog(protocol)
         self.responder = Responder(
             protocol=_protocol(protocol, self._secret.read()),
             limiter=Limiter(protocol.rate_limit, protocol.rate_limit_exempt) if protocol.rate_limit else None,
             wire=self._wire,
+            threads=threads,
             sampler=self.query_log.sampler,
         )
 

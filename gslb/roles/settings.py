@@ -16,14 +16,15 @@ __all__ = ["DnsSettings", "Settings"]
 
 
 class DnsSettings(BaseModel):
-    """How DNS is spoken. `rate_limit`: like answers a second for one network; 0: no limit. `cookie_secret` None: one in
-    the data folder. `proxied` are addresses where only `proxies` are listened to. `identity` empty: not told. `log` (a
-    file, or - for stderr) and `log_dnstap` (a file, or unix:PATH) None: no query log; else it has one query in
-    `log_sample`."""
+    """How DNS is spoken. `threads` None: one per core, where C answers. `rate_limit`: like answers a second for one
+    network; 0: no limit. `cookie_secret` None: one in the data folder. `proxied` are addresses where only `proxies` are
+    listened to. `identity` empty: not told. `log` (a file, or - for stderr) and `log_dnstap` (a file, or unix:PATH)
+    None: no query log; else it has one query in `log_sample`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     wire: Literal["auto", "native", "python"] = "auto"
+    threads: int | None = None
     rate_limit: int = 0
     rate_limit_exempt: tuple[IpNetwork, ...] = ()
     cookie_secret: Path | None = None

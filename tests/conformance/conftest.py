@@ -51,7 +51,8 @@ def serving(zone, *, proxied=(), proxies=(PROXY,), **settings):
     started, loop, stop, servers = threading.Event(), asyncio.new_event_loop(), asyncio.Event(), []
 
     async def serve():
-        responder = Responder(**settings)
+        threads = 2 if settings.get("wire") == "native" else 0
+        responder = Responder(threads=threads, **settings)
         await responder.open([("127.0.7.1", 0)], proxied, Networks(map(ipaddress.ip_network, proxies)))
         responder.publish(zone)
         servers.extend(Server(*address, responder.counts) for address in responder.addresses())

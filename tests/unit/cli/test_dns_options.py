@@ -35,6 +35,7 @@ def test_everything():
         "--dns-rate-limit-exempt", "192.0.2.1", "--dns-rate-limit-exempt", "2001:db8::/32", "--dns-cookie-secret", "secret",
         "--no-ecs", "--dns-identity", "ns1.berlin", "--dns-tell-version", "--dns-log", "queries.log", "--dns-log-dnstap",
         "unix:/run/tap.sock", "--dns-log-sample", "10", "--dns-log-full-addresses",
+        "--dns-threads", "3",
     )  # fmt: skip
     assert settings == DnsSettings(
         rate_limit=0,
@@ -49,6 +50,7 @@ def test_everything():
         log_dnstap="unix:/run/tap.sock",
         log_sample=10,
         log_full_addresses=True,
+        threads=3,
     )
     assert DnsSettings.model_validate_json(settings.model_dump_json()) == settings
 
