@@ -24,7 +24,7 @@ from gslb import clock
 from gslb.control.delegation_seen import Failure, Server
 from gslb.errors import HostError
 
-__all__ = ["DNS_PORT", "Asker", "Resolver", "parse_resolver", "query", "rrset_of"]
+__all__ = ["DNS_PORT", "UNROUTABLE", "Asker", "Resolver", "parse_resolver", "query", "rrset_of"]
 
 DNS_PORT = 53
 TRY_S = 1.5
@@ -32,7 +32,7 @@ TCP_S = 3.0
 WHOLE_S = 15.0
 """A person waits for this: whatever is dead, the report comes within it."""
 AT_ONCE = 32
-_UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 _Exchange = Callable[[float], Awaitable[dns.message.Message]]
 
@@ -118,7 +118,7 @@ class Asker:
 
 
 def _broken(error: OSError | EOFError, transport: str) -> Failure:
-    if isinstance(error, OSError) and error.errno in _UNROUTABLE:
+    if isinstance(error, OSError) and error.errno in UNROUTABLE:
         return Failure("unasked", f"this machine has no route to it ({error.strerror})")
     if isinstance(error, ConnectionRefusedError):
         return Failure("silent", f"it refuses connections over {transport}")

@@ -21,7 +21,7 @@ from gslb.control.cutover import ADDRESS_TYPES, judge_cutover
 from gslb.control.cutover_seen import CaaSeen, CutoverSeen, NameSeen, Plan, Records
 from gslb.control.delegation import observe
 from gslb.control.delegation_seen import Failure, Server, Wanted
-from gslb.control.findings import Finding
+from gslb.control.findings import Finding, printable
 from gslb.control.web_probes import HTTPS_PORT, look_at_answer, look_at_certificate
 
 __all__ = ["Ports", "check_cutover", "look"]
@@ -137,4 +137,6 @@ async def _caa_at(through: Resolver, name: str) -> CaaSeen | None:
     if rrset is None:
         return None
     records = [rdata for rdata in rrset if isinstance(rdata, CAA)]
-    return CaaSeen(name, tuple((r.flags, r.tag.decode(), r.value.decode("utf-8", "replace")) for r in records))
+    return CaaSeen(
+        name, tuple((r.flags, r.tag.decode(), printable(r.value.decode("utf-8", "replace"))) for r in records)
+    )

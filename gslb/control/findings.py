@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Finding", "as_json", "error", "is_bad", "merged", "note", "warning"]
+__all__ = ["Finding", "as_json", "error", "is_bad", "merged", "note", "printable", "warning"]
 
 _ORDER = ("error", "warning", "note")
 
@@ -53,6 +53,11 @@ def merged(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def is_bad(findings: Iterable[Finding]) -> bool:
     """Whether one of them must be put right before all is well."""
     return any(finding.severity == "error" for finding in findings)
+
+
+def printable(text: str) -> str:
+    """What others wrote, without what would reach somebody's terminal as a command."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:

@@ -16,8 +16,10 @@ import aiohttp
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from gslb.control.asking import UNROUTABLE
 from gslb.control.cutover_seen import AnswerSeen, CertificateSeen
 from gslb.control.delegation_seen import Failure
+from gslb.control.findings import printable
 from gslb.model.words import format_endpoint
 
 __all__ = ["HTTPS_PORT", "look_at_answer", "look_at_certificate"]
@@ -27,7 +29,6 @@ LIMIT_S = 4.0
 BODY_BYTES = 65_536
 NOBODY = "nobody.invalid"
 """A host that no policy can have (RFC 2606 section 2)."""
-_UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 async def look_at_certificate(address: str, name: str, port: int = HTTPS_PORT) -> CertificateSeen:
@@ -106,19 +107,19 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     assert isinstance(found, x509.SubjectAlternativeName)
-    return tuple(name.lower() for name in found.get_values_for_type(x509.DNSName))
+    return tuple(printable(name.lower()) for name in found.get_values_for_type(x509.DNSName))
 
 
 def _organisation(certificate: x509.Certificate) -> str:
     for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
         for attribute in certificate.issuer.get_attributes_for_oid(oid):
-            return str(attribute.value)
+            return printable(str(attribute.value))
     return "nobody"
 
 
 def _failure(error: Exception, where: str) -> Failure:
     number = error.errno if isinstance(error, OSError) else None
-    if number in _UNROUTABLE:
+    if number in UNROUTABLE:
         return Failure("unasked", "this machine has no route to it")
     if isinstance(error, TimeoutError):
         return Failure("silent", f"no answer on {where}")

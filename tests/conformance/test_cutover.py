@@ -43,9 +43,9 @@ guarded 10 CAA 128 issue "guard.example.net; accounturi=x"
 WANTED = Wanted(ZONE, {f"ns1.{ZONE}": frozenset({DNS})}, 4)
 
 
-def made_certificate(folder, *names, days=60):
+def made_certificate(folder, *names, days=60, by="A Test CA"):
     key = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "A Test CA")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, by)])
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder().subject_name(issuer).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(now - dt.timedelta(days=90))
@@ -112,6 +112,11 @@ async def test_the_certificate_is_that_for_the_name(tmp_path, web_server):
 async def test_a_certificate_without_names_names_nobody(tmp_path, web_server):
     pem, _ = made_certificate(tmp_path)
     assert (await look_at_certificate(OLD, NAME, await web_server(OLD, only(NAME), pem))).names == ()
+
+
+async def test_what_others_wrote_cannot_command_a_terminal(tmp_path, web_server):
+    pem, _ = made_certificate(tmp_path, by="\x1b]0;owned\x07")
+    assert (await look_at_certificate(OLD, NAME, await web_server(OLD, only(NAME), pem))).issuer == "?]0;owned?"
 
 
 async def test_why_there_is_no_certificate_is_told(web_server):
