@@ -71,8 +71,8 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
 def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
     """`tables` under new verdicts or overrides. Names and static records stay: only a policy revision changes them.
 
-    Where the snapshot is the same, only the apps whose verdicts or shedding differ are decided anew: a thousand apps that
-    lose one site, one verdict after the other, must not be a million decisions.
+    Where the snapshot is the same, only the apps whose verdicts or shedding differ are decided anew: a thousand apps
+    that lose one site, one verdict after the other, must not be a million decisions.
     """
     if tables.version.revision != snapshot.version.revision:
         raise AssertionError("another policy revision needs compose")
