@@ -32,6 +32,8 @@ TCP_S = 3.0
 WHOLE_S = 15.0
 """A person waits for this: whatever is dead, the report comes within it."""
 AT_ONCE = 32
+PROBE = "localhost"
+"""Resolvers answer this by themselves (RFC 6761 section 6.3), those of a network without a way to the root too."""
 UNROUTABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 _Exchange = Callable[[float], Awaitable[dns.message.Message]]
@@ -133,9 +135,10 @@ class Resolver:
 
     @classmethod
     async def open(cls, asker: Asker, chosen: tuple[str, int] | None = None) -> Resolver:
-        """The `chosen` one, or the first of this machine's that answers. Raises HostError where none does."""
+        """The `chosen` one, or the first of this machine's that answers, whatever it says. Raises HostError where none
+        does."""
         candidates = [cls(asker, *where) for where in ([chosen] if chosen else _configured())]
-        replies = await asyncio.gather(*(candidate.ask(".", "NS") for candidate in candidates))
+        replies = await asyncio.gather(*(candidate.ask(PROBE, "A") for candidate in candidates))
         for candidate, reply in zip(candidates, replies, strict=True):
             if isinstance(reply, dns.message.Message):
                 return candidate
