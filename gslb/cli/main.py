@@ -36,6 +36,7 @@ _COMMANDS = {
     "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
     "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
+    "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""

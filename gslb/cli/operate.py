@@ -21,7 +21,8 @@ from gslb.control.client import Client, path_of
 from gslb.errors import HostError
 
 __all__ = [
-    "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "shift", "status", "taking", "tell", "undrain",
+    "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "shift", "status",
+    "taking", "tell", "undrain",
 ]  # fmt: skip
 
 WATCH_S = 1.0
@@ -202,6 +203,11 @@ def tell(answer: Mapping[str, Any], what: str, *, as_json: bool) -> None:
         click.echo(json.dumps(answer, indent=2))
     else:
         click.echo("\n".join(change_lines(answer, what)))
+    require_acknowledged(answer)
+
+
+def require_acknowledged(answer: Mapping[str, Any]) -> None:
+    """Raises HostError where roles do not have a change in force yet, which was printed."""
     if answer["unacknowledged"]:
         sys.stdout.flush()
         silent = "; ".join(f"{name}: {why}" for name, why in answer["unacknowledged"].items())

@@ -6,6 +6,7 @@ A role that cannot be reached keeps `gslb_role_up` 0 and loses what it alone kne
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,10 +14,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from gslb import __version__
+from gslb import __version__, clock
+from gslb.control.keyring import signed_zones
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
 from gslb.control.status import drained_how, is_in_sync, loads_of, reachable, role_state
+from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
 
 __all__ = ["CONTENT_TYPE_LATEST", "exposition"]
@@ -32,6 +35,7 @@ def exposition(publisher: Publisher) -> bytes:
 class _StateCollector(Collector):
     def __init__(self, publisher: Publisher) -> None:
         current = publisher.current()
+        self._intent = current[0] if current else None
         self._snapshot = current[1] if current else None
         self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
         self._reached = reachable(self._roles, self._ages_s)
@@ -48,6 +52,7 @@ class _StateCollector(Collector):
             yield from _intended(self._snapshot)
         yield from _verdicts(self._reached)
         yield _loads(self._reached)
+        yield from _dnssec(self._intent, self._reached)
         yield from _dns(self._reached)
         yield from _edges(self._reached)
 
@@ -102,6 +107,24 @@ def _loads(reached: list[RoleState]) -> Metric:
     for site, load in sorted(loads_of(reached).items()):
         used.add_metric([site], load)
     return used
+
+
+def _dnssec(intent: Intent | None, reached: list[RoleState]) -> Iterator[Metric]:
+    labels = ["zone", "role", "state"]
+    keys = GaugeMetricFamily("gslb_dnssec_keys", "Keys of a signed zone, by where they stand.", labels=labels)
+    for zone, known in signed_zones(intent).items() if intent is not None else ():
+        for (role, state), number in Counter((key.role, key.state) for key in known).items():
+            keys.add_metric([zone, role, state], number)
+    expiry = GaugeMetricFamily(
+        "gslb_dnssec_signature_expiry_seconds",
+        "How long the first signature of the zone to expire is still good.",
+        labels=["role", "zone"],
+    )
+    now_s = clock.wall_s()
+    for told in reached:
+        for zone, expires_s in sorted(told.signature_expires_wall_s.items()):
+            expiry.add_metric([told.name, zone], expires_s - now_s)
+    yield from (keys, expiry)
 
 
 def _dns(reached: list[RoleState]) -> Iterator[Metric]:

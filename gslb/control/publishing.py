@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gslb.control.protocol import RoleState
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
-from gslb.snapshot.types import Snapshot
+from gslb.snapshot.types import Snapshot, ZoneKey
 from gslb.store import AuditEntry, AuditRecord
 
 __all__ = ["Make", "Published", "Publisher"]
@@ -51,6 +51,10 @@ class Publisher(Protocol):
 
     def places(self, client: IpAddress | None) -> GeoMap | None:
         """What the database of places says of one client; None where there is no database. Raises HostError."""
+        ...
+
+    def make_key(self, zone: str, role: Literal["ksk", "zsk"], algorithm: int) -> ZoneKey:
+        """A new DNSSEC key of a zone, sealed and in no use yet. Raises HostError."""
         ...
 
     async def refresh(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gslb import __version__, clock
-from gslb.control import answers, changes, latency, messages, metrics, page
+from gslb.control import answers, changes, key_messages, key_routes, latency, messages, metrics, page
 from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
@@ -110,6 +110,19 @@ async def _undrain(asked: Asked) -> dict[str, Any]:
         ("undrain", _scope(site, query.app)),
     )
     return answers.drain_change(published, site, query.app)
+
+
+async def _keys(asked: Asked) -> dict[str, Any]:
+    await asked.publisher.refresh()
+    return await asyncio.to_thread(key_routes.seen, asked.publisher, asked.query)
+
+
+async def _roll_key(asked: Asked) -> dict[str, Any]:
+    return await key_routes.begin_roll(asked.publisher, asked.body)
+
+
+async def _tell_ds(asked: Asked) -> dict[str, Any]:
+    return await key_routes.tell_ds(asked.publisher, asked.body)
 
 
 async def _latency(asked: Asked) -> dict[str, Any]:
@@ -239,6 +252,12 @@ TABLE = (
              messages.LatencyChange, body=messages.LatencyRequest, limit_bytes=LATENCY_LIMIT_BYTES),
     Endpoint("DELETE", "/v1/latency", _clear_latency, "Steer by the policy's latencies again",
              messages.LatencyChange, query=messages.Undoing),
+    Endpoint("GET", "/v1/dnssec", _keys, "DNSSEC keys, what comes next, and the records for the parent",
+             key_messages.KeysSeen, query=key_messages.KeysQuery),
+    Endpoint("POST", "/v1/dnssec/rolls", _roll_key, "Put a new DNSSEC key in the place of the active one",
+             key_messages.KeyChange, body=key_messages.RollRequest),
+    Endpoint("POST", "/v1/dnssec/ds", _tell_ds, "The parent shows a DS record, or no longer shows it",
+             key_messages.KeyChange, body=key_messages.DsRequest),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
              messages.History, query=messages.HistoryQuery),
     Endpoint("GET", "/v1/policy", _policy, "The policy in force, without static records", messages.PolicyInForce),

@@ -10,14 +10,18 @@ from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gslb import clock
+from gslb.control import keyring
 from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.model import load_folder
+from gslb.model.policy import Policy
 from gslb.roles.geo import GeoFile
+from gslb.roles.keys import KeyKeeper, KeyVault
 from gslb.roles.node import serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.publish import NodeClient, RolePublisher
+from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.roles.watch import changes
@@ -40,13 +44,18 @@ class ControlRole:
         self._settings = settings
         store = EmbeddedStore(settings.data)
         nodes = tuple(NodeClient(name, settings.socket(name)) for name in settings.nodes())
-        self.publisher = RolePublisher(store, nodes, self._schedule_expiry, GeoFile(settings.geo))
+        secret = dnssec_secret(settings.dnssec_secret, settings.data)
+        vault = KeyVault(secret, may_make=settings.dnssec_secret is None)
+        geo = GeoFile(settings.geo)
+        self.publisher = RolePublisher(store, nodes, self._schedule_expiry, geo, vault.make)
+        self.keeper = KeyKeeper(self.publisher, vault)
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:
         """Go on from the store, then take the folder. A folder that is refused at the very first start is fatal."""
         await self.publisher.load()
         await self.publisher.reach_all(REACH_S)
+        await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
         await self._prune()
         first = self.publisher.current() is None
         try:
@@ -81,7 +90,19 @@ class ControlRole:
         audit = AuditEntry(
             at_s=clock.wall_s(), author="policy folder", action="policy", detail=f"digest {loaded.digest}"
         )
-        await self.publisher.change(lambda intent: set_policy(intent, loaded.policy), audit)
+        before = self.publisher.current()
+        await self.publisher.change(lambda intent: self._fitted(intent, loaded.policy, audit.at_s), audit)
+        after = self.publisher.current()
+        assert after is not None
+        for zone in keyring.no_longer_signed(before[0] if before else None, after[0]):
+            structlog.get_logger().warning(
+                "a zone is not signed any more",
+                zone=zone,
+                remedy="if the parent still has its DS records, put dnssec: true back now, and take them out first",
+            )
+
+    def _fitted(self, intent: Intent | None, policy: Policy, wall_s: float) -> Intent:
+        return keyring.fit(intent, set_policy(intent, policy), self.publisher.make_key, wall_s)
 
     def _schedule_expiry(self, intent: Intent) -> None:
         """One job at the time when the next override ends."""
@@ -129,6 +150,7 @@ async def _work(role: ControlRole, settings: Settings) -> None:
     await role.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_running("follow roles", role.publisher.follow))
+        group.create_task(keep_running("DNSSEC keys", role.keeper.run))
         if settings.watch:
             group.create_task(keep_running("follow folder", role.follow_folder))
 

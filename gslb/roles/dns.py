@@ -16,21 +16,20 @@ import structlog
 
 from gslb import __version__, clock
 from gslb.control.protocol import RoleState, VerdictState
-from gslb.dns.compose import compose, recompile
 from gslb.dns.native import choose, thread_count
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
 from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
-from gslb.dns.tables import Tables
-from gslb.errors import HostError
+from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
+from gslb.roles.composer import Composer
 from gslb.roles.geo import GeoFile
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.query_log import QueryLog
-from gslb.roles.secret_file import cookie_secret
+from gslb.roles.secret_file import cookie_secret, dnssec_secret
 from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets
@@ -62,10 +61,8 @@ class DnsRole:
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
-        self._tables: Tables | None = None
         self._open = False
         self.prober = Prober(self._on_verdicts)
-        self.load_reader = LoadReader(settings, lambda: self._on_verdicts(self.prober.live))
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
         protocol = settings.dns_protocol
@@ -81,17 +78,19 @@ class DnsRole:
             sampler=self.query_log.sampler,
         )
 
+        self.composer = Composer(self.responder.publish, self._live, self._dnssec_secrets)
+        self.load_reader = LoadReader(settings, self.composer.observe)
+
     async def prepare(self, snapshot: Snapshot) -> None:
-        await asyncio.to_thread(compose, snapshot, self._live())
+        await self.composer.prepare(snapshot)
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
         self.prober.set_targets(probe_targets(snapshot))
         self.load_reader.follow(snapshot)
         await self.prober.first_round()
-        tables = await asyncio.to_thread(compose, snapshot, self._live())
+        await self.composer.publish(snapshot)
         self._snapshot = self.query_log.snapshot = snapshot
-        self._serve(recompile(tables, snapshot, self._live()))  # what changed meanwhile, if anything
         if not self._open:
             protocol = self._settings.dns_protocol
             await self.responder.open(self._settings.dns, protocol.proxied, Networks(protocol.proxies))
@@ -108,6 +107,7 @@ class DnsRole:
             loads=dict(self.load_reader.loads),
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
+            signature_expires_wall_s=dict(self.composer.expiry_wall_s()),
         )
 
     async def follow_cookie_secret(self) -> None:
@@ -140,12 +140,14 @@ class DnsRole:
         return dataclasses.replace(self.prober.live, geo=self._geo, loads=self.load_reader.loads)
 
     def _on_verdicts(self, _live: LiveState) -> None:
-        if self._snapshot is not None and self._tables is not None:
-            self._serve(recompile(self._tables, self._snapshot, self._live()))
+        self.composer.observe()
 
-    def _serve(self, tables: Tables) -> None:
-        self._tables = tables
-        self.responder.publish(tables)
+    def _dnssec_secrets(self) -> tuple[bytes, ...]:
+        """Read anew each time that keys are opened. A file that cannot be used refuses the change, and ends nothing."""
+        try:
+            return dnssec_secret(self._settings.dnssec_secret, self._settings.data).read()
+        except HostError as error:
+            raise RefusedError("dnssec-secret", error.message, error.remedy) from None
 
     def _verdicts(self) -> list[VerdictState]:
         snapshot, live = self._snapshot, self.prober.live
@@ -179,6 +181,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
+                group.create_task(keep_running("signatures", role.composer.run)),
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(keep_running("database of places", role.follow_geo)),
                 group.create_task(keep_running("loads", role.load_reader.run)),

@@ -21,6 +21,7 @@ import structlog
 from pydantic import ValidationError
 
 from gslb import clock
+from gslb.control.keyring import Maker, Role
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
@@ -29,7 +30,7 @@ from gslb.roles.geo import GeoFile
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
-from gslb.snapshot.types import Snapshot
+from gslb.snapshot.types import Snapshot, ZoneKey
 from gslb.store import AuditEntry, AuditRecord, Store
 
 __all__ = ["NodeClient", "RolePublisher"]
@@ -108,7 +109,7 @@ class _Current:
 class RolePublisher:
     """Control's publisher to the role processes of `nodes`, edges first. One change at a time.
 
-    `on_intent` hears of every Intent that comes into force.
+    `on_intent` hears of every Intent that comes into force; `make_key` makes DNSSEC keys, without it there are none.
     """
 
     def __init__(
@@ -117,11 +118,13 @@ class RolePublisher:
         nodes: tuple[NodeClient, ...],
         on_intent: Callable[[Intent], None],
         geo: GeoFile | None = None,
+        make_key: Maker | None = None,
     ) -> None:
         self._store = store
         self._nodes = nodes
         self._on_intent = on_intent
         self._geo = geo or GeoFile(None)
+        self._make_key = make_key
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._read_s = -math.inf
@@ -142,6 +145,10 @@ class RolePublisher:
 
     def places(self, client: IpAddress | None) -> GeoMap | None:
         return self._geo.ask(client)
+
+    def make_key(self, zone: str, role: Role, algorithm: int) -> ZoneKey:
+        assert self._make_key is not None
+        return self._make_key(zone, role, algorithm)
 
     async def history(self, limit: int) -> Sequence[AuditRecord]:
         return await asyncio.to_thread(self._store.history, limit)

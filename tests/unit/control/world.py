@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
+from gslb.dns.dnssec.making import make_key
 from gslb.errors import HostError
 from gslb.model.policy import Policy
 from gslb.snapshot import compile_snapshot
@@ -122,6 +123,9 @@ class MemoryPublisher:
 
     def places(self, client):
         return self.geo
+
+    def make_key(self, zone, role, algorithm):
+        return make_key(zone, role, algorithm, bytes(32))
 
     async def refresh(self):
         self.refreshed += 1
