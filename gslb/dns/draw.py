@@ -9,13 +9,14 @@ of one name agree.
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 
 from gslb.dns.tables import Pool, Variant
 
 __all__ = ["pick"]
 
 _U64 = 0xFFFF_FFFF_FFFF_FFFF
+_SCALE = float(1 << 64)
 _V6 = 1 << 56
 """Keeps the /24 of IPv4 and the /56 of IPv6 apart."""
 
@@ -34,7 +35,12 @@ def pick(pool: Pool, address: bytes, wall_s: float, random_u32: int) -> Variant:
     window = int(wall_s // pool.ttl_s) if choice.by == "window" else 0
     prefix = int.from_bytes(address[:3]) if len(address) == 4 else _V6 + int.from_bytes(address[:7])
     seed = _mix(_mix(pool.key ^ prefix) + window & _U64)
-    return min(variants, key=lambda variant: -log((_mix(seed ^ variant.key) + 1) / (_U64 + 1)) / variant.weight)
+    lowest = inf
+    for variant in variants:  # no function of a variant: it would cost as much as the rest
+        score = -log((_mix(seed ^ variant.key) + 1) / _SCALE) / variant.weight
+        if score < lowest:
+            best, lowest = variant, score
+    return best
 
 
 def _mix(word: int) -> int:
