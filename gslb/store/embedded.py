@@ -137,6 +137,17 @@ class EmbeddedStore:
                  intent.revision, intent.overrides.version),
             )  # fmt: skip
 
+    def policy(self, revision: int) -> Policy:
+        """See Store.policy."""
+        with self._transaction("DEFERRED"):
+            row = self._one("SELECT policy FROM policies WHERE revision = ?", revision)
+        if row is None:
+            raise RefusedError(
+                "unknown-revision", f"no policy has the revision {revision}", "gslb history shows which there are"
+            )
+        with self._understanding():
+            return Policy.model_validate_json(row[0])
+
     def history(self, limit: int) -> Sequence[AuditRecord]:
         """See Store.history."""
         with self._transaction("DEFERRED"):
@@ -171,12 +182,18 @@ class EmbeddedStore:
         overrides = self._one("SELECT value FROM overrides")
         if row is None or overrides is None:
             return None
-        try:
+        with self._understanding():
             return Intent(
                 revision=row[0],
                 policy=Policy.model_validate_json(row[1]),
                 overrides=Overrides.model_validate_json(overrides[0]),
             )
+
+    @contextlib.contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """What does not read as what it should be, as HostError."""
+        try:
+            yield
         except ValueError as error:
             raise HostError(
                 f"{self._path} holds a policy that this gslb cannot read: {str(error).splitlines()[0]}",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Version
 
@@ -53,6 +54,13 @@ class Store(Protocol):
 
         Raises RefusedError, rule `stale`, where somebody else wrote first or `intent` is not newer than what it
         replaces; rule `immutable-revision` where a revision would come to mean another policy.
+        """
+        ...
+
+    def policy(self, revision: int) -> Policy:
+        """The policy that has this revision, in force or not: revisions are kept for good.
+
+        Raises RefusedError, rule `unknown-revision`, where there is none of that number.
         """
         ...
 

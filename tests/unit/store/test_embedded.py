@@ -215,6 +215,20 @@ def test_a_policy_that_this_version_cannot_read(store, raw):
     raw.execute("INSERT INTO overrides VALUES (1, 0, '{}')")
     with pytest.raises(HostError, match="cannot read"):
         store.read()
+    with pytest.raises(HostError, match="cannot read"):
+        store.policy(1)
+
+
+def test_every_policy_that_was_ever_in_force_can_be_read_by_its_revision(store):
+    first = intent()
+    second = changes.set_policy(first, policy(environment="second"))
+    store.write(None, first, entry())
+    store.write(version_of(first), second, entry("second"))
+    assert [store.policy(revision) for revision in (1, 2)] == [first.policy, second.policy]
+    for unknown in (0, 3, 0xFFFFFFFF):
+        with pytest.raises(RefusedError) as caught:
+            store.policy(unknown)
+        assert caught.value.rule == "unknown-revision"
 
 
 def test_a_policy_that_is_too_large_is_refused(store):
