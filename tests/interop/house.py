@@ -64,8 +64,8 @@ class House:
 
     def publish(self, state, live=None, drained=()):
         """The policy with the keys of `state`, and the parent as `state` says."""
-        self.state, self.snapshot = state, zones.snapshot(state, drained=drained)
-        self.tables = zones.policy_tables(self.snapshot, live)
+        self.state, self.snapshot = state, zones.snapshot(state.intent, drained)
+        self.tables = zones.policy_tables(self.snapshot, live, self.tables)
         self.parent = zones.parent_tables(state.ds)
         self._serve(self.parent, zones.TLD_AT)
         self._serve(self.tables, *zones.SERVERS)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.interop import zones
 from tests.interop.house import with_broken_seals
+from tests.interop.life import by_name, states
 from tests.interop.questions import SAMPLE
 
 DNSVIZ = Path(sysconfig.get_path("scripts")) / "dnsviz"
@@ -58,7 +59,7 @@ def _codes(part):
             yield from _codes(item)
 
 
-@pytest.mark.parametrize("state", [pytest.param(state, id=state.name) for state in zones.states()])
+@pytest.mark.parametrize("state", [pytest.param(state, id=state.name) for state in states()])
 def test_no_state_of_the_keys_has_an_error(house, found, state):
     house.publish(state)
     names = SAMPLE if state.name == "secure" else SAMPLE[::4]
@@ -66,7 +67,7 @@ def test_no_state_of_the_keys_has_an_error(house, found, state):
 
 
 def test_a_broken_signature_is_an_error(house, found):
-    house.publish(zones.by_name("secure"))
+    house.publish(by_name("secure"))
     house.replace(with_broken_seals(house.tables, f"shop.{zones.APEX}"))
     codes, _ = found(zones.APEX, f"shop.{zones.APEX}")
     assert codes == {"SIGNATURE_INVALID"}

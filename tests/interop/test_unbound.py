@@ -13,9 +13,10 @@ import pytest
 from gslb.snapshot.types import AppName, LiveState, Verdict
 from tests.interop import zones
 from tests.interop.house import with_broken_seals
+from tests.interop.life import by_name, states
 from tests.interop.questions import FEW, MADE, SAMPLE, TYPES, existing, is_insecure, is_odd, neighbours
 
-SECURE = [state.name for state in zones.states() if state.ds]
+SECURE = [state.name for state in states() if state.ds]
 SITES = {"dc": ("192.0.2.10", "2001:db8:1::10"), "aws": ("198.51.100.20", "2001:db8:2::20"), "old": ("203.0.113.30",)}
 TO_INSECURE = {f"to-{name}.{zones.APEX}" for name in ("plain", "bare")}
 
@@ -56,7 +57,7 @@ def faults(house, replies, *, ad=True):
 
 @pytest.fixture
 def secure(house, resolver):
-    house.publish(zones.by_name("secure"))
+    house.publish(by_name("secure"))
     resolver.forget()
     return resolver
 
@@ -117,12 +118,12 @@ def test_answers_stay_secure_while_health_flips(house, secure):
 def test_a_type_that_is_missing_for_now_denies_no_other(house, secure):
     """Residency: with the only site drained, addresses are denied, one type after the other, and nothing else is."""
     asked = questions(house)
-    house.publish(zones.by_name("secure"), drained=["aws"])
+    house.publish(by_name("secure"), drained=["aws"])
     assert house.truth(f"bound.{zones.APEX}", "A") == house.truth(f"bound.{zones.APEX}", "HTTPS") == ("NOERROR", False)
     beside = [(f"bound.{zones.APEX}", qtype) for qtype in ("A", "HTTPS", "AAAA", "TXT", "DS")]
     assert faults(house, secure.ask(beside)) == {}
     assert faults(house, secure.ask(asked)) == {}
-    house.publish(zones.by_name("secure"))
+    house.publish(by_name("secure"))
     replies = secure.ask(asked)
     denied = {question for question in replies if question[0] == f"bound.{zones.APEX}"}
     rest = {question: reply for question, reply in replies.items() if question not in denied}
@@ -136,20 +137,22 @@ def test_a_type_that_is_missing_for_now_denies_no_other(house, secure):
 
 @pytest.mark.parametrize("name", SECURE)
 def test_every_state_of_the_keys_is_secure(house, resolver, name):
-    house.publish(zones.by_name(name))
-    resolver.forget()
-    assert faults(house, resolver.ask(questions(house, FEW, SAMPLE))) == {}
+    house.publish(by_name(name))
+    for live in (verdicts(1), verdicts(2, "dc"), verdicts(3, "dc", "aws", "old")):
+        house.flip(live)
+        resolver.forget()
+        assert faults(house, resolver.ask(questions(house, FEW, SAMPLE))) == {}
 
 
-@pytest.mark.parametrize("name", [state.name for state in zones.states() if not state.ds])
+@pytest.mark.parametrize("name", [state.name for state in states() if not state.ds])
 def test_without_a_ds_record_answers_are_insecure(house, resolver, name):
-    house.publish(zones.by_name(name))
+    house.publish(by_name(name))
     resolver.forget()
     asked = [question for question in questions(house, FEW, SAMPLE) if question != (zones.APEX, "DS")]
     assert faults(house, resolver.ask(asked), ad=False) == {}
 
 
-PAIRS = [pytest.param(*pair, id=f"{pair[0].name} - {pair[1].name}") for pair in itertools.pairwise(zones.states())]
+PAIRS = [pytest.param(*pair, id=f"{pair[0].name} - {pair[1].name}") for pair in itertools.pairwise(states())]
 
 
 @pytest.mark.parametrize(("before", "after"), PAIRS)
@@ -182,9 +185,9 @@ def test_a_broken_signature_is_no_answer(house, secure):
 
 def test_a_roll_that_does_not_wait_is_no_answer(house, resolver):
     """The new key signs while caches hold DNSKEY records without it: the tests of rolls can fail."""
-    house.publish(zones.by_name("secure"))
+    house.publish(by_name("secure"))
     resolver.forget()
     resolver.ask([(f"both.{zones.APEX}", "A")])
-    house.publish(zones.by_name("zsk gone"))
+    house.publish(by_name("zsk gone"))
     reply = resolver.ask([(f"home.{zones.APEX}", "A")])[f"home.{zones.APEX}", "A"]
     assert reply.rcode() == dns.rcode.SERVFAIL

@@ -3,25 +3,23 @@ those. No socket here: `house` serves them."""
 
 import dataclasses
 import functools
-from typing import NamedTuple
 
 import dns.rdata
 
 from gslb import clock
 from gslb.dns.compose import compose
 from gslb.dns.dnssec.ahead import bodies_ahead
-from gslb.dns.dnssec.keys import ECDSA_P256, ED25519, dnskey_rdata, ds_rdata, open_key
-from gslb.dns.dnssec.making import make_key
+from gslb.dns.dnssec.keys import ED25519, dnskey_rdata, ds_rdata, open_key
 from gslb.dns.dnssec.seal import Signer, open_signers, seal
 from gslb.model import parse_policy
 from gslb.model.wire_name import from_text
 from gslb.snapshot import compile_snapshot
-from gslb.snapshot.intent import Drain, Intent, Overrides, Provenance
+from gslb.snapshot.intent import Drain, Provenance
 from gslb.snapshot.types import LiveState
 from tests.conformance.test_lookup_cases import tables_of
 from tests.support.signed_zone import SECRET, keys_of
 
-APEX, TLD = "gslb.test", "test"
+TLD, APEX, INNER = "test", "gslb.test", "inner.gslb.test"
 ROOT_AT, TLD_AT, FAR_AT = "127.0.7.81", "127.0.7.82", "127.0.7.85"
 SERVERS = ("127.0.7.83", "127.0.7.84")
 """Of the policy's zones: the first one answers in Python, the second one natively, where that was built."""
@@ -33,16 +31,18 @@ zone:
   nameservers: {{ns1: [{SERVERS[0]}], ns2: [{SERVERS[1]}]}}
   ttl: 30s
   records: static.zone
+  dnssec: true
 zones:
-  - {{name: inner.{APEX}, nameservers: {{ns1.{APEX}: [{SERVERS[0]}], ns2.{APEX}: [{SERVERS[1]}]}}, ttl: 30s}}
+  - {{name: {INNER}, nameservers: {{ns1.{APEX}: [{SERVERS[0]}], ns2.{APEX}: [{SERVERS[1]}]}}, ttl: 30s, dnssec: {{algorithm: ed25519}}}}
   - {{name: plain.{APEX}, nameservers: {{ns1.{APEX}: [{SERVERS[0]}], ns2.{APEX}: [{SERVERS[1]}]}}, ttl: 30s}}
+  - {{name: low.mid.{APEX}, nameservers: {{ns1.{APEX}: [{SERVERS[0]}], ns2.{APEX}: [{SERVERS[1]}]}}, ttl: 30s, dnssec: true}}
 sites:
   dc: {{edges: [{{public: [192.0.2.10, "2001:db8:1::10"]}}], networks: [{RESOLVER_AT}/32]}}
   aws: {{edges: [{{public: [198.51.100.20, "2001:db8:2::20"]}}], networks: [10.0.0.0/8]}}
   old: {{edges: [{{public: [203.0.113.30]}}]}}
 apps:
   shop:
-    hosts: [shop, "@", shop.inner.{APEX}, shop.plain.{APEX}]
+    hosts: [shop, "@", shop.inner.{APEX}, shop.plain.{APEX}, shop.low.mid.{APEX}]
     steer: [healthy, {{weighted: {{dc: 1, aws: 1}}, by: answer}}]
     https: {{alpn: [h2, http/1.1]}}
     backends: &backends {{main: {{dc: ["10.0.0.1:80"], aws: ["10.0.0.2:80"]}}}}
@@ -83,6 +83,12 @@ mail      A      192.0.2.25
 shop      TXT    "beside a steered name"
 srv       SRV    0 5 443 mail
 UPPER     PTR    Mixed.Case
+odd       TXT    "in canonical order"
+odd\\000   TXT    "before all others"
+odd\\001   TXT    "just behind"
+odd\\200   TXT    "behind all letters"
+_a._tcp   SRV    0 5 443 mail
+x.y.ODD   TXT    "below"
 large     TXT    {" ".join(f'"{"t" * 250}"' for _ in range(6))}
 types     TYPE65280 \\# 3 010203
           NAPTR  100 10 "u" "sip+E2U" "!^.*$!sip:info@example.com!" .
@@ -148,51 +154,6 @@ www.{name}.{APEX}. 300 IN A 192.0.2.44
 # Keys and signatures ---------------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def spare_key(role):
-    """The key that takes the place of the first one of `APEX`, in no use yet."""
-    return make_key(APEX, role, ECDSA_P256, SECRET)
-
-
-def put(key, uses):
-    """`key` as `uses` says: P is published, S signs, A is announced to the parent."""
-    return dataclasses.replace(key, published="P" in uses, signs="S" in uses, announced="A" in uses)
-
-
-class State(NamedTuple):
-    """`keys` are those of `APEX`, and `ds` those to which its parent points."""
-
-    name: str
-    keys: tuple
-    ds: tuple
-
-
-def states():
-    """First signing, a roll of the zone-signing key and one of the key-signing key: every state that resolvers meet, in
-    order. From one to the next, every cache has had the time to forget the last but one."""
-    ksk, zsk = keys_of(APEX)
-    ksk2, zsk2 = spare_key("ksk"), spare_key("zsk")
-    rows = [
-        ("unsigned", (), ()),
-        ("signed, not announced", ((ksk, "PS"), (zsk, "PS")), ()),
-        ("announced", ((ksk, "PSA"), (zsk, "PS")), ()),
-        ("secure", ((ksk, "PSA"), (zsk, "PS")), (ksk,)),
-        ("zsk published", ((ksk, "PSA"), (zsk, "PS"), (zsk2, "P")), (ksk,)),
-        ("zsk active", ((ksk, "PSA"), (zsk, "P"), (zsk2, "PS")), (ksk,)),
-        ("zsk gone", ((ksk, "PSA"), (zsk2, "PS")), (ksk,)),
-        ("ksk announced", ((ksk, "PSA"), (ksk2, "A"), (zsk2, "PS")), (ksk,)),
-        ("ksk at the parent", ((ksk, "PSA"), (ksk2, "A"), (zsk2, "PS")), (ksk, ksk2)),
-        ("ksk active", ((ksk, "A"), (ksk2, "PSA"), (zsk2, "PS")), (ksk, ksk2)),
-        ("ksk withdrawn", ((ksk2, "PSA"), (zsk2, "PS")), (ksk, ksk2)),
-        ("ksk gone", ((ksk2, "PSA"), (zsk2, "PS")), (ksk2,)),
-    ]
-    return [State(name, tuple(put(*item) for item in keys), ds) for name, keys, ds in rows]
-
-
-def by_name(name):
-    return next(state for state in states() if state.name == name)
-
-
 def ds_lines(name, keys, ttl_s=300):
     """The DS records of a zone, as its parent has them."""
     for key in keys:
@@ -233,15 +194,26 @@ def far_ds():
     return "\n" + "\n".join(ds_lines(f"far.{APEX}", keys_of(f"far.{APEX}")[:1])) + "\n"
 
 
-def snapshot(state, revision=7, drained=()):
-    """The policy in force, its zone with the keys of `state`; the zone below it has its own while that is signed."""
-    files = {"p/a.yaml": POLICY.encode(), "p/static.zone": (STATIC + far_ds()).encode()}
+@functools.cache
+def policy(*, signed):
+    """The policy, read as from a folder."""
+    text = (
+        POLICY
+        if signed
+        else POLICY.replace(", dnssec: {algorithm: ed25519}", "")
+        .replace("  dnssec: true\n", "")
+        .replace(", dnssec: true", "")
+    )
+    files = {"p/a.yaml": text.encode(), "p/static.zone": (STATIC + far_ds()).encode()}
+    return parse_policy(files).policy
+
+
+def snapshot(intent, drained=()):
+    """The policy of `intent` in force, some sites drained."""
     drains = tuple(Drain(site=site, by=Provenance(at_s=0)) for site in drained)
-    intent = Intent(revision=revision, policy=parse_policy(files).policy, overrides=Overrides(drains=drains))
-    made = compile_snapshot(intent, 0.0)
-    inner, plain = made.zones
-    inner = dataclasses.replace(inner, keys=keys_of(inner.name, ED25519) if state.keys else ())
-    return dataclasses.replace(made, zone=dataclasses.replace(made.zone, keys=state.keys), zones=(inner, plain))
+    return compile_snapshot(
+        intent.model_copy(update={"overrides": intent.overrides.model_copy(update={"drains": drains})}), 0.0
+    )
 
 
 def policy_tables(made, live=None, previous=None):
