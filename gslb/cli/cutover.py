@@ -58,9 +58,9 @@ def check(*, name: str, to: str | None, folder: Path | None, server: str | None,
       gslb cutover check shop.example.com
       gslb cutover check www.example.com --to shop --json | jq .way_back
     """
-    from gslb.control.cutover_facts import Ports, check_cutover
-    from gslb.control.cutover_report import cutover_report, plan_of
-    from gslb.control.delegation_report import wanted_zones
+    from gslb.outside.cutover_facts import Ports, check_cutover
+    from gslb.outside.cutover_report import cutover_report, plan_of
+    from gslb.outside.delegation_report import wanted_zones
 
     policy, revision = policy_of(folder, server)
     plan = plan_of(policy, name, to)

@@ -41,8 +41,8 @@ def check_delegation(
       gslb check-delegation gslb.example.com --resolver 9.9.9.9
       gslb check-delegation --policy policies --json | jq '.zones[].findings'
     """
-    from gslb.control.delegation import check
-    from gslb.control.delegation_report import report, wanted_zones
+    from gslb.outside.delegation import check
+    from gslb.outside.delegation_report import report, wanted_zones
 
     policy, revision = policy_of(folder, server)
     wanted = wanted_zones(policy, revision, zones)

@@ -43,7 +43,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def _resolver(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    from gslb.control.asking import parse_resolver
+    from gslb.outside.asking import parse_resolver
 
     try:
         return None if value is None else parse_resolver(value)

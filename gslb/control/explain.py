@@ -17,13 +17,13 @@ from gslb.control.changes import require
 from gslb.control.messages import ExplainQuery
 from gslb.control.protocol import RoleState
 from gslb.control.request import explain_request
-from gslb.control.status import UNREACHABLE_S, iso, loads_of, reachable
+from gslb.control.status import UNREACHABLE_S, loads_of, reachable
 from gslb.dns.compose import compose
 from gslb.dns.draw import pick
 from gslb.dns.tables import Peer, Qtype, Tables, Variant
 from gslb.dns.wire import answer
 from gslb.errors import PolicyError, Problem
-from gslb.model.words import IpAddress
+from gslb.model.words import IpAddress, iso
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Snapshot, Verdict, Zone

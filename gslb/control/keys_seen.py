@@ -12,9 +12,9 @@ from typing import Any
 from gslb.control import rollover
 from gslb.control.keyring import signed_zones, zone_key
 from gslb.control.rollover import Times
-from gslb.control.status import iso
 from gslb.dns.dnssec.keys import ALGORITHM_NAMES, dnskey_rdata, ds_rdata, key_tag
 from gslb.model.wire_name import from_text
+from gslb.model.words import iso
 from gslb.snapshot.intent import Intent, Key
 from gslb.snapshot.types import Snapshot, Zone
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gslb.control.status import iso
 from gslb.errors import PolicyError, Problem
-from gslb.model.words import IpNetwork, format_duration
+from gslb.model.words import IpNetwork, format_duration, iso
 from gslb.snapshot.intent import Intent, Latency, Provenance
 
 __all__ = ["clear_latency", "latency_seen", "latency_source", "set_latency"]

@@ -12,8 +12,8 @@ from gslb.control import answers, changes, key_messages, key_routes, latency, me
 from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
-from gslb.control.status import iso, status
-from gslb.model.words import format_duration
+from gslb.control.status import status
+from gslb.model.words import format_duration, iso
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.store import AuditEntry
 

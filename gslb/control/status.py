@@ -6,15 +6,15 @@ What nobody reports any more is unknown here, never the last good news.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gslb.control.changes import serving_sites
 from gslb.control.protocol import EdgeState, RoleState, RouteState, VerdictState
+from gslb.model.words import iso
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import App, Route, Site, SiteName, Snapshot
 
-__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "iso", "loads_of", "reachable", "role_state", "status"]
+__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "loads_of", "reachable", "role_state", "status"]
 
 UNREACHABLE_S = 3.0
 """Three reads missed in a row, at one a second: a single slow answer is no outage."""
@@ -95,11 +95,6 @@ def drained_how(app: App, site: SiteName) -> str:
     if site in app.no_local:
         return "drained"
     return "entry drained" if site in app.no_entry else "in service"
-
-
-def iso(wall_s: float) -> str:
-    """ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _fresh(age_s: float | None) -> bool:

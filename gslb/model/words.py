@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "absolute",
     "format_duration",
     "format_endpoint",
+    "iso",
     "parse_duration",
     "parse_endpoint",
 ]
@@ -49,6 +51,11 @@ def parse_duration(value: object) -> float:
         if parts and "".join(number + unit for number, unit in parts) == value:
             return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
     raise ValueError(f"{value!r} is not a duration; write a number with its unit, such as 500ms, 2s, 10m or 1h")
+
+
+def iso(wall_s: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_duration(seconds: float) -> str:

@@ -13,14 +13,14 @@ import structlog
 from gslb import clock
 from gslb.control import keyring, rollover
 from gslb.control.changes import require
-from gslb.control.delegation import parent_ds
-from gslb.control.delegation_seen import DsObservation
 from gslb.control.keyring import Role
 from gslb.control.keys_seen import moves
 from gslb.control.publishing import Publisher
 from gslb.control.status import is_in_sync, role_state
 from gslb.dns.dnssec import making
 from gslb.errors import GslbError, HostError
+from gslb.outside.delegation import parent_ds
+from gslb.outside.delegation_seen import DsObservation
 from gslb.roles.secret_file import SecretFile
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot, ZoneKey

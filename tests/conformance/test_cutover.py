@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gslb.control.cutover_facts import Ports, check_cutover, look
-from gslb.control.cutover_seen import CaaSeen, Plan, Records
-from gslb.control.delegation_seen import Failure, Wanted
-from gslb.control.web_probes import look_at_answer, look_at_certificate
+from gslb.outside.cutover_facts import Ports, check_cutover, look
+from gslb.outside.cutover_seen import CaaSeen, Plan, Records
+from gslb.outside.delegation_seen import Failure, Wanted
+from gslb.outside.web_probes import look_at_answer, look_at_certificate
 from tests.support.knot import Knot, needs_knot
 from tests.support.odd_dns import odd_server, reply_to
 from tests.support.ports import free_port

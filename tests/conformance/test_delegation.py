@@ -11,16 +11,16 @@ import dns.rdata
 import pytest
 
 from gslb import clock
-from gslb.control.asking import Asker, Resolver, parse_resolver
-from gslb.control.delegation import observe, parent_ds
-from gslb.control.delegation_judge import judge
-from gslb.control.delegation_seen import Failure, Server, Wanted
 from gslb.dns.compose import compose
 from gslb.dns.dnssec.keys import dnskey_rdata, ds_rdata
 from gslb.dns.dnssec.seal import open_signers, seal
 from gslb.dns.responder import Responder
 from gslb.errors import HostError
 from gslb.model.wire_name import from_text
+from gslb.outside.asking import Asker, Resolver, parse_resolver
+from gslb.outside.delegation import observe, parent_ds
+from gslb.outside.delegation_judge import judge
+from gslb.outside.delegation_seen import Failure, Server, Wanted
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState

@@ -11,11 +11,11 @@ import structlog.testing
 
 from gslb import clock
 from gslb.control import changes, keyring
-from gslb.control.delegation_seen import DsObservation, Server
 from gslb.control.rollover import PROPAGATION_S
 from gslb.dns.dnssec.keys import dnskey_rdata, ds_rdata, open_key
 from gslb.errors import HostError, RefusedError
 from gslb.model.wire_name import from_text
+from gslb.outside.delegation_seen import DsObservation, Server
 from gslb.roles.control import ControlRole
 from gslb.roles.dns import DnsRole
 from gslb.roles.keys import PARENT_LATER_S, PARENT_S, KeyKeeper, KeyVault

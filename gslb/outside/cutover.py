@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gslb.control.caa import allowed_issuers, identifiers_of
-from gslb.control.cutover_seen import AnswerSeen, CertificateSeen, CutoverSeen, NameSeen, Plan
-from gslb.control.delegation_judge import judge as judge_delegation
-from gslb.control.delegation_seen import Failure
-from gslb.control.findings import Finding, error, merged, note, warning
-from gslb.control.status import iso
+from gslb.model.words import iso
+from gslb.outside.caa import allowed_issuers, identifiers_of
+from gslb.outside.cutover_seen import AnswerSeen, CertificateSeen, CutoverSeen, NameSeen, Plan
+from gslb.outside.delegation_judge import judge as judge_delegation
+from gslb.outside.delegation_seen import Failure
+from gslb.outside.findings import Finding, error, merged, note, warning
 
 __all__ = ["ADDRESS_TYPES", "NEW_TTL_S", "has_moved", "judge_cutover"]
 

@@ -16,13 +16,13 @@ import dns.rdatatype
 from dns.rdtypes.ANY.CAA import CAA
 
 from gslb import clock
-from gslb.control.asking import DNS_PORT, Asker, Resolver, query, rrset_of
-from gslb.control.cutover import ADDRESS_TYPES, judge_cutover
-from gslb.control.cutover_seen import CaaSeen, CutoverSeen, NameSeen, Plan, Records
-from gslb.control.delegation import observe
-from gslb.control.delegation_seen import Failure, Server, Wanted
-from gslb.control.findings import Finding, printable
-from gslb.control.web_probes import HTTPS_PORT, look_at_answer, look_at_certificate
+from gslb.outside.asking import DNS_PORT, Asker, Resolver, query, rrset_of
+from gslb.outside.cutover import ADDRESS_TYPES, judge_cutover
+from gslb.outside.cutover_seen import CaaSeen, CutoverSeen, NameSeen, Plan, Records
+from gslb.outside.delegation import observe
+from gslb.outside.delegation_seen import Failure, Server, Wanted
+from gslb.outside.findings import Finding, printable
+from gslb.outside.web_probes import HTTPS_PORT, look_at_answer, look_at_certificate
 
 __all__ = ["Ports", "check_cutover", "look"]
 

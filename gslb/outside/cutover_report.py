@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gslb.control.cutover import ADDRESS_TYPES, NEW_TTL_S, has_moved
-from gslb.control.cutover_seen import AnswerSeen, CertificateSeen, CutoverSeen, Plan
-from gslb.control.delegation_judge import delegation_lines
-from gslb.control.delegation_seen import Failure
-from gslb.control.findings import Finding, as_json, is_bad
-from gslb.control.status import iso
 from gslb.errors import RefusedError
 from gslb.model.hosts import apexes, zone_of
 from gslb.model.policy import Policy, TtlBounds
-from gslb.model.words import absolute
+from gslb.model.words import absolute, iso
+from gslb.outside.cutover import ADDRESS_TYPES, NEW_TTL_S, has_moved
+from gslb.outside.cutover_seen import AnswerSeen, CertificateSeen, CutoverSeen, Plan
+from gslb.outside.delegation_judge import delegation_lines
+from gslb.outside.delegation_seen import Failure
+from gslb.outside.findings import Finding, as_json, is_bad
 
 __all__ = ["cutover_report", "plan_of"]
 

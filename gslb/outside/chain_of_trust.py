@@ -22,8 +22,8 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.ANY.RRSIG import RRSIG
 from dns.rdtypes.ANY.SOA import SOA
 
-from gslb.control.delegation_seen import Signed
-from gslb.control.findings import Finding, error, warning
+from gslb.outside.delegation_seen import Signed
+from gslb.outside.findings import Finding, error, warning
 
 __all__ = ["ds_lines", "ds_text", "judge_chain"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gslb.control.cutover_seen import CaaSeen
+from gslb.outside.cutover_seen import CaaSeen
 
 __all__ = ["allowed_issuers", "identifiers_of"]
 

@@ -14,9 +14,9 @@ import dns.rdatatype
 import dns.rrset
 
 from gslb import clock
-from gslb.control.asking import DNS_PORT, Asker, Resolver, host_names, query, rrset_of
-from gslb.control.delegation_judge import judge
-from gslb.control.delegation_seen import (
+from gslb.outside.asking import DNS_PORT, Asker, Resolver, host_names, query, rrset_of
+from gslb.outside.delegation_judge import judge
+from gslb.outside.delegation_seen import (
     ChildSeen,
     DelegationSeen,
     DsObservation,
@@ -26,7 +26,7 @@ from gslb.control.delegation_seen import (
     Signed,
     Wanted,
 )
-from gslb.control.findings import Finding
+from gslb.outside.findings import Finding
 
 __all__ = ["Checked", "check", "observe", "parent_ds"]
 

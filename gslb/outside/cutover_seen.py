@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gslb.control.delegation_seen import DelegationSeen, Failure
+from gslb.outside.delegation_seen import DelegationSeen, Failure
 
 __all__ = ["AnswerSeen", "CaaSeen", "CertificateSeen", "CutoverSeen", "NameSeen", "Plan", "Records"]
 

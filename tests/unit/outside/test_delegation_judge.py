@@ -9,11 +9,11 @@ import dns.rrset
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gslb.control.delegation_judge import judge
-from gslb.control.delegation_report import report, wanted_zones
-from gslb.control.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Server, Signed, Wanted
-from gslb.control.findings import is_bad
 from gslb.errors import RefusedError
+from gslb.outside.delegation_judge import judge
+from gslb.outside.delegation_report import report, wanted_zones
+from gslb.outside.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Server, Signed, Wanted
+from gslb.outside.findings import is_bad
 from tests.unit.control.world import POLICY, policy
 
 ZONE = "gslb.example.com"

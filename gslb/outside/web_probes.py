@@ -16,11 +16,11 @@ import aiohttp
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from gslb.control.asking import UNROUTABLE
-from gslb.control.cutover_seen import AnswerSeen, CertificateSeen
-from gslb.control.delegation_seen import Failure
-from gslb.control.findings import printable
 from gslb.model.words import format_endpoint
+from gslb.outside.asking import UNROUTABLE
+from gslb.outside.cutover_seen import AnswerSeen, CertificateSeen
+from gslb.outside.delegation_seen import Failure
+from gslb.outside.findings import printable
 
 __all__ = ["HTTPS_PORT", "look_at_answer", "look_at_certificate"]
 

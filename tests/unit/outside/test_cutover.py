@@ -3,16 +3,16 @@
 import dataclasses
 
 import pytest
+from tests.unit.outside.test_delegation_judge import GOOD as DELEGATED
+from tests.unit.outside.test_delegation_judge import KEYS, NOW_S, child, parent
+from tests.unit.outside.test_delegation_judge import seen as delegation
 
-from gslb.control.caa import allowed_issuers, identifiers_of
-from gslb.control.cutover import covering, judge_cutover
-from gslb.control.cutover_report import cutover_report, plan_of
-from gslb.control.cutover_seen import AnswerSeen, CaaSeen, CertificateSeen, CutoverSeen, NameSeen, Plan, Records
-from gslb.control.delegation_seen import Failure, Wanted
 from gslb.errors import RefusedError
-from tests.unit.control.test_delegation_judge import GOOD as DELEGATED
-from tests.unit.control.test_delegation_judge import KEYS, NOW_S, child, parent
-from tests.unit.control.test_delegation_judge import seen as delegation
+from gslb.outside.caa import allowed_issuers, identifiers_of
+from gslb.outside.cutover import covering, judge_cutover
+from gslb.outside.cutover_report import cutover_report, plan_of
+from gslb.outside.cutover_seen import AnswerSeen, CaaSeen, CertificateSeen, CutoverSeen, NameSeen, Plan, Records
+from gslb.outside.delegation_seen import Failure, Wanted
 from tests.unit.control.world import POLICY, policy
 
 NAME, ZONE, TARGET = "shop.example.com", "gslb.example.com", "shop.gslb.example.com"

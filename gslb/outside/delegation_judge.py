@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from gslb.control.chain_of_trust import judge_chain
-from gslb.control.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Wanted
-from gslb.control.findings import Finding, error, merged, note, warning
+from gslb.outside.chain_of_trust import judge_chain
+from gslb.outside.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Wanted
+from gslb.outside.findings import Finding, error, merged, note, warning
 
 __all__ = ["delegation_lines", "judge"]
 

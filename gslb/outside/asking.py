@@ -21,8 +21,8 @@ import dns.resolver
 import dns.rrset
 
 from gslb import clock
-from gslb.control.delegation_seen import Failure, Server
 from gslb.errors import HostError
+from gslb.outside.delegation_seen import Failure, Server
 
 __all__ = ["DNS_PORT", "UNROUTABLE", "Asker", "Resolver", "parse_resolver", "query", "rrset_of"]
 

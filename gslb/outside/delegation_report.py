@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gslb.control.chain_of_trust import ds_text
-from gslb.control.delegation_judge import delegation_lines
-from gslb.control.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Wanted
-from gslb.control.findings import Finding, as_json, is_bad
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import absolute
 from gslb.model.zones import all_zones
+from gslb.outside.chain_of_trust import ds_text
+from gslb.outside.delegation_judge import delegation_lines
+from gslb.outside.delegation_seen import ChildSeen, DelegationSeen, Failure, ParentSeen, Wanted
+from gslb.outside.findings import Finding, as_json, is_bad
 
 __all__ = ["report", "wanted_zones"]
 
