@@ -1,6 +1,19 @@
 """Where the Intent rests between runs, and who changed it when."""
 
+from pathlib import Path
+
 from gslb.store.embedded import EmbeddedStore
+from gslb.store.etcd import EtcdStore
 from gslb.store.interface import AuditEntry, AuditRecord, Store, version_of
 
-__all__ = ["AuditEntry", "AuditRecord", "EmbeddedStore", "Store", "version_of"]
+__all__ = ["SQLITE", "AuditEntry", "AuditRecord", "EmbeddedStore", "EtcdStore", "Store", "open_store", "version_of"]
+
+SQLITE = "sqlite"
+
+
+def open_store(url: str, data: Path) -> Store:
+    """The store that `url` names: `sqlite`, a file in the folder `data`, or an etcd (`etcd://`, `etcds://`).
+
+    Raises HostError where it cannot be opened; whether an etcd is there shows at the first call.
+    """
+    return EmbeddedStore(data) if url == SQLITE else EtcdStore(url)

@@ -17,11 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gslb.errors import HostError, RefusedError
+from gslb import clock
+from gslb.errors import HostError
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent, Overrides
 from gslb.snapshot.types import Version
 from gslb.store.interface import AuditEntry, AuditRecord, version_of
+from gslb.store.rules import LIMIT_BYTES, refuse_other_policy, refuse_stale, refuse_too_large, unknown_revision
 
 __all__ = ["EmbeddedStore"]
 
@@ -30,8 +32,8 @@ SCHEMA = 1
 BUSY_S = 5.0
 RETRY_S = 0.02
 PRIVATE = 0o600
-LIMIT_BYTES = 16 * 1024 * 1024
-"""A policy of 2,000 endpoints is under 1 MiB. What is larger than this is a mistake, and would be one everywhere."""
+LOOK_S = 0.1
+"""How often a waiting reader looks for what other processes wrote."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -104,27 +106,17 @@ class EmbeddedStore:
     def write(self, expected: Version | None, intent: Intent, audit: AuditEntry) -> None:
         """See Store.write."""
         policy, overrides = intent.policy.model_dump_json(), intent.overrides.model_dump_json()
-        if len(policy) + len(overrides) > LIMIT_BYTES:
-            raise RefusedError(
-                "too-large",
-                f"the policy takes {len(policy) + len(overrides)} octets; the store takes {LIMIT_BYTES}",
-                "remove what is not needed, or split the policy over several installations",
-            )
+        refuse_too_large(len(policy) + len(overrides), LIMIT_BYTES, "the policy takes")
         digest = hashlib.sha256(policy.encode()).hexdigest()
         with self._transaction("IMMEDIATE"):
             current = self._version()
-            _refuse_stale(expected, current, version_of(intent))
+            refuse_stale(expected, current, version_of(intent))
             known = self._one("SELECT digest FROM policies WHERE revision = ?", intent.revision)
+            refuse_other_policy(intent.revision, known[0] if known else None, digest)
             if known is None:
                 self._connection.execute(
                     "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)",
                     (intent.revision, digest, policy, audit.author, audit.reason, audit.at_s),
-                )
-            elif known[0] != digest:
-                raise RefusedError(
-                    "immutable-revision",
-                    f"revision {intent.revision} stands for another policy already",
-                    "give the changed policy the next revision",
                 )
             self._connection.execute(
                 "INSERT INTO overrides VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET (version, value) = (?, ?)",
@@ -142,9 +134,7 @@ class EmbeddedStore:
         with self._transaction("DEFERRED"):
             row = self._one("SELECT policy FROM policies WHERE revision = ?", revision)
         if row is None:
-            raise RefusedError(
-                "unknown-revision", f"no policy has the revision {revision}", "gslb history shows which there are"
-            )
+            raise unknown_revision(revision)
         with self._understanding():
             return Policy.model_validate_json(row[0])
 
@@ -157,6 +147,17 @@ class EmbeddedStore:
                 (limit,),
             ).fetchall()
         return [AuditRecord(number, Version(rev, over), AuditEntry(*rest)) for number, rev, over, *rest in rows]
+
+    def changed(self, since: Version | None, timeout_s: float) -> bool:
+        """See Store.changed."""
+        until_s = clock.mono_s() + timeout_s
+        while True:
+            with self._transaction("DEFERRED"):
+                if self._version() != since:
+                    return True
+            if clock.mono_s() >= until_s:
+                return False
+            time.sleep(min(LOOK_S, max(0.0, until_s - clock.mono_s())))
 
     def _prepare(self) -> None:
         """Makes the tables in an empty file; refuses a file that this gslb does not understand."""
@@ -279,18 +280,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
-
-
-def _refuse_stale(expected: Version | None, current: Version | None, new: Version) -> None:
-    if current != expected:
-        raise RefusedError(
-            "stale",
-            f"version {current or 'none'} is in force, and the change was made on {expected or 'none'}",
-            "somebody else was faster: look at what is in force now, and ask again",
-        )
-    if current is not None and new <= current:
-        raise RefusedError(
-            "stale",
-            f"version {new} is not newer than {current}, which is in force",
-            "look at what is in force now, and ask again",
-        )

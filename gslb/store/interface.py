@@ -68,6 +68,11 @@ class Store(Protocol):
         """The last `limit` changes (1 to 1000), newest first."""
         ...
 
+    def changed(self, since: Version | None, timeout_s: float) -> bool:
+        """Whether something else than `since`, which was read here before (None: nothing), is in force by now. Waits
+        for it, `timeout_s` at most. True may be a false alarm: read, to know."""
+        ...
+
 
 def version_of(intent: Intent) -> Version:
     """The version that a snapshot of `intent` carries."""

@@ -1,0 +1,228 @@
+"""What every store does, whatever it rests on: one suite over all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+
+from gslb.control import changes
+from gslb.errors import RefusedError
+from gslb.snapshot.types import Version
+from gslb.store import EmbeddedStore, EtcdStore, open_store, version_of
+from gslb.store.rules import LIMIT_BYTES
+from tests.unit.control.world import NOW_S, a_drain, by, intent, policy
+
+WRITERS = 8
+ROUNDS = 4
+
+
+@pytest.fixture(params=["embedded", "etcd"])
+def opening(request, tmp_path, prefix):
+    """Opens the same store anew, as another process would."""
+    if request.param == "embedded":
+        return lambda: contextlib.closing(EmbeddedStore(tmp_path))
+    etcd = request.getfixturevalue("etcd")
+    return lambda: contextlib.closing(EtcdStore(etcd.url(prefix)))
+
+
+@pytest.fixture
+def store(opening):
+    with opening() as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(opening):
+    with opening() as opened:
+        yield opened
+
+
+def drained(base, site="dc"):
+    return changes.drain(base, a_drain(site))
+
+
+def at_once(count, work):
+    """`work(number)` in so many threads that begin together; what they returned, in order of their numbers."""
+    together, outcomes = threading.Barrier(count, timeout=20), [None] * count
+
+    def run(number):
+        together.wait()
+        outcomes[number] = work(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def tried(store, expected, wanted, entry):
+    try:
+        store.write(expected, wanted, entry)
+    except RefusedError as error:
+        return error.rule
+    return "written"
+
+
+def test_an_empty_store_says_so(store):
+    assert store.read() is None
+    assert store.history(10) == []
+
+
+def test_what_is_written_is_read_back_whole_by_others(store, other, entry):
+    wanted = changes.shift(intent(), "shop", "pay", {"checkout": 12.34}, by(expires_s=NOW_S + 60))
+    wanted = changes.drain(wanted, a_drain("dc", reason="öffnen\0\u2028"))
+    store.write(None, wanted, entry())
+    assert store.read() == wanted
+    assert other.read() == wanted
+
+
+def test_a_change_of_overrides_keeps_the_policy_and_a_new_policy_the_overrides(store, other, entry):
+    first = intent()
+    second = drained(first)
+    third = changes.set_policy(second, policy(environment="new"))
+    for before, after in ((None, first), (first, second), (second, third)):
+        store.write(version_of(before) if before else None, after, entry())
+        assert other.read() == after
+    assert other.read().overrides.drains == second.overrides.drains
+
+
+def test_a_paused_writer_is_refused_and_changes_nothing(store, other, entry):
+    store.write(None, intent(), entry())
+    paused = store.read()
+    first = drained(other.read())
+    other.write(version_of(paused), first, entry("fast"))
+    assert tried(store, version_of(paused), drained(paused, "aws"), entry("slow")) == "stale"
+    assert store.read() == other.read() == first
+    assert [record.entry.detail for record in store.history(10)] == ["fast", "first"]
+
+
+def test_of_writers_at_once_one_wins_each_round(store, opening, entry):
+    """Half of them share an object, as threads of a process do; the others have one each."""
+    store.write(None, intent(), entry())
+    with contextlib.ExitStack() as stack:
+        stores = [store if n % 2 else stack.enter_context(opening()) for n in range(WRITERS)]
+        for turn in range(ROUNDS):
+            base = store.read()
+            wanted = changes.undrain(base, "dc", None) if turn % 2 else drained(base)
+
+            def write(number, base=base, wanted=wanted, turn=turn):
+                return tried(stores[number], version_of(base), wanted, entry(f"round {turn} by {number}"))
+
+            outcomes = at_once(WRITERS, write)
+            assert sorted(outcomes) == ["stale"] * (WRITERS - 1) + ["written"]
+            assert store.read() == wanted
+            assert store.history(1)[0].entry.detail == f"round {turn} by {outcomes.index('written')}"
+    assert [record.number for record in store.history(100)] == list(range(ROUNDS + 1, 0, -1))
+
+
+def test_of_first_writers_at_once_one_wins(opening, entry):
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(opening()) for _ in range(WRITERS)]
+        wanted = [changes.set_policy(None, policy(environment=f"e{n}")) for n in range(WRITERS)]
+        outcomes = at_once(WRITERS, lambda n: tried(stores[n], None, wanted[n], entry(str(n))))
+        assert sorted(outcomes) == ["stale"] * (WRITERS - 1) + ["written"]
+        assert stores[0].read() == wanted[outcomes.index("written")]
+
+
+def test_versions_only_rise(store, entry):
+    store.write(None, drained(intent()), entry())
+    for older in (intent(), drained(intent())):
+        with pytest.raises(RefusedError, match="not newer") as caught:
+            store.write(Version(1, 1), older, entry())
+        assert caught.value.rule == "stale"
+
+
+def test_nobody_can_have_read_what_was_never_written(store, entry):
+    with pytest.raises(RefusedError, match="none is in force"):
+        store.write(Version(1, 1), intent(), entry())
+    assert store.read() is None
+
+
+def test_who_saw_nothing_cannot_write_over_something(store, entry):
+    store.write(None, intent(), entry())
+    assert tried(store, None, drained(intent()), entry()) == "stale"
+
+
+def test_a_revision_never_comes_to_mean_another_policy(store, entry):
+    store.write(None, intent(), entry())
+    forged = drained(intent()).model_copy(update={"policy": policy(environment="forged")})
+    assert tried(store, Version(1, 0), forged, entry()) == "immutable-revision"
+    assert store.read() == intent()
+    assert len(store.history(10)) == 1
+
+
+def test_every_policy_stays_under_its_revision(store, other, entry):
+    first = intent()
+    second = changes.set_policy(first, policy(environment="second"))
+    store.write(None, first, entry())
+    store.write(version_of(first), second, entry())
+    assert [other.policy(revision) for revision in (1, 2)] == [first.policy, second.policy]
+    for unknown in (0, 3, 0xFFFFFFFF):
+        with pytest.raises(RefusedError) as caught:
+            store.policy(unknown)
+        assert caught.value.rule == "unknown-revision"
+
+
+def test_the_history_is_newest_first_and_bounded(store, entry):
+    base, number = intent(), 1
+    store.write(None, base, entry("1", reason="r"))
+    for number in range(2, 13):
+        after = drained(base) if number % 2 == 0 else changes.undrain(base, "dc", None)
+        store.write(version_of(base), after, entry(str(number)))
+        base = after
+    records = store.history(1000)
+    assert [record.number for record in records] == list(range(12, 0, -1))
+    assert [record.entry.detail for record in records] == [str(n) for n in range(12, 0, -1)]
+    assert (records[-1].version, records[-1].entry) == (Version(1, 0), entry("1", reason="r"))
+    assert records[0].version == version_of(base)
+    assert [record.number for record in store.history(3)] == [12, 11, 10]
+
+
+def test_a_policy_that_is_too_large_is_refused(store, entry):
+    huge = intent().model_copy(update={"policy": policy().model_copy(update={"environment": "x" * LIMIT_BYTES})})
+    assert tried(store, None, huge, entry()) == "too-large"
+    assert store.read() is None
+
+
+def test_a_policy_of_a_megabyte_is_taken(store, other, entry):
+    large = policy()
+    apps = {f"shop{n}": large.apps["shop"].model_copy(update={"hosts": (f"shop{n}",)}) for n in range(700)}
+    wanted = changes.set_policy(None, large.model_copy(update={"apps": apps}))
+    assert len(wanted.policy.model_dump_json()) > 500_000
+    store.write(None, wanted, entry())
+    assert other.read() == wanted
+
+
+def test_what_others_write_is_noticed_and_what_was_read_is_not_news(store, other, entry):
+    assert store.read() is None
+    assert not store.changed(None, 0.05)
+    other.write(None, intent(), entry())
+    assert store.changed(None, 5)
+    assert store.read() == intent()
+    assert not store.changed(Version(1, 0), 0.05)
+    assert not other.changed(Version(1, 0), 0.05), "its own write is no news"
+    assert store.changed(Version(1, 7), 0.05), "whoever knows something else has to read"
+
+
+def test_who_waits_is_woken(store, other, entry):
+    other.write(None, intent(), entry())
+    store.read()
+    woken = []
+    waiter = threading.Thread(target=lambda: woken.append(store.changed(Version(1, 0), 60)))
+    waiter.start()
+    waiter.join(0.2)
+    assert waiter.is_alive()
+    other.write(Version(1, 0), drained(intent()), entry())
+    waiter.join(20)
+    assert woken == [True]
+    assert store.read() == drained(intent())
+
+
+def test_a_store_is_opened_by_its_name(tmp_path):
+    with contextlib.closing(open_store("sqlite", tmp_path)) as opened:
+        assert isinstance(opened, EmbeddedStore)
+    assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), EtcdStore)
