@@ -125,7 +125,8 @@ class KeyKeeper:
             _log.info("the parent could not be asked for DS records", zone=zone, why=error.message)
             return
         if not seen.servers or seen.silent:
-            _log.info("not every server of the parent told its DS records", zone=zone, silent=len(seen.silent))
+            told, asked = len(seen.servers), len(seen.servers) + len(seen.silent)
+            _log.info("not every server of the parent told its DS records", zone=zone, told=told, asked=asked)
             return
         anywhere, at = seen.records | seen.partial, (clock.wall_s(), seen.ttl_s)
         await self._change("parent", lambda intent: keyring.observe(intent, zone, seen.records, anywhere, at))
