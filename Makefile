@@ -39,6 +39,10 @@ check: lint test ## what CI runs
 bench: install ## measure, side by side with the peer; figures go to docs/performance.md
 	$(BIN)/python -m bench
 
+.PHONY: flood
+flood: install ## flood the DNS loop at three times what it can read; figures go to docs/reliability.md
+	$(BIN)/python -m bench.flood
+
 .PHONY: golden
 golden: install ## write the golden files anew
 	GOLDEN_UPDATE=1 $(BIN)/pytest -q tests/golden

@@ -33,6 +33,9 @@ _AUTHORITATIVE = frozenset((Rcode.NOERROR, Rcode.NXDOMAIN, Rcode.YXDOMAIN))
 _META = range(129, 255)
 """Transfers, TKEY, TSIG, MAILA, MAILB (RFC 6895 section 3.1): not served. ANY, 255, is."""
 
+_RECORD_BYTES = 12
+"""Of a record whose owner is a pointer, up to its data; the last two say how long that is."""
+
 _SYNTHESIZED = b"*"
 """What a limiter counts answers for names as that are not there themselves, of which a wildcard has too many."""
 
@@ -180,10 +183,15 @@ def _cookie_alone(query: Query, terms: Terms) -> int:
 
 def _kind(tables: Tables, query: Query, body: Body) -> bytes:
     """What counts as the same answer for a limiter: one name that exists, the SOA record of a negative answer's zone,
-    the servers of a referral, all errors."""
+    the first server of a referral, all errors.
+
+    Of the authority section the first record alone, without its owner: what follows it, pointers and proofs, differs
+    from name to name, of which whoever floods has plenty.
+    """
     if body.answers:
         return query.name if query.name in tables.names else _SYNTHESIZED
-    return body.authority[2:]
+    authority = body.authority
+    return authority[2 : _RECORD_BYTES + int.from_bytes(authority[_RECORD_BYTES - 2 : _RECORD_BYTES])]
 
 
 def _options(tables: Tables, query: Query, terms: Terms, rcode: int, pool: Pool | None, peer: Peer) -> bytes:
