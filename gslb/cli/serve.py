@@ -14,6 +14,7 @@ import click
 
 from gslb.cli.dns_options import ADDRESS, dns_options, take_dns_options
 from gslb.control.client import runtime_folder
+from gslb.errors import HostError
 
 __all__ = ["demo", "run"]
 
@@ -28,6 +29,19 @@ _envoy = click.option("--envoy", metavar="FILE", help="Envoy binary to run.  [de
 _logs = click.option(
     "--log-format", type=click.Choice(("text", "json")), default=None, help="On stderr.  [default: text on a terminal]"
 )
+
+
+def _store(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    """Where the store is, if that can be understood."""
+    from gslb.store import SQLITE
+    from gslb.store.etcd_url import parse_url
+
+    if url != SQLITE:
+        try:
+            parse_url(url)
+        except HostError as error:
+            raise click.BadParameter(f"{error.message}; {error.remedy}") from None
+    return url
 
 
 def _log_format(given: str | None) -> str:
@@ -73,6 +87,8 @@ def demo(**options: Any) -> None:
 )
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
               help="Folder of everything that must survive a restart.")  # fmt: skip
+@click.option("--store", metavar="URL", default="sqlite", show_default=True, callback=_store,
+              help="Where policies, overrides and history rest: a file in the data folder, or an etcd.")  # fmt: skip
 @dns_options
 @click.option("--geo", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="Database of places (.mmdb) for the filter geo; read anew when it is replaced.")  # fmt: skip
@@ -92,6 +108,7 @@ def run(**options: Any) -> None:
     Examples:
       gslb run policies --watch
       gslb run policies --dns 127.0.0.1:5300 --data ./data --runtime ./run
+      gslb run policies --site dc --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/gslb
     """
     from gslb.roles.installation import run_installation
 
@@ -103,7 +120,8 @@ def run(**options: Any) -> None:
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
-    given = {key: options[key] for key in ("runtime", "data", "watch", "sites", "api", "geo", "dnssec_secret", "envoy")}
+    taken = ("runtime", "data", "watch", "sites", "api", "store", "geo", "dnssec_secret", "envoy")
+    given = {key: options[key] for key in taken}
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

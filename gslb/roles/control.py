@@ -23,18 +23,20 @@ from gslb.roles.process import Stop
 from gslb.roles.publish import NodeClient, RolePublisher
 from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
+from gslb.roles.shared_store import follow_store, reach_store
 from gslb.roles.tasks import keep_running
 from gslb.roles.watch import changes
 from gslb.snapshot import next_expiry_s
 from gslb.snapshot.intent import Intent
-from gslb.store import AuditEntry
-from gslb.store.embedded import EmbeddedStore
+from gslb.store import SQLITE, AuditEntry, open_store
 
 __all__ = ["run"]
 
 REACH_S = 10.0
 """How long the first publication waits for the other roles to start."""
 EXPIRY = "expiry"
+AGAIN_S = 30.0
+"""When to try again to take back what has expired. Meanwhile nothing counts it any more."""
 
 
 class ControlRole:
@@ -42,26 +44,26 @@ class ControlRole:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        store = EmbeddedStore(settings.data)
+        self.store = open_store(settings.store, settings.data)
         nodes = tuple(NodeClient(name, settings.socket(name)) for name in settings.nodes())
         secret = dnssec_secret(settings.dnssec_secret, settings.data)
         vault = KeyVault(secret, may_make=settings.dnssec_secret is None)
         geo = GeoFile(settings.geo)
-        self.publisher = RolePublisher(store, nodes, self._schedule_expiry, geo, vault.make)
+        self.publisher = RolePublisher(self.store, nodes, self._schedule_expiry, geo, vault.make)
         self.keeper = KeyKeeper(self.publisher, vault)
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:
         """Go on from the store, then take the folder. A folder that is refused at the very first start is fatal."""
-        await self.publisher.load()
+        await (self.publisher.load() if self._settings.store == SQLITE else reach_store(self.publisher))
         await self.publisher.reach_all(REACH_S)
         await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
         await self._prune()
-        first = self.publisher.current() is None
         try:
             await self._take_folder()
         except (PolicyError, RefusedError) as error:
-            if first:
+            await self.publisher.load()  # another control may have been first
+            if self.publisher.current() is None:
                 raise
             structlog.get_logger().error("the policy folder was refused; what was in force stays", why=str(error))
 
@@ -80,7 +82,8 @@ class ControlRole:
         if folder is None:
             return
         loaded = await asyncio.to_thread(load_folder, folder)
-        new = sorted(set(loaded.policy.sites) ^ set(self._settings.sites))
+        here, wanted = set(self._settings.sites), set(loaded.policy.sites)
+        new = sorted(here ^ wanted if self._settings.every_site else here - wanted)
         if new and "edge" in self._settings.roles:
             raise RefusedError(
                 "sites-changed",
@@ -111,6 +114,9 @@ class ControlRole:
             if self.scheduler.get_job(EXPIRY):
                 self.scheduler.remove_job(EXPIRY)
             return
+        self._prune_at(at_s)
+
+    def _prune_at(self, at_s: float) -> None:
         when = datetime.fromtimestamp(at_s, UTC)
         self.scheduler.add_job(
             self._prune, "date", id=EXPIRY, run_date=when, replace_existing=True, misfire_grace_time=None
@@ -124,7 +130,8 @@ class ControlRole:
         try:
             await self.publisher.change(lambda intent: prune_expired(require(intent), wall_s), audit)
         except GslbError as error:
-            structlog.get_logger().error("an expired override could not be taken back", why=str(error))
+            structlog.get_logger().error("an expired override could not be taken back yet", why=str(error))
+            self._prune_at(wall_s + AGAIN_S)
 
 
 async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
@@ -151,6 +158,8 @@ async def _work(role: ControlRole, settings: Settings) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_running("follow roles", role.publisher.follow))
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
+        if settings.store != SQLITE:
+            group.create_task(keep_running("follow store", lambda: follow_store(role.store, role.publisher)))
         if settings.watch:
             group.create_task(keep_running("follow folder", role.follow_folder))
 

@@ -15,7 +15,7 @@ from gslb.roles import logs
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
-from gslb.store.embedded import EmbeddedStore
+from gslb.store import SQLITE, open_store
 
 __all__ = ["run_installation"]
 
@@ -31,7 +31,7 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     unknown = sorted(set(draft.sites) - set(policy.sites))
     if unknown:
         raise HostError(f"the policy has no site {', '.join(unknown)}", f"name one of: {', '.join(policy.sites)}")
-    settings = draft.model_copy(update={"sites": draft.sites or tuple(policy.sites)})
+    settings = draft.model_copy(update={"sites": draft.sites or tuple(policy.sites), "every_site": not draft.sites})
     logs.configure(settings.log_format, "supervisor")
     stop = stop_signal()
     with contextlib.ExitStack() as stack:
@@ -42,9 +42,8 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
 
 
 def _stored_policy(settings: Settings) -> Policy:
-    intent = EmbeddedStore(settings.data).read()
+    intent = open_store(settings.store, settings.data).read()
     if intent is None:
-        raise HostError(
-            f"there is no policy in the data folder {settings.data} yet", "name a policy folder: gslb run DIR"
-        )
+        where = f"the data folder {settings.data}" if settings.store == SQLITE else settings.store
+        raise HostError(f"there is no policy in {where} yet", "name a policy folder: gslb run DIR")
     return intent.policy

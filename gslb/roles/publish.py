@@ -25,13 +25,14 @@ from gslb.control.keyring import Maker, Role
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
+from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.geo import GeoFile
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot, ZoneKey
-from gslb.store import AuditEntry, AuditRecord, Store
+from gslb.store import AuditEntry, AuditRecord, Store, version_of
 
 __all__ = ["NodeClient", "RolePublisher"]
 
@@ -146,9 +147,15 @@ class RolePublisher:
     def places(self, client: IpAddress | None) -> GeoMap | None:
         return self._geo.ask(client)
 
+    def all_places(self) -> GeoMap | None:
+        return self._geo.read()
+
     def make_key(self, zone: str, role: Role, algorithm: int) -> ZoneKey:
         assert self._make_key is not None
         return self._make_key(zone, role, algorithm)
+
+    async def policy(self, revision: int) -> Policy:
+        return await asyncio.to_thread(self._store.policy, revision)
 
     async def history(self, limit: int) -> Sequence[AuditRecord]:
         return await asyncio.to_thread(self._store.history, limit)
@@ -163,13 +170,26 @@ class RolePublisher:
 
     # Changing -------------------------------------------------------------------------------------------------------
 
-    async def load(self) -> None:
-        """Go on from the store. Nodes that hold something older follow."""
-        intent = await asyncio.to_thread(self._store.read)
-        if intent is not None:
+    async def load(self) -> bool:
+        """Bring into force what the store holds, if that is newer than what is in force here; whether it was.
+
+        A node that refuses keeps what it has: whoever wrote it is not overruled from here. Raises HostError, and
+        PolicyError where this gslb cannot compile it.
+        """
+        async with self._lock:
+            intent = await asyncio.to_thread(self._store.read)
+            if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
+                return False
             wall_s = clock.wall_s()
-            self._current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+            self._current = current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
             self._on_intent(intent)
+            refusals, _ = await self._publish(current)
+        version = str(current.snapshot.version)
+        if refusals:
+            structlog.get_logger().error("the stored version was refused", version=version, why=_sentence(refusals))
+        else:
+            structlog.get_logger().info("the stored version is in force", version=version)
+        return True
 
     async def reach_all(self, timeout_s: float) -> None:
         """Wait until every node answers, at most `timeout_s`."""

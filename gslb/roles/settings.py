@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gslb.control.protocol import role_name
 from gslb.model.words import IpNetwork
+from gslb.store import SQLITE
 
 __all__ = ["DnsSettings", "Settings"]
 
@@ -44,7 +45,8 @@ class Settings(BaseModel):
 
     `runtime` holds sockets and locks and may vanish at a reboot; `data` holds what must survive. With `foreground`
     an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
-    None: a file in `data`.
+    None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
+    `every_site`: `sites` are all of the policy's, not a choice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +57,8 @@ class Settings(BaseModel):
     watch: bool = False
     roles: tuple[str, ...] = ("control", "dns", "edge")
     sites: tuple[str, ...] = ()
+    every_site: bool = True
+    store: str = SQLITE
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
     dns_protocol: DnsSettings = DnsSettings()
     api: tuple[str, int] = ("127.0.0.1", 8053)

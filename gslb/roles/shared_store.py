@@ -1,0 +1,57 @@
+"""Living with a store that other machines write to, too: taking over what they wrote, and going on while it is silent.
+
+Nothing here writes to the store or decides what is newer: that is the publisher's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from gslb.errors import GslbError, HostError
+from gslb.roles.publish import RolePublisher
+from gslb.store import Store
+
+__all__ = ["follow_store", "reach_store"]
+
+WAIT_S = 1.0
+"""One wait for news. A role that is told to stop may have to wait for so long."""
+PAUSE_S = 1.0
+
+_log = structlog.get_logger()
+
+
+async def reach_store(publisher: RolePublisher) -> None:
+    """Go on from the store, however long it stays silent: the other roles serve from their own disks meanwhile."""
+    silent = False
+    while True:
+        try:
+            await publisher.load()
+        except HostError as error:
+            if not silent:
+                _log.error("the store cannot be read; this control waits for it", why=str(error))
+            silent = True
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
+
+
+async def follow_store(store: Store, publisher: RolePublisher) -> None:
+    """For ever: what another control wrote comes into force here. What fails is told once, and tried every second."""
+    failed = ""
+    while True:
+        try:
+            current = publisher.current()
+            news = await asyncio.to_thread(store.changed, current[1].version if current else None, WAIT_S)
+            taken = await publisher.load() if news else True
+        except GslbError as error:
+            if str(error) != failed:
+                _log.error("the store cannot be followed; what is in force stays", why=str(error))
+            failed, taken = str(error), False
+        else:
+            if failed:
+                _log.info("the store is followed again")
+            failed = ""
+        if not taken:
+            await asyncio.sleep(PAUSE_S)
