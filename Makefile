@@ -43,6 +43,12 @@ bench: install ## measure, side by side with the peer; figures go to docs/perfor
 flood: install ## flood the DNS loop at three times what it can read; figures go to docs/reliability.md
 	$(BIN)/python -m bench.flood
 
+FUZZ_S ?= 300
+
+.PHONY: fuzz
+fuzz: install ## the native wire under ASan beside the pure one, for FUZZ_S seconds (better after pip install atheris)
+	@sh tests/fuzz/run.sh $(BIN)/python $(FUZZ_S)
+
 .PHONY: golden
 golden: install ## write the golden files anew
 	GOLDEN_UPDATE=1 $(BIN)/pytest -q tests/golden

@@ -1,13 +1,23 @@
 """The DNS servers that are compared: how each is told to answer the same zone on one address with one worker.
 
-Run as a program it is gslb's own responder: `python -m bench.dns_servers WIRE HOST PORT [LIKE_ANSWERS_PER_S]`.
+Run as a program it is gslb's own responder: `python -m bench.dns_servers HOST PORT NAME=VALUE...`, with the names of
+`Serving`.
 """
 
 import asyncio
+import dataclasses
+import random
 import sys
+from collections.abc import Callable
+from ipaddress import IPv4Network
 from pathlib import Path
 
+Command = Callable[[Path, str, int], list[str]]
+
 ZONE, NAME = "gslb.example.com", "shop"
+NETWORKS = 500_000
+COOKIE_SECRET = bytes(range(16))
+KEY_SECRET = bytes(32)
 DC, AWS = "192.0.2.10", "198.51.100.20"
 
 _ZONE_FILE = f"""$ORIGIN {ZONE}.
@@ -50,12 +60,23 @@ int main(int argc, char **argv) {
 """
 
 
-def gslb(wire: str, like_answers_per_s: int = 0):
-    """Our responder; with a limiter where a number is given."""
-    more = [str(like_answers_per_s)] if like_answers_per_s else []
+@dataclasses.dataclass(frozen=True)
+class Serving:
+    """How gslb is to serve. `like_answers_per_s` 0: no limit. `networks`: steer by so many of them."""
+
+    wire: str = "native"
+    threads: int = 1
+    like_answers_per_s: int = 0
+    networks: int = 0
+    signed: int = 0
+
+
+def gslb(**given: str | int) -> Command:
+    """Our responder, told what differs from `Serving`."""
 
     def command(_: Path, host: str, port: int) -> list[str]:
-        return [sys.executable, "-m", "bench.dns_servers", wire, host, str(port), *more]
+        told = [f"{name}={value}" for name, value in given.items()]
+        return [sys.executable, "-m", "bench.dns_servers", host, str(port), *told]
 
     return command
 
@@ -109,44 +130,80 @@ def pdns(record: str):
 
 
 SERVERS = {
-    "gslb, native": gslb("native"),
-    "gslb, native, rate limit": gslb("native", 1_000_000_000),
-    "gslb, pure Python": gslb("python"),
+    "gslb, native": gslb(),
+    "gslb, native, rate limit": gslb(like_answers_per_s=1_000_000_000),
+    "gslb, pure Python": gslb(wire="python", threads=0),
     "bare echo in C": echo,
     "gdnsd, weighted": gdnsd,
     "Knot, static": knot,
     "PowerDNS, static": pdns(f"A {DC}"),
     "PowerDNS, LUA weighted": pdns(f"""LUA A "pickwrandom({{{{80, '{DC}'}}, {{20, '{AWS}'}}}})" """),
 }
+OWN_SERVERS = {
+    "plain": gslb(),
+    "networks": gslb(networks=NETWORKS),
+    "signed": gslb(signed=1),
+    "event loop": gslb(threads=0),
+    "two threads": gslb(threads=2),
+}
 
 
-async def _serve(wire: str, host: str, port: str, like_answers_per_s: str = "0") -> None:
-    from gslb.dns.compose import compose
-    from gslb.dns.ratelimit import Limiter
-    from gslb.dns.responder import Responder
+def _policy(steer: list[object]) -> dict[str, object]:
+    backends = {"main": {site: ["10.0.0.1:80"] for site in ("dc", "aws")}}
+    routes = [{"name": "all", "split": {"main": 100}}]
+    return {
+        "zone": {"name": ZONE, "nameservers": {"ns1": ["198.51.100.53"]}, "ttl": "30s"},
+        "sites": {"dc": {"edges": [{"public": [DC]}]}, "aws": {"edges": [{"public": [AWS]}]}},
+        "apps": {NAME: {"hosts": [NAME], "steer": steer, "backends": backends, "routes": routes}},
+    }
+
+
+def _snapshot(serving: Serving):
+    from gslb.dns.dnssec.making import make_key
     from gslb.model.policy import Policy
     from gslb.snapshot import compile_snapshot
     from gslb.snapshot.intent import Intent
+
+    steer: list[object] = ["healthy", {"weighted": {"dc": 80, "aws": 20}, "by": "answer"}]
+    if serving.networks:
+        steer = ["networks", "healthy", {"priority": ["dc", "aws"]}, {"first": 1}]
+    made = compile_snapshot(Intent(revision=1, policy=Policy.model_validate(_policy(steer))), 0.0)
+    numbers = random.Random(1)
+    starts = numbers.sample(range(1 << 24), serving.networks)
+    networks = [IPv4Network((start << 8, 24)) for start in starts]
+    owned = {"dc": tuple(networks[::2]), "aws": tuple(networks[1::2])}
+    sites = {name: dataclasses.replace(site, networks=owned[name]) for name, site in made.sites.items()}
+    keys = []
+    for role in ("ksk", "zsk") if serving.signed else ():
+        key = make_key(ZONE, role, 13, KEY_SECRET)
+        keys.append(dataclasses.replace(key, published=True, signs=True, announced=role == "ksk"))
+    return dataclasses.replace(made, sites=sites, zone=dataclasses.replace(made.zone, keys=tuple(keys)))
+
+
+async def _serve(host: str, port: str, *told: str) -> None:
+    from gslb import clock
+    from gslb.dns.compose import compose
+    from gslb.dns.dnssec.seal import open_signers, seal
+    from gslb.dns.protocol import Protocol
+    from gslb.dns.ratelimit import Limiter
+    from gslb.dns.responder import Responder
     from gslb.snapshot.types import LiveState
 
-    backends = {"main": {site: ["10.0.0.1:80"] for site in ("dc", "aws")}}
-    policy = {
-        "zone": {"name": ZONE, "nameservers": {"ns1": ["198.51.100.53"]}, "ttl": "30s"},
-        "sites": {"dc": {"edges": [{"public": [DC]}]}, "aws": {"edges": [{"public": [AWS]}]}},
-        "apps": {
-            NAME: {
-                "hosts": [NAME],
-                "steer": ["healthy", {"weighted": {"dc": 80, "aws": 20}, "by": "answer"}],
-                "backends": backends,
-                "routes": [{"name": "all", "split": {"main": 100}}],
-            }
-        },
-    }
-    snapshot = compile_snapshot(Intent(revision=1, policy=Policy.model_validate(policy)), 0.0)
-    limiter = Limiter(int(like_answers_per_s)) if int(like_answers_per_s) else None
-    responder = Responder(limiter=limiter, wire="native" if wire == "native" else "python")
+    given = dict(part.split("=") for part in told)
+    wire = given.pop("wire", "native")
+    serving = Serving(wire, **{name: int(value) for name, value in given.items()})
+    snapshot = _snapshot(serving)
+    tables = compose(snapshot, LiveState())
+    if serving.signed:
+        tables = seal(tables, open_signers(snapshot, [KEY_SECRET]), clock.wall_s())
+    responder = Responder(
+        protocol=Protocol(cookie_secrets=(COOKIE_SECRET,)),
+        limiter=Limiter(serving.like_answers_per_s) if serving.like_answers_per_s else None,
+        wire="native" if wire == "native" else "python",
+        threads=serving.threads,
+    )
     await responder.open([(host, int(port))])
-    responder.publish(compose(snapshot, LiveState()))
+    responder.publish(tables)
     await asyncio.Event().wait()
 
 

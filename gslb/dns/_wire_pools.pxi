@@ -1,5 +1,7 @@
 """Part of `_wire`: pools in C memory, `draw.pick` and `subnet.scope_bits` step by step. Nothing here sees a packet."""
 
+DEF RECENT = 64
+
 cdef int _SINGLE = 0, _BY_ANSWER = 1, _BY_CLIENT = 2, _BY_WINDOW = 3
 cdef dict _DRAWS = {"answer": _BY_ANSWER, "client": _BY_CLIENT, "window": _BY_WINDOW}
 
@@ -77,9 +79,13 @@ cdef class _Pool:
         """`numbers`: by identity, each choice and its number. False where the classes are not as steering makes them:
         from nothing, rising."""
         cdef tuple starts = given.starts, choices = given.choices
-        cdef uint32_t place, number = 0
+        cdef uint32_t place
         cdef const uint8_t *octets
-        cdef object start, last = None
+        cdef object start, choice
+        cdef void *recent[RECENT]      # choices, most of which come again and again
+        cdef uint32_t recent_numbers[RECENT]
+        cdef size_t slot
+        memset(recent, 0, sizeof(recent))
         if not starts or len(starts) != len(choices) or len(starts[0]) or len(starts) >= 0xFFFFFFFF:
             return False
         ranges.high = <uint64_t *>zeros(len(starts), sizeof(uint64_t))
@@ -87,10 +93,12 @@ cdef class _Pool:
         if size == 16:
             ranges.low = <uint64_t *>zeros(len(starts), sizeof(uint64_t))
         for place in range(len(starts)):
-            if choices[place] is not last:
-                last = choices[place]
-                number = numbers.setdefault(id(last), (last, len(numbers)))[1]
-            ranges.numbers[place] = number
+            choice = choices[place]
+            slot = <size_t><void *>choice // 16 % RECENT
+            if recent[slot] != <void *>choice:
+                recent[slot] = <void *>choice
+                recent_numbers[slot] = numbers.setdefault(id(choice), (choice, len(numbers)))[1]
+            ranges.numbers[place] = recent_numbers[slot]
             if place == 0:
                 continue
             start = starts[place]
