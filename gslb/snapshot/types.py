@@ -239,7 +239,7 @@ class ZoneKey:
     role: Literal["ksk", "zsk"]
     algorithm: int
     public: bytes
-    private: str
+    private: str = field(repr=False)
     published: bool
     signs: bool
     announced: bool

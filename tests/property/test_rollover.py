@@ -175,12 +175,14 @@ NOTHING = st.just(("wait", 1))
 
 SECURE = [("wait", 90_000), ("tick", None), ("adopt", None), ("wait", 700), ("look", None)]
 ROLLING = [*SECURE, ("wait", 90_000), ("roll", "zsk"), ("roll", "ksk")]
+CHANGING = [*ROLLING, ("adopt", None), ("wait", 700), ("look", None), ("wait", 90_000), ("tick", None)]
+BEHIND = [*SECURE, ("stick", None), ("roll", "zsk"), ("wait", 86_400), ("stick", None)]
 
 
 @st.composite
 def events(draw):
     """Time passes, and control, the parent and operators do something, or miss their turn."""
-    made = list(draw(st.sampled_from([[], SECURE, SECURE, ROLLING, ROLLING])))
+    made = list(draw(st.sampled_from([[], SECURE, ROLLING, CHANGING, BEHIND])))
     for wait_s in draw(st.lists(WAITS_S, min_size=1, max_size=25)):
         made.append(("wait", wait_s))
         made += [(name, None) for name in draw(st.permutations(["tick", "adopt", "look"])) if draw(OFTEN)]

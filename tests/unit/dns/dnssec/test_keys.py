@@ -103,6 +103,17 @@ def test_the_tag_and_the_ds_record(example: Example) -> None:
     assert keys.ds_rdata(from_text(example.zone), rdata) == expected
 
 
+@pytest.mark.parametrize(("digest", "belongs"), [("SHA256", True), ("SHA384", True), ("SHA1", False)])
+def test_which_ds_records_are_of_a_key(digest: str, belongs: bool) -> None:
+    zone, rdata = dns.name.from_text("example.net."), keys.dnskey_rdata(RFC6605.key)
+    dnskey = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.DNSKEY, rdata, 0, len(rdata))
+    record = dns.dnssec.make_ds(zone, dnskey, digest, policy=dns.dnssec.allow_all_policy).to_wire()
+    assert keys.is_ds_of(record, from_text("example.net"), rdata) is belongs
+    assert not keys.is_ds_of(record, from_text("example.org"), rdata)
+    assert not keys.is_ds_of(record[:-1] + bytes([record[-1] ^ 1]), from_text("example.net"), rdata)
+    assert not keys.is_ds_of(b"", from_text("example.net"), rdata)
+
+
 @EXAMPLES
 def test_the_signature_of_the_example_verifies(example: Example) -> None:
     data, signature = signed_data(example)
@@ -223,6 +234,7 @@ def test_no_text_holds_what_is_private() -> None:
     key = RFC6605.key
     opened = RFC6605.open()
     raw = base64.b64decode(RFC6605.private)
+    assert "v1:" not in repr(key)
     for text in (repr(key), str(key), repr(opened), str(opened), keys.seal_private(SECRET_HALF, SECRET, b"", NONCE)):
         for half in (raw, SECRET_HALF):
             for form in (half.hex(), base64.b64encode(half).decode(), repr(half), str(int.from_bytes(half))):
