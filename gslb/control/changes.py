@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 from gslb.errors import PolicyError, Problem, RefusedError
 from gslb.model.policy import App, Policy, Route
+from gslb.plan import serving_sites
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance, Shift
-from gslb.snapshot.types import WHOLE_BP, AppName, SiteName, Snapshot
+from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
 __all__ = [
-    "drain", "prune_expired", "require", "require_known", "serving_sites", "set_policy", "shift", "undo_shift",
-    "undrain",
+    "drain", "prune_expired", "require", "require_known", "set_policy", "shift", "undo_shift", "undrain",
 ]  # fmt: skip
 
 LAST_SITE = "last-site"
@@ -126,16 +126,6 @@ def prune_expired(intent: Intent, wall_s: float) -> Intent:
     if (len(drains), len(shifts)) == (len(intent.overrides.drains), len(intent.overrides.shifts)):
         return intent
     return _overridden(intent, drains, shifts)
-
-
-def serving_sites(snapshot: Snapshot, app: CompiledApp) -> tuple[SiteName, ...]:
-    """The sites that the app's chain can ever answer with, drained or not."""
-    sites = tuple(snapshot.sites)
-    for item in app.chain:
-        if item.kind in ("only", "weighted"):
-            named = item.sites if item.kind == "only" else tuple(site for site, _ in item.weights)
-            sites = tuple(site for site in sites if site in named)
-    return sites
 
 
 def _overridden(intent: Intent, drains: Iterable[Drain], shifts: Iterable[Shift]) -> Intent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gslb.control.protocol import RoleState
+from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
@@ -53,6 +54,10 @@ class Publisher(Protocol):
         """What the database of places says of one client; None where there is no database. Raises HostError."""
         ...
 
+    def all_places(self) -> GeoMap | None:
+        """The whole database of places, which takes seconds to read; None where there is none. Raises HostError."""
+        ...
+
     def make_key(self, zone: str, role: Literal["ksk", "zsk"], algorithm: int) -> ZoneKey:
         """A new DNSSEC key of a zone, sealed and in no use yet. Raises HostError."""
         ...
@@ -67,6 +72,10 @@ class Publisher(Protocol):
         Where `make` returns what it was given, nothing is written or sent, and `before` is `after`.
         Raises PolicyError, RefusedError or HostError: then nothing has changed anywhere.
         """
+        ...
+
+    async def policy(self, revision: int) -> Policy:
+        """The policy that has this revision. Raises RefusedError, rule `unknown-revision`, or HostError."""
         ...
 
     async def history(self, limit: int) -> Sequence[AuditRecord]:

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gslb import __version__, clock
-from gslb.control import answers, changes, key_messages, key_routes, latency, messages, metrics, page
+from gslb.control import (
+    answers,
+    changes,
+    key_messages,
+    key_routes,
+    latency,
+    messages,
+    metrics,
+    page,
+    plan_messages,
+    plan_routes,
+)
 from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
@@ -110,6 +121,18 @@ async def _undrain(asked: Asked) -> dict[str, Any]:
         ("undrain", _scope(site, query.app)),
     )
     return answers.drain_change(published, site, query.app)
+
+
+async def _plan(asked: Asked) -> dict[str, Any]:
+    return await plan_routes.plan(asked.publisher, asked.body)
+
+
+async def _apply(asked: Asked) -> dict[str, Any]:
+    return await plan_routes.apply(asked.publisher, asked.body)
+
+
+async def _diff(asked: Asked) -> dict[str, Any]:
+    return await plan_routes.diff(asked.publisher, asked.query)
 
 
 async def _keys(asked: Asked) -> dict[str, Any]:
@@ -246,6 +269,12 @@ TABLE = (
              messages.ShiftChange, query=messages.Undoing),
     Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
+    Endpoint("POST", "/v1/plan", _plan, "What a policy, or going back to a revision, would do; nothing changes",
+             plan_messages.PlanSeen, body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES),
+    Endpoint("POST", "/v1/apply", _apply, "Bring exactly the plan that was seen into force",
+             plan_messages.ApplyChange, body=plan_messages.ApplyRequest, limit_bytes=plan_routes.LIMIT_BYTES),
+    Endpoint("GET", "/v1/diff", _diff, "What lies between the policies of two revisions",
+             plan_messages.DiffSeen, query=plan_messages.DiffQuery),
     Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
              messages.LatencySeen),
     Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gslb.control.changes import serving_sites
 from gslb.control.protocol import EdgeState, RoleState, RouteState, VerdictState
 from gslb.model.words import iso
+from gslb.plan import serving_sites
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import App, Route, Site, SiteName, Snapshot
 

@@ -271,7 +271,7 @@ async def test_every_answer_over_tcp_is_guarded(reading):
 
 @pytest.mark.parametrize("line", [item for item in TABLE if item.method == "GET"], ids=lambda item: item.path)
 async def test_every_reading_works_over_tcp_and_with_head(reading, line):
-    query = {"host": "shop"} if line.path == "/v1/explain" else {}
+    query = {"/v1/explain": {"host": "shop"}, "/v1/diff": {"before": "1"}}.get(line.path, {})
     got, head = await reading.get(line.path, params=query), await reading.head(line.path, params=query)
     assert (got.status, head.status) == (200, 200)
     expected = "application/json" if isinstance(line.answer, type) else line.answer.content_type

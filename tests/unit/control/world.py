@@ -5,7 +5,7 @@ from __future__ import annotations
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
-from gslb.errors import HostError
+from gslb.errors import HostError, RefusedError
 from gslb.model.policy import Policy
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -99,6 +99,7 @@ class MemoryPublisher:
         self.intent = start
         self.snapshot = compile_snapshot(start, NOW_S) if start else None
         self.records = []
+        self.policies = {start.revision: start.policy} if start else {}
         self.states = {}
         self.ages = {}
         self.unacknowledged = {}
@@ -124,6 +125,9 @@ class MemoryPublisher:
     def places(self, client):
         return self.geo
 
+    def all_places(self):
+        return self.geo
+
     def make_key(self, zone, role, algorithm):
         return make_key(zone, role, algorithm, bytes(32))
 
@@ -137,8 +141,14 @@ class MemoryPublisher:
             raise HostError("the disk is full", "free some space")
         if new is not self.intent:
             self.intent, self.snapshot = new, compile_snapshot(new, audit.at_s)
+            self.policies[new.revision] = new.policy
             self.records.append(AuditRecord(len(self.records) + 1, self.snapshot.version, audit))
         return Published(before, self.snapshot, self.unacknowledged)
+
+    async def policy(self, revision):
+        if revision not in self.policies:
+            raise RefusedError("unknown-revision", f"no policy has the revision {revision}", "gslb history")
+        return self.policies[revision]
 
     async def history(self, limit):
         return self.records[::-1][:limit]

@@ -1,0 +1,74 @@
+"""The bodies of planning, applying and comparing policies. No rule of the product here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from gslb.control.messages import Author, Body, Change, Line
+from gslb.plan import Plan
+from gslb.plan.types import VersionPlanned
+
+__all__ = ["ApplyChange", "ApplyRequest", "DiffQuery", "DiffSeen", "PlanRequest", "PlanSeen", "Rule"]
+
+Revision = Annotated[int, Field(ge=1, le=0xFFFFFFFF)]
+Rule = Literal["last-site", "app-removed", "host-removed", "large-move", "zone-removed", "dnssec-off"]
+
+
+class PlanRequest(Body):
+    """Either a `policy`, as `gslb schema` describes it but with the lines of zone files in place of their names; or the
+    `revision` whose policy is to be in force again. `allow` names guard rails that shall not hold it up."""
+
+    policy: Annotated[Mapping[str, Any], Field(description="a whole policy")] | None = None
+    revision: Revision | None = None
+    allow: Annotated[tuple[Rule, ...], Field(max_length=16)] = ()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> PlanRequest:
+        if (self.policy is None) == (self.revision is None):
+            raise ValueError("give either a policy or a revision")
+        return self
+
+
+class ApplyRequest(PlanRequest):
+    """`base` is the version that the plan was made on (None: no policy was in force), `digest` that of the content it
+    led to. `reason` says why `allow` is right."""
+
+    base: VersionPlanned | None
+    digest: Annotated[str, Field(max_length=64)]
+    message: Annotated[Line, Field(min_length=1)]
+    reason: Line = ""
+    author: Author = ""
+
+
+class PlanSeen(Body):
+    """`refused`: applying it would be."""
+
+    refused: bool
+    summary: str
+    plan: Plan
+
+
+class ApplyChange(Change):
+    """`revision_before` is None for the first policy."""
+
+    revision_before: int | None
+    summary: str
+
+
+class DiffQuery(Body):
+    """Two revisions. `after` None: the one in force."""
+
+    before: Revision
+    after: Revision | None = None
+
+
+class DiffSeen(Body):
+    """What lies between the policies of two revisions, with health as it is now. Overrides are left aside, and nothing
+    is refused."""
+
+    before: int
+    after: int
+    plan: Plan

@@ -1,0 +1,140 @@
+"""What the API does for planning, applying and comparing policies. Rules stand in `planning` and in the plan room."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from gslb import clock
+from gslb.control import keyring
+from gslb.control.changes import require, set_policy
+from gslb.control.explain import live_of
+from gslb.control.plan_messages import ApplyRequest, DiffQuery, PlanRequest
+from gslb.control.planning import between, plan_policy, refuse_refused, refuse_stale, uses_places
+from gslb.control.publishing import Published, Publisher
+from gslb.errors import PolicyError, Problem, RefusedError
+from gslb.model.given import check_given
+from gslb.model.policy import Policy
+from gslb.plan import ROLLBACK_WAIVES, Plan, summary
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import LiveState
+from gslb.store import AuditEntry
+
+__all__ = ["LIMIT_BYTES", "apply", "diff", "plan"]
+
+LIMIT_BYTES = 16 * 1024 * 1024
+"""As much as the store takes."""
+_HISTORY = 50
+_ROLLING_BACK = "rolling back is always allowed"
+
+
+async def plan(publisher: Publisher, wanted: PlanRequest) -> dict[str, Any]:
+    """The answer as messages.PlanSeen; nothing changes."""
+    await publisher.refresh()
+    made = await _plan(publisher, await _policy(publisher, wanted), wanted)
+    return {"refused": made.is_refused, "summary": summary(made), "plan": made.model_dump(mode="json")}
+
+
+async def apply(publisher: Publisher, wanted: ApplyRequest) -> dict[str, Any]:
+    """Brings exactly the plan that somebody has seen into force; the answer as messages.ApplyChange.
+
+    Raises RefusedError, rule `stale-plan`, where anything has changed since, or the rule of a guard rail.
+    """
+    if wanted.allow and not wanted.reason:
+        remedy = "say why: --reason TEXT"
+        raise PolicyError([Problem("request", 0, 0, "reason", "a guard rail is overruled without a reason", remedy)])
+    await publisher.refresh()
+    policy = await _policy(publisher, wanted)
+    made = await _plan(publisher, policy, wanted)
+    refuse_stale(wanted, made, await publisher.history(_HISTORY) if wanted.base != made.before else ())
+    refuse_refused(made)
+    audit = AuditEntry(
+        at_s=clock.wall_s(),
+        author=wanted.author,
+        action="apply" if wanted.revision is None else "rollback",
+        detail=_detail(wanted, made),
+        reason=wanted.message,
+    )
+    published = await _publish(publisher, policy, made, audit)
+    return _answer(published, made)
+
+
+async def diff(publisher: Publisher, query: DiffQuery) -> dict[str, Any]:
+    """Two revisions; the answer as messages.DiffSeen."""
+    await publisher.refresh()
+    current = publisher.current()
+    in_force = require(current[0] if current else None)
+    old = await publisher.policy(query.before)
+    revision = query.after or in_force.revision
+    new = in_force.policy if revision == in_force.revision else await publisher.policy(revision)
+    live = await _live(publisher, old, new)
+    made = await asyncio.to_thread(between, (query.before, old), (revision, new), live, clock.wall_s())
+    return {"before": query.before, "after": revision, "plan": made.model_dump(mode="json")}
+
+
+async def _policy(publisher: Publisher, wanted: PlanRequest) -> Policy:
+    """What was in force once is not checked again: going back must not depend on what a newer gslb finds."""
+    if wanted.policy is not None:
+        return await asyncio.to_thread(_checked, wanted.policy)
+    assert wanted.revision is not None
+    return await publisher.policy(wanted.revision)
+
+
+def _checked(given: Mapping[str, Any]) -> Policy:
+    """Raises ValidationError, which the API tells like any other, or PolicyError."""
+    return check_given(Policy.model_validate(given))
+
+
+async def _plan(publisher: Publisher, policy: Policy, wanted: PlanRequest) -> Plan:
+    current, roles = publisher.current(), tuple(publisher.roles())
+    live = await _live(publisher, policy, current[0].policy if current else None)
+    waived: dict[str, str] = {rule: "--allow" for rule in wanted.allow}  # noqa: C420 - fromkeys would narrow the type
+    if wanted.revision is not None:
+        waived |= {rule: _ROLLING_BACK for rule in ROLLBACK_WAIVES}  # noqa: C420 - as above
+    return await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), waived, roles)
+
+
+async def _live(publisher: Publisher, *policies: Policy | None) -> LiveState:
+    """What is observed. Reading a whole database of places takes seconds: only where a chain asks for it."""
+    live = live_of(publisher.roles(), publisher.ages_s())
+    if not uses_places(*policies):
+        return live
+    return dataclasses.replace(live, geo=await asyncio.to_thread(publisher.all_places))
+
+
+async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: AuditEntry) -> Published:
+    def make(intent: Intent | None) -> Intent:
+        version = (intent.revision, intent.overrides.version) if intent else None
+        if version != ((made.before.revision, made.before.overrides) if made.before else None):
+            raise RefusedError(
+                "stale-plan", "somebody else changed something at the same moment", "look at a new one: gslb plan"
+            )
+        return keyring.fit(intent, set_policy(intent, policy), publisher.make_key, audit.at_s)
+
+    return await publisher.change(make, audit)
+
+
+def _detail(wanted: ApplyRequest, made: Plan) -> str:
+    what = f"{len(made.changes) + made.left_out} differences" if made.before else "the first policy"
+    what = what if wanted.revision is None else f"to revision {wanted.revision}: {what}"
+    allowed = "".join(f" --allow {rule}" for rule in wanted.allow)
+    return f"{what}{allowed}" + (f" ({wanted.reason})" if wanted.allow else "")
+
+
+def _answer(published: Published, made: Plan) -> dict[str, Any]:
+    before, after = published.before, published.after
+    changed = before is None or before.version.revision != after.version.revision
+    return {
+        "environment": after.environment,
+        "revision_before": before.version.revision if before else None,
+        "snapshot": {
+            "revision": after.version.revision,
+            "overrides": after.version.overrides,
+            "digest": after.digest,
+        },
+        "summary": summary(made),
+        "undo": f"gslb rollback {before.version.revision}" if before and changed else None,
+        "unacknowledged": dict(published.unacknowledged),
+    }

@@ -1,0 +1,154 @@
+"""What changes for each app: its hosts, clients, routes and mirrors, and how long a dead site would be answered.
+
+Only what follows from two snapshots; whether it may happen is for `rules` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gslb.plan.groups import Audience, FoundGroup, find_groups
+from gslb.plan.types import AppChange, Exposure, Kind, Pair, RouteChange
+from gslb.snapshot.compile import EDGE_CHECK
+from gslb.snapshot.types import WHOLE_BP, App, AppName, Route, SiteName, Snapshot
+
+__all__ = ["AppMove", "app_moves", "serving_sites"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppMove:
+    """What changes for an app, with what it was and will be (None: it is new, or goes), and its groups of clients with
+    those who lose every site."""
+
+    before: App | None
+    after: App | None
+    change: AppChange
+    groups: Sequence[FoundGroup]
+
+
+def app_moves(audience: Audience) -> Iterator[AppMove]:
+    """Every app for which something changes: those of the new policy in its order, then those that go."""
+    before, after = audience.before, audience.after
+    old: Mapping[AppName, App] = before.apps if before else {}
+    same_ground = before is not None and (before.sites, before.latency) == (after.sites, after.latency)
+    for name, app in after.apps.items():
+        if not (same_ground and old.get(name) == app):
+            move = _move(audience, old.get(name), app)
+            if old.get(name) != app or move.change.groups:
+                yield move
+    for name, app in old.items():
+        if name not in after.apps:
+            yield _move(audience, app, None)
+
+
+def serving_sites(snapshot: Snapshot, app: App) -> tuple[SiteName, ...]:
+    """The sites that the app's chain can ever answer with, drained or not."""
+    sites = tuple(snapshot.sites)
+    for item in app.chain:
+        if item.kind in ("only", "weighted"):
+            named = item.sites if item.kind == "only" else tuple(site for site, _ in item.weights)
+            sites = tuple(site for site in sites if site in named)
+    return sites
+
+
+def _move(audience: Audience, before: App | None, after: App | None) -> AppMove:
+    app = after or before
+    assert app is not None
+    groups = find_groups(audience, before, after) if after else ()
+    moving = before is None or any(found.group.before != found.group.after or found.lost for found in groups)
+    old_hosts, new_hosts = (frozenset(one.hosts) if one else frozenset() for one in (before, after))
+    change = AppChange(
+        app=app.name,
+        kind=_kind(before, after),
+        hosts_added=tuple(host for host in (after.hosts if after else ()) if host not in old_hosts),
+        hosts_removed=tuple(host for host in (before.hosts if before else ()) if host not in new_hosts),
+        groups=tuple(found.group for found in groups) if moving else (),
+        routes=tuple(_routes(before, after)) if after else (),
+        ttl=_ttl_pair(before, after),
+        exposure=_exposure(after) if after else None,
+    )
+    return AppMove(before, after, change, groups)
+
+
+def _kind(before: object, after: object) -> Kind:
+    if before is None:
+        return "added"
+    return "changed" if after is not None else "removed"
+
+
+def _ttl_pair(before: App | None, after: App | None) -> Pair | None:
+    old, new = (_ttl(one) if one else None for one in (before, after))
+    return Pair(before=old, after=new) if old and new and old != new else None
+
+
+def _ttl(app: App) -> str:
+    return f"{app.ttl_s} s" if app.ttl_min_s == app.ttl_s else f"{app.ttl_min_s} s to {app.ttl_s} s"
+
+
+def _exposure(app: App) -> Exposure:
+    """By the slowest check of what takes a site out: the last probe that counts begins `interval` x `fall` after the
+    site died at the latest, and is given up after `timeout`."""
+    found = [(str(name), check) for name in app.needed if (check := app.backends[name].check)]
+    checks = found or [("the edge", EDGE_CHECK)]
+    name, slowest = max(checks, key=lambda item: item[1].interval_s * item[1].fall + item[1].timeout_s)
+    seen_s = slowest.interval_s * slowest.fall + slowest.timeout_s
+    terms = f"check of {name}: {slowest.fall} x {slowest.interval_s:g} s + {slowest.timeout_s:g} s, TTL {app.ttl_s} s"
+    if app.failover == "manual":
+        terms = f"failover is manual: until a person drains the site; then TTL {app.ttl_s} s"
+        return Exposure(detection_s=None, ttl_s=app.ttl_s, total_s=None, terms=terms)
+    total_s = round(seen_s + app.ttl_s, 3)
+    return Exposure(detection_s=round(seen_s, 3), ttl_s=app.ttl_s, total_s=total_s, terms=terms)
+
+
+# Routes ---------------------------------------------------------------------------------------------------------------
+
+
+def _routes(before: App | None, after: App) -> Iterator[RouteChange]:
+    old = {route.name: route for route in before.routes} if before else {}
+    new = {route.name: route for route in after.routes}
+    for name, route in new.items():
+        was = old.get(name)
+        if was is None or _told(was) != _told(route):
+            yield _route_change(was, route)
+    for name, route in old.items():
+        if name not in new:
+            yield _route_change(route, None)
+
+
+def _told(route: Route) -> tuple[object, ...]:
+    """What decides which requests go where; the rest of a route stands among the differences of the policies."""
+    return route.split, route.source, route.mirrors, route.match
+
+
+def _route_change(before: Route | None, after: Route | None) -> RouteChange:
+    route = after or before
+    assert route is not None
+    old, new = _split(before), _split(after)
+    moved_bp = sum(abs(new.get(name, 0) - old.get(name, 0)) for name in old.keys() | new.keys()) / 2
+    return RouteChange(
+        route=route.name,
+        kind=_kind(before, after),
+        before={name: share / 100 for name, share in old.items()},
+        after={name: share / 100 for name, share in new.items()},
+        moved_percent=round(100 * moved_bp / WHOLE_BP, 2) if before and after else 0.0,
+        source=f"{route.source.kind} {route.source.detail}".strip(),
+        mirrors=tuple(_mirrors(before, after)),
+        is_matched_anew=bool(before and after and before.match != after.match),
+    )
+
+
+def _split(route: Route | None) -> dict[str, int]:
+    return {str(share.backend): share.share_bp for share in route.split} if route else {}
+
+
+def _mirrors(before: Route | None, after: Route | None) -> Iterator[str]:
+    old, new = (
+        {str(mirror.to): mirror.share_bp / 100 for mirror in one.mirrors} if one else {} for one in (before, after)
+    )
+    for name, percent in new.items():
+        if name not in old:
+            yield f"mirror to {name} begins: {percent:g} %"
+        elif old[name] != percent:
+            yield f"mirror to {name}: {old[name]:g} % -> {percent:g} %"
+    yield from (f"mirror to {name} ends" for name in old if name not in new)
