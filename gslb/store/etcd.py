@@ -20,7 +20,7 @@ from gslb.errors import GslbError, HostError
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Version
-from gslb.store.etcd_client import EtcdClient, UnansweredError
+from gslb.store.etcd_client import EtcdClient
 from gslb.store.etcd_url import parse_url
 from gslb.store.etcd_values import Change, Head, Row, damaged, pack, policy_in, unpack
 from gslb.store.interface import AuditEntry, AuditRecord, version_of
@@ -155,15 +155,7 @@ class EtcdStore:
     def _commit(self, unchanged: Mapping[str, int], puts: Mapping[str, bytes], change: Change) -> int | None:
         """Writes `puts` where nobody else wrote, and gives etcd's counter then; None where somebody did."""
         change_key = self._change_key(change.number)
-        try:
-            outcome = self._client.replace(unchanged, puts, [change_key])
-        except UnansweredError as error:
-            if not error.maybe_taken:
-                raise
-            raise HostError(
-                f"{error.message}; the change may be in the store or not",
-                "when etcd is back, see what is in force and gslb history, before you ask again",
-            ) from error
+        outcome = self._client.replace(unchanged, puts, [change_key])
         if outcome.succeeded:
             return outcome.revision
         written = outcome.found.get(change_key)

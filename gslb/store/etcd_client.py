@@ -24,7 +24,7 @@ from gslb import clock
 from gslb.errors import HostError
 from gslb.store.etcd_url import EtcdUrl
 
-__all__ = ["EtcdClient", "KeyValue", "Outcome", "UnansweredError"]
+__all__ = ["EtcdClient", "KeyValue", "Outcome"]
 
 TRY_S = 2.0
 """How long one member may take; a healthy one takes milliseconds."""
@@ -33,25 +33,19 @@ PATIENCE_S = 4.0
 PAUSE_S = 0.1
 MOMENT_S = 0.001
 ANSWER_LIMIT_BYTES = 128 * 1024 * 1024
+_WRITE = "kv/txn"
 _HEADERS = {"Content-Type": "application/json", "Connection": "close", "Grpc-Metadata-hasleader": "true"}
 _REMEDY = (
     "more than half of etcd's members must run and reach each other: look at them with etcdctl endpoint status; what is"
     " in force stays in force meanwhile"
 )
+_REMEDY_LOST = "when etcd is back, see what is in force and gslb history, before you ask again"
 _REMEDY_REFUSED = "let gslb read and write its prefix there; the gateway takes no user from a client certificate"
 _REMEDIES = {
     "database space exceeded": "etcd is full: compact and defragment it, then etcdctl alarm disarm; keep "
     "--auto-compaction-retention set",
     "too large": "remove what is not needed, or start etcd with a larger --max-request-bytes",
 }
-
-
-class UnansweredError(HostError):
-    """No member answered. `maybe_taken`: one may have taken the request all the same, and may still carry it out."""
-
-    def __init__(self, message: str, remedy: str, *, maybe_taken: bool) -> None:
-        super().__init__(message, remedy)
-        self.maybe_taken = maybe_taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +84,7 @@ class EtcdClient:
         self._first = 0
 
     def get(self, key: str, *, with_value: bool = True) -> Outcome:
-        """One key; nothing is `found` where there is none. Raises UnansweredError and HostError, as all here do."""
+        """One key; nothing is `found` where there is none. Raises HostError, as all here do."""
         return _read(self._ask("kv/range", {"key": _coded(key), "keys_only": not with_value}))
 
     def last(self, prefix: str, limit: int) -> Outcome:
@@ -101,14 +95,17 @@ class EtcdClient:
 
     def replace(self, seen: Mapping[str, int], puts: Mapping[str, bytes], otherwise: Sequence[str]) -> Outcome:
         """One transaction: where every key of `seen` still has that mod_revision (0: is not there), write `puts`;
-        else `succeeded` is False, nothing is written, and `otherwise` is read."""
+        else `succeeded` is False, nothing is written, and `otherwise` is read.
+
+        Where every answer got lost, HostError says that it may have been written or not.
+        """
         compare = [
             {"key": _coded(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
             for key, revision in seen.items()
         ]
         success = [{"request_put": {"key": _coded(key), "value": _coded(value)}} for key, value in puts.items()]
         failure = [{"request_range": {"key": _coded(key)}} for key in otherwise]
-        return _read(self._ask("kv/txn", {"compare": compare, "success": success, "failure": failure}))
+        return _read(self._ask(_WRITE, {"compare": compare, "success": success, "failure": failure}))
 
     def wait(self, key: str, after_revision: int, timeout_s: float) -> bool:
         """Whether `key` seems to have changed after etcd's counter was `after_revision`: True at once when a member
@@ -166,7 +163,11 @@ class EtcdClient:
                     return answer
             if clock.mono_s() >= until_s:
                 said = "; ".join(f"{name}: {why}" for name, why in sorted(reasons.items()))
-                raise UnansweredError(f"etcd does not answer: {said}", _REMEDY, maybe_taken=maybe_taken)
+                if maybe_taken and path == _WRITE:
+                    raise HostError(
+                        f"etcd does not answer: {said}; the change may be in the store or not", _REMEDY_LOST
+                    )
+                raise HostError(f"etcd does not answer: {said}", _REMEDY)
             time.sleep(PAUSE_S)
 
     def _try(self, member: int, path: str, sent: str) -> dict[str, Any]:

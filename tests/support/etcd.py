@@ -82,8 +82,8 @@ class Member:
         return status is not None and status["leader"] == status["header"]["member_id"]
 
     def put(self, key, value):
-        """Past everything that the store would refuse."""
-        self.call("kv/put", {"key": text(key), "value": text(value)})
+        """Past everything that the store would refuse. The HTTP status."""
+        return self.call("kv/put", {"key": text(key), "value": text(value)})[0]
 
     def get(self, key):
         kvs = self.call("kv/range", {"key": text(key)})[1].get("kvs", [])
