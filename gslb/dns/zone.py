@@ -7,7 +7,7 @@ DNAME is left out here, so that a lookup need not think of it. Whether a zone ma
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from gslb.dns.tables import OWNER, Body, PoolIndex, Qtype
@@ -18,9 +18,6 @@ __all__ = ["Records", "Rrset", "StaticNames", "add_empty_non_terminals", "add_re
 _IN = 1
 _RECORD = struct.Struct("!HHHIH")
 _AFTER_OWNER = struct.Struct("!HHIH")
-_TARGETS: Mapping[int, int] = {Qtype.NS: 0, Qtype.MX: 2, Qtype.SRV: 6}
-"""Types whose data ends in a name that the asker will ask for next, and where that name starts (RFC 1035 section 3.3,
-RFC 2782)."""
 
 
 class Rrset(NamedTuple):
@@ -73,9 +70,9 @@ def compile_names(apex: bytes, records: Records, children: Collection[bytes] = (
         if covers and any(above in covers for above in ancestors(owner) if len(above) >= len(apex)):
             continue
         if owner in cuts:
-            referrals[owner] = _body(Qtype.NS, sets[Qtype.NS], records) if Qtype.NS in sets else Body()
+            referrals[owner] = _referral(sets[Qtype.NS], records) if Qtype.NS in sets else Body()
             sets = {Qtype.DS: sets[Qtype.DS]} if Qtype.DS in sets else {}
-        names[owner] = {rtype: _body(rtype, rrset, records) for rtype, rrset in sets.items()}
+        names[owner] = {rtype: _body(rtype, rrset) for rtype, rrset in sets.items()}
     return StaticNames(names, {cut: body for cut, body in referrals.items() if cut not in children})
 
 
@@ -96,19 +93,19 @@ def _pack(rtype: int, ttl_s: int, rdatas: Iterable[bytes]) -> bytes:
     return b"".join(_RECORD.pack(OWNER, rtype, _IN, ttl_s, len(rdata)) + rdata for rdata in rdatas)
 
 
-def _body(rtype: int, rrset: Rrset, records: Mapping[bytes, Mapping[int, Rrset]]) -> Body:
-    ttl_s, rdatas = rrset
-    extras = _additional(rdatas, _TARGETS[rtype], records) if rtype in _TARGETS else ()
-    return Body(len(rdatas), _pack(rtype, ttl_s, rdatas), len(extras), b"".join(extras), mark=rtype)
+def _body(rtype: int, rrset: Rrset) -> Body:
+    """Nothing that was not asked for: what a server volunteers is what a forged query turns against others."""
+    return Body(len(rrset.rdatas), _pack(rtype, rrset.ttl_s, rrset.rdatas), mark=rtype)
 
 
-def _additional(rdatas: Sequence[bytes], offset: int, records: Mapping[bytes, Mapping[int, Rrset]]) -> Sequence[bytes]:
-    """The static addresses of what `rdatas` point to, owners in full."""
-    found = []
-    for target in dict.fromkeys(rdata[offset:].lower() for rdata in rdatas):
+def _referral(servers: Rrset, records: Mapping[bytes, Mapping[int, Rrset]]) -> Body:
+    """The servers of a delegation and, without which they might never be found, their addresses: owners in full
+    (RFC 9471 section 2)."""
+    glue = []
+    for target in dict.fromkeys(rdata.lower() for rdata in servers.rdatas):
         for rtype in (Qtype.A, Qtype.AAAA):
             rrset = records.get(target, {}).get(rtype)
             if rrset:
                 head = target + _AFTER_OWNER.pack(rtype, _IN, rrset.ttl_s, 0)[:-2]
-                found += [head + len(rdata).to_bytes(2) + rdata for rdata in rrset.rdatas]
-    return found
+                glue += [head + len(rdata).to_bytes(2) + rdata for rdata in rrset.rdatas]
+    return _body(Qtype.NS, servers)._replace(extras=len(glue), extra=b"".join(glue))
