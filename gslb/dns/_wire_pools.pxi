@@ -1,6 +1,8 @@
 """Part of `_wire`: pools in C memory, `draw.pick` and `subnet.scope_bits` step by step. Nothing here sees a packet."""
 
 DEF RECENT = 64
+DEF BLOCKS = 65536
+DEF MANY_CLASSES = 1024
 
 cdef int _SINGLE = 0, _BY_ANSWER = 1, _BY_CLIENT = 2, _BY_WINDOW = 3
 cdef dict _DRAWS = {"answer": _BY_ANSWER, "client": _BY_CLIENT, "window": _BY_WINDOW}
@@ -24,6 +26,7 @@ cdef struct Ranges:
     uint64_t *high         # where each class starts, the first at zero
     uint64_t *low          # NULL in IPv4
     uint32_t *numbers      # of choices
+    uint32_t *blocks       # where there are many: the class of the first address of each block of 16 bits
     uint32_t count
 
 cdef struct Pool:
@@ -108,9 +111,11 @@ cdef class _Pool:
             ranges.high[place] = big_endian(octets, min(size, 8))
             if size == 16:
                 ranges.low[place] = big_endian(octets + 8, 8)
-            if not is_below(ranges, place - 1, ranges.high[place], ranges.low[place] if ranges.low else 0):
+            if not is_below_start(ranges, place, ranges.high[place - 1], ranges.low[place - 1] if ranges.low else 0):
                 return False
         ranges.count = len(starts)
+        if ranges.count > MANY_CLASSES:
+            add_blocks(ranges, 16 if size == 4 else 48)
         return True
 
     cdef int load_choices(self, list choices) except -1:
@@ -132,24 +137,38 @@ cdef void free_ranges(Ranges *ranges) noexcept:
     free(ranges.high)
     free(ranges.low)
     free(ranges.numbers)
+    free(ranges.blocks)
 
 
-cdef inline bint is_below(const Ranges *ranges, uint32_t place, uint64_t high, uint64_t low) noexcept nogil:
-    """Whether a class starts below an address."""
-    return ranges.high[place] < high or (ranges.high[place] == high and ranges.low and ranges.low[place] < low)
+cdef int add_blocks(Ranges *ranges, int shift) except -1:
+    """So that a search begins with one look instead of many that miss the cache."""
+    cdef uint32_t block, place = 0
+    ranges.blocks = <uint32_t *>zeros(BLOCKS + 1, sizeof(uint32_t))
+    for block in range(BLOCKS):
+        while place + 1 < ranges.count and not is_below_start(ranges, place + 1, <uint64_t>block << shift, 0):
+            place += 1
+        ranges.blocks[block] = place
+    ranges.blocks[BLOCKS] = ranges.count - 1
+    return 0
+
+
+cdef inline bint is_below_start(const Ranges *ranges, uint32_t place, uint64_t high, uint64_t low) noexcept nogil:
+    """Whether an address is below the start of a class."""
+    return high < ranges.high[place] or (high == ranges.high[place] and ranges.low and low < ranges.low[place])
 
 
 cdef uint32_t class_of(const Ranges *ranges, const Address *client) noexcept nogil:
     """The place of the last start that is not above an address."""
     cdef uint32_t low = 0, high = ranges.count, middle
+    if ranges.blocks:
+        middle = client.high >> (16 if client.size == 4 else 48)
+        low, high = ranges.blocks[middle], ranges.blocks[middle + 1] + 1
     while high - low > 1:
         middle = (low + high) // 2
-        if is_below(ranges, middle, client.high, client.low) or (
-            ranges.high[middle] == client.high and (not ranges.low or ranges.low[middle] == client.low)
-        ):
-            low = middle
-        else:
+        if is_below_start(ranges, middle, client.high, client.low):
             high = middle
+        else:
+            low = middle
     return low
 
 
@@ -164,9 +183,9 @@ cdef int common_bits(const Address *client, uint64_t high, uint64_t low) noexcep
     return 64 + leading_zeros(differs) if differs else 128
 
 
-cdef int scope_of(const Pool *pool, const Address *client) noexcept nogil:
+cdef int scope_of(const Pool *pool, uint32_t place, const Address *client) noexcept nogil:
+    """`place`: of the client's class."""
     cdef const Ranges *ranges = &pool.v4 if client.size == 4 else &pool.v6
-    cdef uint32_t place = class_of(ranges, client)
     cdef const Choice *choice = pool.choices + ranges.numbers[place]
     cdef uint64_t high, low = 0
     cdef int bits = 0
@@ -209,17 +228,17 @@ cdef bint window_of(double wall_s, double ttl_s, uint64_t *window) noexcept nogi
     return True
 
 
-cdef const Body *pick(const Pool *pool, const Address *client, double wall_s, uint64_t random_u32) noexcept nogil:
-    """NULL: the pure function is to say."""
+cdef const Body *pick(
+    const Pool *pool, uint32_t place, const Address *client, double wall_s, uint64_t random_u32
+) noexcept nogil:
+    """`place`: of the client's class. NULL: the pure function is to say."""
     cdef const Ranges *ranges = &pool.v4 if client.size == 4 else &pool.v6
     cdef const Choice *choice
     cdef const Variant *variants
     cdef uint64_t window = 0, prefix = 0 if client.size == 4 else 1, seed, scattered
-    cdef uint32_t place, best = 0
+    cdef uint32_t best = 0
     cdef double score, lowest = 0
-    if not pool.ours:
-        return NULL
-    choice = pool.choices + ranges.numbers[class_of(ranges, client)]
+    choice = pool.choices + ranges.numbers[place]
     variants = pool.variants + choice.first
     if choice.by == _SINGLE:
         return &variants.body

@@ -27,6 +27,7 @@ cdef struct Found:
     Part kind              # what a limiter counts it as
     uint8_t apex[2]        # a pointer to it in the question
     const Pool *pool       # what it was drawn from; NULL: it is the same for all
+    uint32_t place         # of the class there
 
 
 cdef inline void put(Found *found, const uint8_t *octets, Py_ssize_t size) noexcept nogil:
@@ -56,7 +57,10 @@ cdef bint look_up(const View *view, const Asked *asked, const Address *client, c
         if content.index >= view.pool_count:
             return False
         found.pool = view.pools[content.index]
-        body = pick(found.pool, client, turn.mono_s + view.wall_offset_s, turn.random_u32)
+        if not found.pool.ours:
+            return False
+        found.place = class_of(&found.pool.v4 if client.size == 4 else &found.pool.v6, client)
+        body = pick(found.pool, found.place, client, turn.mono_s + view.wall_offset_s, turn.random_u32)
         if body == NULL or not body.ours:
             return False
         if body.answers == 0:
@@ -230,7 +234,7 @@ cdef Py_ssize_t write_options(
     if asked.subnet and view.ecs:
         at += write_option(SUBNET, asked.subnet, asked.subnet_bytes, out + at)
         if found.pool and asked.named.size:
-            out[at - asked.subnet_bytes + 3] = scope_of(found.pool, &asked.named)
+            out[at - asked.subnet_bytes + 3] = scope_of(found.pool, found.place, &asked.named)
     if asked.nsid and view.identity_bytes:
         at += write_option(NSID, view.identity, view.identity_bytes, out + at)
     return at

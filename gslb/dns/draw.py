@@ -31,7 +31,9 @@ def pick(pool: Pool, address: bytes, wall_s: float, random_u32: int) -> Variant:
     if len(variants) == 1:
         return variants[0]
     if choice.by == "answer":
-        return next(variant for variant in variants if random_u32 < variant.upto)
+        for variant in variants:
+            if random_u32 < variant.upto:
+                return variant
     window = int(wall_s // pool.ttl_s) if choice.by == "window" else 0
     prefix = int.from_bytes(address[:3]) if len(address) == 4 else _V6 + int.from_bytes(address[:7])
     seed = _mix(_mix(pool.key ^ prefix) + window & _U64)

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -46,6 +47,8 @@ _ANCILLARY_BYTES = 128
 _TICK_S = 1.0
 _LOG_INTERVAL_S = 60.0
 _TC = 0x02
+_REMEMBERED = 4096
+"""Sources of datagrams: most queries come from resolvers that ask again and again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -231,7 +234,7 @@ class Responder:
                 packet, source = sock.recvfrom(_QUERY_LIMIT_BYTES)
             except OSError:  # nothing left, or an error that belongs to some earlier reply
                 return
-            reply = respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            reply = respond(packet, _peer(sock.family, source[0]), mono_s)
             if reply is not None:
                 try:
                     sock.sendto(reply, source)
@@ -246,7 +249,7 @@ class Responder:
                 packet, ancillary, _, source = sock.recvmsg(_QUERY_LIMIT_BYTES, _ANCILLARY_BYTES)
             except OSError:
                 return
-            reply = respond(packet, Peer(_packed(sock.family, source[0])), mono_s)
+            reply = respond(packet, _peer(sock.family, source[0]), mono_s)
             if reply is not None:
                 try:
                     sock.sendmsg((reply,), _from_asked(ancillary), 0, source)
@@ -257,8 +260,9 @@ class Responder:
 _RESPONSES = {rcode.value: f"responses_{rcode.name.lower()}" for rcode in Rcode}
 
 
-def _packed(family: int, host: str) -> bytes:
-    return socket.inet_pton(family, host.partition("%")[0])  # link-local sources carry their interface
+@lru_cache(_REMEMBERED)
+def _peer(family: int, host: str) -> Peer:
+    return Peer(socket.inet_pton(family, host.partition("%")[0]))  # link-local sources carry their interface
 
 
 def _from_asked(ancillary: Sequence[tuple[int, int, bytes]]) -> list[tuple[int, int, Any]]:

@@ -65,7 +65,7 @@ def answer(
     if meter:
         if query.edns:
             meter.note(query.edns.options, terms)
-        if not meter.admits(peer, terms, _kind(tables, query, body), mono_s):
+        if meter.limiter and not meter.admits(peer, terms, _kind(tables, query, body), mono_s):
             return _limited(packet, query, terms)
     opt, limit = b"", _PLAIN_UDP_LIMIT_BYTES
     if query.edns:

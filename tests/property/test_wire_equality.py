@@ -3,6 +3,7 @@ without a limiter and with one that remembers."""
 
 from collections import Counter
 from ipaddress import ip_network
+from random import Random
 
 import dns.edns
 import dns.message
@@ -210,3 +211,36 @@ def test_any_tables(given_tables, data):
     packet = b"\x12\x34\1\0" + counts + name + qtype.to_bytes(2) + b"\0\1" + opt
     arguments = (packet, data.draw(PEERS), data.draw(MONO_S), data.draw(U32))
     assert outcome(native.answer, given_tables, *arguments) == outcome(wire.answer, given_tables, *arguments)
+
+
+def many(size, numbers, count):
+    """So many classes that C finds them in another way, close together and far apart."""
+    top = 1 << size * 8
+    drawn = {numbers.getrandbits(size * 8) for _ in range(count // 2)}
+    near = {(numbers.getrandbits(16) << size * 8 - 16) + step for _ in range(count // 8) for step in (0, 1, 255, -1)}
+    starts = sorted(start for start in drawn | near if 0 < start < top)
+    choices = [
+        Choice(
+            "client",
+            (Variant((), 1.0, number, 2**32, Body(1, b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + bytes([0, 0, 0, number]))),),
+        )
+        for number in range(5)
+    ]
+    told = tuple(numbers.choice(choices) for _ in range(len(starts) + 1))
+    return Ranges((b"", *(start.to_bytes(size) for start in starts)), told)
+
+
+def test_many_classes():
+    numbers = Random(5)
+    pool = Pool(1, 30, many(4, numbers, 4000), many(16, numbers, 4000))
+    zone = {ZONE: b"\0\6\0\1" + bytes(20)}
+    given_tables = Tables(Version(1, 0), "", LiveState(), zone, {ZONE: {1: PoolIndex(0)}}, {}, (pool,))
+    prepared = native.Prepared(given_tables)
+    for size, ranges in ((4, pool.v4), (16, pool.v6)):
+        for start in (*ranges.starts[1:], bytes(size), b"\xff" * size):
+            for step in (-1, 0, 1):
+                address = (int.from_bytes(start) + step) % (1 << size * 8)
+                option = b"\0" + bytes([1 if size == 4 else 2, size * 8, 0]) + address.to_bytes(size)
+                query = dns.message.make_query(APEX, "A", options=[dns.edns.GenericOption(8, option)]).to_wire()
+                asked = (query, Peer(b"\xc0\0\2\1"), 0.0, 0)
+                assert native.answer(prepared, *asked) == wire.answer(given_tables, *asked), address
