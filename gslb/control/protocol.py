@@ -10,11 +10,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gslb.snapshot.intent import Intent
+from gslb.snapshot.intent import Drain, Intent, Provenance
 
 __all__ = [
-    "Applied", "EdgeState", "EnvoyState", "Offer", "Refusal", "RoleState", "RouteState", "VerdictState", "role_name",
+    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "Offer", "Refusal", "RoleState",
+    "RouteState", "VerdictState", "role_name",
 ]  # fmt: skip
+
+CALLER = "Gslb-Caller"
+"""The header that says who asks: a node tells the silence of `control` from the questions of others."""
 
 
 class Message(BaseModel):
@@ -42,6 +46,21 @@ class Refusal(Message):
     """Status 422 to prepare, 409 to publish: nothing has changed."""
 
     reasons: tuple[str, ...]
+
+
+class Deed(Message):
+    """What somebody did at the node itself, such as `drain dc`, while control could not be asked."""
+
+    did: str
+    by: Provenance
+
+
+class BrokenGlass(Message):
+    """`drains` hold in place of those of the offer that gave `over`, until control publishes a newer one."""
+
+    over: Applied
+    drains: tuple[Drain, ...]
+    deeds: tuple[Deed, ...]
 
 
 class VerdictState(Message):
@@ -79,7 +98,12 @@ class EdgeState(Message):
 
 
 class RoleState(Message):
-    """`applied` is None until the first snapshot. Only the part that belongs to the role is filled."""
+    """`applied` is None until the first snapshot. Only the part that belongs to the role is filled.
+
+    `snapshot_age_s` counts from when control's offer was taken, over restarts; `control_silence_s` from the last word of
+    control, or the start of the process. `good_generations` are on disk. `left_out` are apps that this version of gslb
+    cannot serve.
+    """
 
     name: str
     role: Literal["dns", "edge"]
@@ -88,6 +112,12 @@ class RoleState(Message):
     started_wall_s: float
     applied: Applied | None = None
     applied_wall_s: float | None = None
+    snapshot_age_s: float | None = None
+    control_silence_s: float | None = None
+    good_generations: int = 0
+    stepped_back_from: Applied | None = None
+    broken_glass: BrokenGlass | None = None
+    left_out: tuple[str, ...] = ()
     ready: bool = Field(False, description="serving traffic")
     verdicts: tuple[VerdictState, ...] = ()
     loads: dict[str, float] = Field({}, description="by site, shares of capacity that a dns role steers by")

@@ -186,11 +186,13 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 group.create_task(keep_running("database of places", role.follow_geo)),
                 group.create_task(keep_running("loads", role.load_reader.run)),
                 group.create_task(node.run()),
+                group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),
             ]
             if role.query_log.sampler is not None:
                 tasks.append(group.create_task(keep_running("query log", role.query_log.run)))
             await asyncio.shield(stop)
+            node.stop()
             for task in tasks:
                 task.cancel()
     finally:

@@ -83,9 +83,11 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
             tasks = [
                 group.create_task(keep_running("envoy", runner.run)),
                 group.create_task(node.run()),
+                group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),
             ]
             ended_by = await asyncio.shield(stop)
+            node.stop()
             for task in tasks:
                 task.cancel()
     finally:

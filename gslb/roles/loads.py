@@ -28,7 +28,7 @@ class LoadReader:
     def __init__(self, settings: Settings, on_loads: Callable[[], None]) -> None:
         here = settings.sites if "edge" in settings.roles else ()
         names = {SiteName(site): role_name("edge", site) for site in here}
-        self._nodes = {site: NodeClient(name, settings.socket(name)) for site, name in names.items()}
+        self._nodes = {site: NodeClient(name, settings.socket(name), "dns") for site, name in names.items()}
         self._on_loads = on_loads
         self._meter = LoadMeter()
         self._watched: tuple[SiteName, ...] = ()

@@ -1,7 +1,8 @@
 """The node endpoint: how a dns or edge role takes snapshots, over HTTP on a unix socket, and serves what it sees.
 
-A node compiles the offered Intent by itself, never goes back to an older version, and keeps the last offer it took on
-disk, so that it serves again after a restart with everything else gone.
+A node compiles the offered Intent by itself, and never goes back to an older version because somebody asks it to. What
+it holds, on disk too, is `holding`'s business. Drains are taken here with the paths and bodies of control's API, for
+when control is gone; who may open the socket (its owner and root) may drain.
 """
 
 from __future__ import annotations
@@ -9,31 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
 from gslb import clock
-from gslb.control.protocol import Applied, Offer, Refusal, RoleState
-from gslb.errors import HostError, PolicyError, RefusedError
-from gslb.snapshot import compile_snapshot
-from gslb.snapshot.types import Snapshot, Version
+from gslb.control import answers, changes, messages
+from gslb.control.protocol import CALLER, Applied, Deed, Refusal, RoleState
+from gslb.errors import GslbError, HostError, PolicyError, Problem, RefusedError
+from gslb.roles.generation_files import MAX_OFFER_BYTES
+from gslb.roles.holding import Holding, NodeRole
+from gslb.snapshot.intent import Drain, Intent, Provenance
 
 __all__ = ["Node", "NodeRole", "serve_unix"]
 
-MAX_OFFER_BYTES = 64 * 1024 * 1024
 OPEN_MODE = 0o600
+LOOK_S = 1.0
+"""How often it is looked whether a bake or a drain of limited time is over."""
 
-
-class NodeRole(Protocol):
-    """What a role does with a snapshot. Both raise RefusedError or HostError; `prepare` changes nothing."""
-
-    async def prepare(self, snapshot: Snapshot) -> None: ...
-    async def publish(self, snapshot: Snapshot) -> None: ...
-    async def state(self) -> RoleState: ...
+_log = structlog.get_logger(__name__)
 
 
 class Node:
@@ -41,31 +40,27 @@ class Node:
 
     def __init__(self, role: NodeRole, folder: Path) -> None:
         self._role = role
-        self._last_good = folder / "last-good.json"
-        self._lock = asyncio.Lock()
+        self._holding = Holding(role, folder)
+        self._heard_mono_s = clock.mono_s()
         self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
-        self.applied: Applied | None = None
-        self.applied_wall_s: float | None = None
 
     async def resume(self) -> None:
-        """Serve what was served before the restart, if anything was. A file that does not read is left alone."""
-        try:
-            offer = Offer.model_validate_json(self._last_good.read_bytes())
-        except FileNotFoundError:
-            return
-        except (OSError, ValidationError) as error:
-            structlog.get_logger().warning(
-                "last good snapshot does not read", file=str(self._last_good), why=str(error)
-            )
-            return
-        try:
-            await self._take(offer)
-        except (PolicyError, RefusedError) as error:
-            structlog.get_logger().warning("last good snapshot was refused", why=str(error))
+        """Serve what was served before the restart, if anything was."""
+        await self._holding.resume()
 
     async def run(self) -> None:
         """Ends only by raising what makes the role unable to go on."""
         raise await self._fatal
+
+    async def look(self) -> None:
+        """For ever: what time brings to what is held."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._holding.look()
+
+    def stop(self) -> None:
+        """Must be called where the process ends because it was told to: any other end is a crash."""
+        self._holding.stop()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_OFFER_BYTES)
@@ -74,56 +69,74 @@ class Node:
                 web.post("/prepare", self._prepare),
                 web.post("/publish", self._publish),
                 web.get("/state", self._state),
+                web.post("/v1/drains", self._drain),
+                web.delete("/v1/drains/{site}", self._undrain),
             ]
         )
         return app
 
-    async def _prepare(self, request: web.Request) -> web.Response:
-        try:
-            offer = Offer.model_validate_json(await request.read())
-            snapshot = compile_snapshot(offer.intent, offer.wall_s)
-            async with self._lock:
-                await self._role.prepare(snapshot)
-        except (PolicyError, RefusedError, HostError, ValidationError) as error:
-            return _answer(Refusal(reasons=_reasons(error)), 422)
-        return _answer(_applied(snapshot))
+    # Control asks -----------------------------------------------------------------------------------------------------
 
-    async def _publish(self, request: web.Request) -> web.Response:
+    async def _prepare(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
         try:
-            applied = await self._take(Offer.model_validate_json(await request.read()))
-        except (PolicyError, RefusedError, ValidationError) as error:
-            return _answer(Refusal(reasons=_reasons(error)), 409)
-        except HostError as error:
-            if self.applied is None and not self._fatal.done():
-                self._fatal.set_result(error)
-            return _answer(Refusal(reasons=_reasons(error)), 409)
+            applied = await self._holding.prepare(await request.read())
+        except Exception as error:  # noqa: BLE001 - a bug that a policy meets is a reason to refuse that policy
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
         return _answer(applied)
 
-    async def _state(self, _request: web.Request) -> web.Response:
-        state = await self._role.state()
-        return _answer(state.model_copy(update={"applied": self.applied, "applied_wall_s": self.applied_wall_s}))
-
-    async def _take(self, offer: Offer) -> Applied:
-        snapshot = compile_snapshot(offer.intent, offer.wall_s)
-        async with self._lock:
-            has = self.applied
-            if has is not None and snapshot.version < Version(has.revision, has.overrides):
-                raise RefusedError(
-                    "older", f"{snapshot.version} is older than what is in force", "read the state again"
-                )
-            if has is None or has != _applied(snapshot):
-                await self._role.publish(snapshot)
-                self.applied, self.applied_wall_s = _applied(snapshot), clock.wall_s()
-                await asyncio.to_thread(self._remember, offer)
-            return self.applied or _applied(snapshot)
-
-    def _remember(self, offer: Offer) -> None:
-        aside = self._last_good.with_suffix(".new")
+    async def _publish(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
         try:
-            aside.write_text(offer.model_dump_json())
-            aside.replace(self._last_good)
-        except OSError as error:
-            structlog.get_logger().error("cannot keep the last good snapshot", file=str(aside), why=str(error))
+            applied = await self._holding.take(await request.read())
+        except Exception as error:  # noqa: BLE001 - as in prepare
+            if isinstance(error, HostError) and self._holding.applied is None and not self._fatal.done():
+                self._holding.stop()
+                self._fatal.set_result(error)
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(applied)
+
+    async def _state(self, request: web.Request) -> web.Response:
+        silence_s = self._silence_s(request)
+        state = self._holding.told(await self._role.state())
+        return _answer(state.model_copy(update={"control_silence_s": silence_s}))
+
+    def _silence_s(self, request: web.Request) -> float:
+        """How long control was silent before this request."""
+        now_s = clock.mono_s()
+        silence_s = now_s - self._heard_mono_s
+        if request.headers.get(CALLER) == "control":
+            self._heard_mono_s = now_s
+        return silence_s
+
+    # Somebody at this machine asks ------------------------------------------------------------------------------------
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        try:
+            wanted = messages.DrainRequest.model_validate_json(await request.read())
+            at_s = clock.wall_s()
+            ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
+            by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
+            drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
+            did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
+            return await self._override(
+                Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app
+            )
+        except (GslbError, ValidationError) as error:
+            return _problem(error)
+
+    async def _undrain(self, request: web.Request) -> web.Response:
+        try:
+            site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
+            by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
+            deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
+            return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
+        except (GslbError, ValidationError) as error:
+            return _problem(error)
+
+    async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
+        published = await self._holding.override(deed, make)
+        return web.json_response(answers.drain_change(published, site, app))
 
 
 async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
@@ -145,15 +158,34 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     return runner
 
 
-def _applied(snapshot: Snapshot) -> Applied:
-    return Applied(revision=snapshot.version.revision, overrides=snapshot.version.overrides, digest=snapshot.digest)
+def _scope(site: str, app: str | None) -> str:
+    return site if app is None else f"{site} --app {app}"
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:
     if isinstance(error, PolicyError):
         return tuple(str(problem) for problem in error.problems)
+    if not isinstance(error, GslbError | ValidationError):
+        _log.error("an offer met a bug", exc_info=error)
+        return (f"unexpected {type(error).__name__}: {error}",)
     return (str(error),)
 
 
-def _answer(message: Applied | Refusal | RoleState, status: int = 200) -> web.Response:
+def _answer(message: Applied | Refusal | RoleState, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")
+
+
+def _problem(error: GslbError | ValidationError) -> web.Response:
+    """As control's API tells it (RFC 9457), so that one client understands both."""
+    status, told = HTTPStatus.CONFLICT, {"detail": str(error)}
+    if isinstance(error, ValidationError):
+        error = PolicyError(Problem("request", 0, 0, "value", item["msg"], "") for item in error.errors())
+    if isinstance(error, PolicyError):
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        items = [{"rule": p.rule, "message": p.message, "remedy": p.remedy} for p in error.problems]
+        return web.json_response({**told, "problems": items}, status=status)
+    if isinstance(error, HostError):
+        status, told = HTTPStatus.SERVICE_UNAVAILABLE, {"detail": error.message, "remedy": error.remedy}
+    elif isinstance(error, RefusedError):
+        told = {"detail": error.message, "rule": error.rule, "remedy": error.remedy}
+    return web.json_response(told, status=status)

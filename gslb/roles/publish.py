@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control.keyring import Maker, Role
-from gslb.control.protocol import Applied, Offer, Refusal, RoleState
+from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
@@ -45,10 +45,11 @@ UNREACHABLE = "cannot be reached; it takes the change when it is back"
 
 
 class NodeClient:
-    """One node, as control sees it: its endpoint, the last state that it told and when."""
+    """One node, as `caller` sees it: its endpoint, the last state that it told and when."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, caller: str = "control") -> None:
         self.name = name
+        self._headers = {CALLER: caller}
         self._path = path
         self._session: aiohttp.ClientSession | None = None
         self.state: RoleState | None = None
@@ -86,7 +87,8 @@ class NodeClient:
 
     async def _call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self._path), force_close=True))
+            connector = aiohttp.UnixConnector(str(self._path), force_close=True)
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         async with self._session.request(method, f"http://{self.name}{path}", data=body, timeout=timeout) as response:
             return response.status, await response.read()

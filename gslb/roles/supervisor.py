@@ -151,7 +151,7 @@ class Supervisor:
 
     async def _tell_ready(self, on_ready: Callable[[], None]) -> None:
         """Ready is: every node serves, and control (where it runs here) says that they serve what it wants."""
-        nodes = [NodeClient(name, self.settings.socket(name)) for name in self.settings.nodes()]
+        nodes = [NodeClient(name, self.settings.socket(name), "supervisor") for name in self.settings.nodes()]
         control = NodeClient("control", self.settings.socket("control"))
         try:
             while not all(node.state is not None and node.state.ready and node.state.applied for node in nodes):

@@ -1,0 +1,85 @@
+"""Drains that were handed to a node itself, with control dead: how they lie over control's Intent, and their file.
+
+Pure but for the file. Whether a drain may be made is `control.changes`' to say; publishing it is `holding`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from gslb.control.protocol import Applied, BrokenGlass, Deed
+from gslb.edge.files import write_whole
+from gslb.errors import HostError
+from gslb.snapshot.intent import Drain, Intent
+
+__all__ = ["DEEDS_KEPT", "GlassFile", "glass_over", "over", "pruned", "still_stands"]
+
+DEEDS_KEPT = 20
+
+
+def over(base: Intent, glass: BrokenGlass | None) -> Intent:
+    """`base` with the drains of `glass` in place of its own."""
+    if glass is None:
+        return base
+    update = {"drains": glass.drains, "version": base.overrides.version + len(glass.deeds)}
+    return base.model_copy(update={"overrides": base.overrides.model_copy(update=update)})
+
+
+def glass_over(
+    base: Intent, applied: Applied, before: BrokenGlass | None, after: Iterable[Drain], deed: Deed | None
+) -> BrokenGlass | None:
+    """What is broken once `after` are the drains in effect; None where they are control's own again."""
+    drains = tuple(after)
+    if drains == base.overrides.drains:
+        return None
+    deeds = (*(before.deeds if before else ()), *([deed] if deed else []))
+    return BrokenGlass(over=applied, drains=drains, deeds=deeds[-DEEDS_KEPT:])
+
+
+def still_stands(glass: BrokenGlass, applied: Applied) -> bool:
+    """Whether nothing newer than what it was laid over is in force."""
+    below = glass.over
+    return (applied.revision, applied.overrides) <= (below.revision, below.overrides)
+
+
+def pruned(base: Intent, glass: BrokenGlass, wall_s: float) -> BrokenGlass | None:
+    """Without the drains of its own whose time is over at `wall_s`; unchanged where there are none."""
+    kept = [item for item in glass.drains if item in base.overrides.drains or not _has_ended(item, wall_s)]
+    if len(kept) == len(glass.drains):
+        return glass
+    return glass_over(base, glass.over, glass, kept, None)
+
+
+def _has_ended(drain: Drain, wall_s: float) -> bool:
+    return drain.by.expires_s is not None and drain.by.expires_s <= wall_s
+
+
+class GlassFile:
+    """In `folder`, the role's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "broken-glass.json"
+
+    def read(self) -> BrokenGlass | None:
+        """None where there is none, or none that can be read, which is logged."""
+        try:
+            return BrokenGlass.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            structlog.get_logger().error("the broken glass does not read", file=str(self._path), why=str(error))
+            return None
+
+    def write(self, glass: BrokenGlass | None) -> None:
+        """Raises HostError."""
+        if glass is not None:
+            write_whole(self._path, glass.model_dump_json(indent=1).encode())
+            return
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise HostError(f"{self._path} cannot be deleted: {error.strerror}", "fix its owner") from error

@@ -1,0 +1,347 @@
+"""What a node holds, and how it comes to hold something else: control's offer, the generations on disk behind it, and
+what was done at the node itself while control was away.
+
+A newer offer, a restart, the clock and broken glass are the only ways by which anything changes. Which generation is
+good is `generations`' to say; what a role does with a snapshot is the role's own; HTTP stands in `node`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from gslb import clock
+from gslb.control.protocol import Applied, BrokenGlass, Deed, Offer, RoleState
+from gslb.control.publishing import Published
+from gslb.errors import GslbError, HostError, RefusedError
+from gslb.roles import generations, salvage
+from gslb.roles.broken_glass import GlassFile, glass_over, over, pruned, still_stands
+from gslb.roles.generation_files import GenerationFiles
+from gslb.roles.generations import Record
+from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Intent
+from gslb.snapshot.types import Snapshot
+
+__all__ = ["Holding", "NodeRole", "applied_of"]
+
+AGAIN_S = 30.0
+"""When to try again to put back what a drain of limited time took out."""
+
+_log = structlog.get_logger(__name__)
+
+
+class NodeRole(Protocol):
+    """What a role does with a snapshot. Both raise RefusedError or HostError; `prepare` changes nothing."""
+
+    async def prepare(self, snapshot: Snapshot) -> None: ...
+    async def publish(self, snapshot: Snapshot) -> None: ...
+    async def state(self) -> RoleState: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """Control's offer as it was taken. `left_out`: apps without which it had to be served."""
+
+    offer: Offer
+    applied: Applied
+    wall_s: float
+    taken_wall_s: float
+    left_out: tuple[str, ...] = ()
+
+
+class Holding:
+    """Of one role process; making it counts as a start of that process. `folder` is the role's own."""
+
+    def __init__(self, role: NodeRole, folder: Path) -> None:
+        self._role = role
+        self._files = GenerationFiles(folder)
+        self._glass_file = GlassFile(folder)
+        self._legacy = folder / "last-good.json"
+        self._lock = asyncio.Lock()
+        self._in_force: _InForce | None = None
+        self._glass: BrokenGlass | None = None
+        self._again_mono_s = 0.0
+        before = self._files.load()
+        self._record = generations.started(before, clock.mono_s())
+        self._keep(self._record)
+        if self._record.stepped_back_from != before.stepped_back_from:
+            _log.error(
+                "this role crashed again and again with an offer; it goes back to the one before",
+                stepped_back_from=_version(self._record.stepped_back_from),
+                to=_version(self._record.generations[0].applied),
+                remedy="it takes the next newer version; until then it serves what it had",
+            )
+
+    @property
+    def applied(self) -> Applied | None:
+        """What of control's is in force."""
+        return self._in_force.applied if self._in_force else None
+
+    # From control -----------------------------------------------------------------------------------------------------
+
+    async def prepare(self, body: bytes) -> Applied:
+        """Could this offer be taken? Raises GslbError and ValidationError."""
+        offer = Offer.model_validate_json(body)
+        snapshot = compile_snapshot(offer.intent, offer.wall_s)
+        async with self._lock:
+            await self._role.prepare(snapshot)
+        return applied_of(snapshot)
+
+    async def take(self, body: bytes) -> Applied:
+        """Put an offer in force. Raises GslbError and ValidationError; then what was in force still is."""
+        offer = Offer.model_validate_json(body)
+        snapshot = compile_snapshot(offer.intent, offer.wall_s)
+        applied = applied_of(snapshot)
+        async with self._lock:
+            self._require_newer(applied)
+            if applied != self.applied:
+                await self._take(body, offer, snapshot)
+        return applied
+
+    def _require_newer(self, applied: Applied) -> None:
+        rule = generations.refuses(self._record, applied)
+        if rule == "older":
+            raise RefusedError(rule, f"{_version(applied)} is older than what this node had", "read the state again")
+        if rule is not None:
+            raise RefusedError(
+                rule,
+                f"this node crashed again and again with {_version(applied)} and serves {_version(self.applied)}",
+                "see the role's log for the crash, then publish something newer, such as the policy before",
+            )
+
+    async def _take(self, body: bytes, offer: Offer, snapshot: Snapshot) -> None:
+        """The offer is on disk before it is tried: a crash while it is put in force must count against it."""
+        before, applied, wall_s = self._record, applied_of(snapshot), clock.wall_s()
+        try:
+            new = await asyncio.to_thread(self._files.add, body, applied, wall_s)
+            await asyncio.to_thread(self._save, generations.took(before, new, clock.mono_s()))
+        except HostError as error:
+            _log.error("an offer cannot be kept on disk; a restart goes back to the one before", why=str(error))
+            highest = max(before.highest, (applied.revision, applied.overrides))
+            self._record = before.model_copy(update={"highest": highest})
+        try:
+            await self._role.publish(snapshot)
+        except Exception:
+            await asyncio.to_thread(self._keep, before)
+            raise
+        self._in_force = _InForce(offer, applied, wall_s, wall_s)
+        if self._glass is not None:
+            _log.warning("control published; what was done at this node is void", deeds=_deeds(self._glass))
+            self._set_glass(None)
+
+    # From disk --------------------------------------------------------------------------------------------------------
+
+    async def resume(self) -> None:
+        """Serve what was served before the restart, if anything was and control was not quicker. Raises HostError."""
+        async with self._lock:
+            if self._in_force is not None:
+                return
+            try:
+                bodies = await self._serve_newest()
+                if self._in_force is None and bodies:
+                    await self._serve_sound_apps(bodies[0])
+                await self._serve_glass()
+            except HostError:
+                self._record = generations.stopped(self._record)  # the machine's fault, not the offer's
+                raise
+            finally:
+                self._keep(self._record)
+
+    async def _serve_newest(self) -> Sequence[bytes]:
+        """Put the newest generation in force that can be. Those that can be read, up to it."""
+        bodies: list[bytes] = []
+        for item in self._record.generations:
+            body = await asyncio.to_thread(self._files.read, item)
+            if body is None:
+                self._record = generations.lost(self._record, item.file)
+                continue
+            bodies.append(body)
+            if await self._serve(functools.partial(Offer.model_validate_json, body), item.taken_wall_s):
+                self._record = generations.serving(self._record, item.file, clock.mono_s())
+                return bodies
+        if not self._record.generations and self._legacy.exists():
+            await self._adopt_legacy()
+        return bodies
+
+    async def _serve(self, read: Callable[[], Offer], taken_wall_s: float) -> bool:
+        try:
+            offer = read()
+            snapshot = compile_snapshot(offer.intent, offer.wall_s)
+            await self._role.publish(snapshot)
+        except HostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not leave the node without answers: there are others
+            _log.error("a generation on disk cannot be served", why=_why(error), exc_info=_unexpected(error))
+            return False
+        self._in_force = _InForce(offer, applied_of(snapshot), clock.wall_s(), taken_wall_s or clock.wall_s())
+        return True
+
+    async def _adopt_legacy(self) -> None:
+        """What gslb 0.1 kept. What does not read is left alone."""
+        try:
+            body = self._legacy.read_bytes()
+            offer = Offer.model_validate_json(body)
+            await self._take(body, offer, compile_snapshot(offer.intent, offer.wall_s))
+            self._legacy.unlink()
+        except HostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, control has a whole one
+            _log.warning("the last good snapshot cannot be served", file=str(self._legacy), why=_why(error))
+
+    async def _serve_sound_apps(self, body: bytes) -> None:
+        """Nothing on disk can be served whole: leave out the apps that are in the way."""
+        apps = salvage.app_names(body)
+
+        async def stands(some: Sequence[str]) -> bool:
+            try:
+                offer = salvage.only(body, some)
+                await self._role.prepare(compile_snapshot(offer.intent, offer.wall_s))
+            except HostError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is looked for what raises
+                if len(some) == 1:
+                    _log.error("an app cannot be served", app=some[0], why=_why(error), exc_info=_unexpected(error))
+                return False
+            return True
+
+        kept = await salvage.sound(apps, stands)
+        if kept and await self._serve(lambda: salvage.only(body, kept), 0.0):
+            assert self._in_force is not None
+            left_out = tuple(name for name in apps if name not in kept)
+            self._in_force = dataclasses.replace(self._in_force, left_out=left_out)
+            _log.error("apps are left out until control publishes something that can be served", apps=left_out)
+
+    async def _serve_glass(self) -> None:
+        glass = self._glass_file.read()
+        if glass is None or self._in_force is None:
+            return
+        if not still_stands(glass, self._in_force.applied):
+            self._set_glass(None)
+            return
+        try:
+            await self._publish_over(glass)
+        except HostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - control's own offer is in force, and stays so
+            _log.error("what was done at this node cannot be done again", deeds=_deeds(glass), why=_why(error))
+        else:
+            _log.warning("broken glass: what was done at this node is in force again", deeds=_deeds(glass))
+
+    # At the node itself -----------------------------------------------------------------------------------------------
+
+    async def override(self, deed: Deed, make: Callable[[Intent], Intent]) -> Published:
+        """Change the drains in effect, until control publishes something newer. Raises GslbError as `make` does."""
+        async with self._lock:
+            if self._in_force is None:
+                raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
+            base = self._in_force.offer.intent
+            intent = over(base, self._glass)
+            wanted = make(intent)
+            before = compile_snapshot(intent, deed.by.at_s)
+            if wanted is intent:
+                return Published(before, before)
+            glass = glass_over(base, self._in_force.applied, self._glass, wanted.overrides.drains, deed)
+            after = await self._publish_over(glass)
+            _log.warning("broken glass", did=deed.did, author=deed.by.author, reason=deed.by.reason)
+            try:
+                self._glass_file.write(glass)
+            except HostError as error:
+                raise HostError(f"it is in force, but a restart would lose it: {error.message}", error.remedy) from None
+            return Published(before, after)
+
+    async def _publish_over(self, glass: BrokenGlass | None) -> Snapshot:
+        """Put control's offer in force under `glass`."""
+        assert self._in_force is not None
+        offer = self._in_force.offer
+        snapshot = compile_snapshot(over(offer.intent, glass), clock.wall_s() if glass else offer.wall_s)
+        await self._role.prepare(snapshot)
+        await self._role.publish(snapshot)
+        self._glass = glass
+        return snapshot
+
+    def _set_glass(self, glass: BrokenGlass | None) -> None:
+        self._glass = glass
+        try:
+            self._glass_file.write(glass)
+        except HostError as error:
+            _log.error("the broken glass cannot be kept as it is", why=str(error))
+
+    # Time -------------------------------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """What the clock brings: a bake that is over, a drain of limited time that ends."""
+        async with self._lock:
+            record = generations.looked(self._record, clock.mono_s())
+            if record is not self._record:
+                await asyncio.to_thread(self._keep, record)
+            if self._glass is None or self._in_force is None or clock.mono_s() < self._again_mono_s:
+                return
+            glass = pruned(self._in_force.offer.intent, self._glass, clock.wall_s())
+            if glass is self._glass:
+                return
+            try:
+                await self._publish_over(glass)
+            except GslbError as error:
+                _log.error("a drain whose time is over cannot be taken back yet", why=str(error))
+                self._again_mono_s = clock.mono_s() + AGAIN_S
+                return
+            _log.warning("the time of what was done at this node is over", still=_deeds(glass))
+            self._set_glass(glass)
+
+    def stop(self) -> None:
+        """The process is told to end: its next start is not one after a crash."""
+        self._keep(generations.stopped(self._record))
+
+    def told(self, state: RoleState) -> RoleState:
+        """`state` with what is held."""
+        held, record = self._in_force, self._record
+        return state.model_copy(
+            update={
+                "applied": self.applied,
+                "applied_wall_s": held.wall_s if held else None,
+                "snapshot_age_s": max(0.0, clock.wall_s() - held.taken_wall_s) if held else None,
+                "good_generations": record.good,
+                "stepped_back_from": record.stepped_back_from,
+                "broken_glass": self._glass,
+                "left_out": held.left_out if held else (),
+            }
+        )
+
+    def _save(self, record: Record) -> None:
+        self._files.save(record)
+        self._record = record
+
+    def _keep(self, record: Record) -> None:
+        """A disk that takes nothing must not end a role that can serve."""
+        self._record = record
+        try:
+            self._files.save(record)
+        except HostError as error:
+            _log.error("the record of generations cannot be kept", why=str(error))
+
+
+def applied_of(snapshot: Snapshot) -> Applied:
+    return Applied(revision=snapshot.version.revision, overrides=snapshot.version.overrides, digest=snapshot.digest)
+
+
+def _version(applied: Applied | None) -> str:
+    return f"{applied.revision}.{applied.overrides}" if applied else "nothing"
+
+
+def _deeds(glass: BrokenGlass | None) -> list[str]:
+    return [deed.did for deed in glass.deeds] if glass else []
+
+
+def _unexpected(error: Exception) -> bool:
+    return not isinstance(error, GslbError)
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, GslbError) else f"{type(error).__name__}: {error}"
