@@ -44,14 +44,17 @@ class Meddler:
         return "{}:{}".format(*self.server.server_address)
 
     def forward(self, path, sent):
+        if path == "/v3/watch":
+            return self.hang()
         with contextlib.closing(http.client.HTTPConnection(self.member.address, self.member.port, timeout=5)) as to:
             to.request("POST", path, sent, {"Connection": "close", "Grpc-Metadata-hasleader": "true"})
             response = to.getresponse()
             return response.status, response.read()
 
     def hang(self):
-        """An answer that does not come before the end."""
+        """An answer that does not come before the end, and is lost then."""
         self.ending.wait(30)
+        return LOST
 
     def close(self):
         self.ending.set()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import stat
 import subprocess
@@ -256,3 +257,19 @@ def test_a_writer_that_dies_in_the_middle_leaves_nothing_behind(store, tmp_path)
     assert len(store.history(10)) == 1
     store.write(Version(1, 0), changes.drain(intent(), a_drain("dc")), entry())
     assert len(store.history(10)) == 2
+
+
+def test_an_override_on_a_policy_that_an_older_gslb_wrote(store, raw):
+    """Which did not know every field of today, and left them out."""
+    store.write(None, intent(), entry())
+    (text,) = raw.execute("SELECT policy FROM policies").fetchone()
+    older = json.loads(text)
+    del older["latency"]
+    raw.execute("DROP TRIGGER policies_no_update")
+    raw.execute("UPDATE policies SET policy = ?, digest = 'of then'", (json.dumps(older),))
+    drained = changes.drain(intent(), a_drain("dc"))
+    store.write(version_of(intent()), drained, entry())
+    assert store.read() == drained
+    other = policy().model_copy(update={"environment": "other"})
+    with pytest.raises(RefusedError, match="stands for another policy"):
+        store.write(version_of(drained), changes.drain(intent(policy=other), a_drain("aws")), entry())

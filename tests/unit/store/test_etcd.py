@@ -362,7 +362,7 @@ def test_compaction_alone_is_no_news_for_long(store, member, prefix, entry):
 @pytest.mark.parametrize(
     "watch",
     [
-        lambda meddler: meddler.hang() or LOST,
+        lambda meddler: meddler.hang(),
         lambda _: LOST,
         lambda _: (200, b""),
         lambda _: (200, b'{"result":{"created":true}}\n{"error":{"message":"no leader"'),
