@@ -107,12 +107,13 @@ class EmbeddedStore:
         """See Store.write."""
         policy, overrides = intent.policy.model_dump_json(), intent.overrides.model_dump_json()
         refuse_too_large(len(policy) + len(overrides), LIMIT_BYTES, "the policy takes")
-        digest = hashlib.sha256(policy.encode()).hexdigest()
+        digest = _digest(policy)
         with self._transaction("IMMEDIATE"):
             current = self._version()
             refuse_stale(expected, current, version_of(intent))
-            known = self._one("SELECT digest FROM policies WHERE revision = ?", intent.revision)
-            refuse_other_policy(intent.revision, known[0] if known else None, digest)
+            known = self._one("SELECT digest, policy FROM policies WHERE revision = ?", intent.revision)
+            if known is not None and known[0] != digest:
+                refuse_other_policy(intent.revision, self._digest_today(known[1]), digest)
             if known is None:
                 self._connection.execute(
                     "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)",
@@ -128,6 +129,11 @@ class EmbeddedStore:
                 (audit.at_s, audit.author, audit.action, audit.detail, audit.reason,
                  intent.revision, intent.overrides.version),
             )  # fmt: skip
+
+    def _digest_today(self, policy: str) -> str:
+        """Of a policy that an older version of gslb may have written, which did not know every field of today."""
+        with self._understanding():
+            return _digest(Policy.model_validate_json(policy).model_dump_json())
 
     def policy(self, revision: int) -> Policy:
         """See Store.policy."""
@@ -280,3 +286,7 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+
+
+def _digest(policy: str) -> str:
+    return hashlib.sha256(policy.encode()).hexdigest()

@@ -270,6 +270,6 @@ def test_an_override_on_a_policy_that_an_older_gslb_wrote(store, raw):
     drained = changes.drain(intent(), a_drain("dc"))
     store.write(version_of(intent()), drained, entry())
     assert store.read() == drained
-    other = policy().model_copy(update={"environment": "other"})
+    other = changes.undrain(drained, "dc", None).model_copy(update={"policy": policy(environment="other")})
     with pytest.raises(RefusedError, match="stands for another policy"):
-        store.write(version_of(drained), changes.drain(intent(policy=other), a_drain("aws")), entry())
+        store.write(version_of(drained), other, entry())
