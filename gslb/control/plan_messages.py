@@ -11,7 +11,7 @@ from gslb.control.messages import Author, Body, Change, Line
 from gslb.plan import Plan
 from gslb.plan.types import VersionPlanned
 
-__all__ = ["ApplyChange", "ApplyRequest", "DiffQuery", "DiffSeen", "PlanRequest", "PlanSeen", "Rule"]
+__all__ = ["ApplyChange", "ApplyRequest", "DiffQuery", "DiffSeen", "PlanFile", "PlanRequest", "PlanSeen", "Rule"]
 
 Revision = Annotated[int, Field(ge=1, le=0xFFFFFFFF)]
 Rule = Literal["last-site", "app-removed", "host-removed", "large-move", "zone-removed", "dnssec-off"]
@@ -48,6 +48,16 @@ class PlanSeen(Body):
 
     refused: bool
     summary: str
+    plan: Plan
+
+
+class PlanFile(Body):
+    """A plan that is kept until it is applied, with the policy that it is of."""
+
+    format: Literal["gslb-plan-1"] = "gslb-plan-1"
+    base: VersionPlanned | None
+    digest: str
+    policy: Mapping[str, Any]
     plan: Plan
 
 

@@ -17,14 +17,17 @@ from gslb.model.zones import SUFFIX, all_zones, take_zone_files
 
 __all__ = ["check_given"]
 
+_WHOLE_NAMES = "$ORIGIN .\n"
+
 
 def check_given(policy: Policy) -> Policy:
-    """`policy` with the records of its zones in their one form. `records` are the lines of a zone file here.
+    """`policy` with the records of its zones in their one form. `records` are the lines of a zone file here, in which
+    every name is whole, with or without its last dot.
 
-    Raises PolicyError with every problem; the file of each is the path of what is wrong, such as `apps.shop.hosts`.
+    Raises PolicyError with every problem; messages begin with the path of what is wrong, such as `apps.shop.hosts`.
     """
     root = _tree(policy.model_dump(mode="json"), "policy")
-    files = {f"{name}{SUFFIX}": records.encode() for name, records in _records(policy)}
+    files = {f"{name}{SUFFIX}": (_WHOLE_NAMES + records).encode() for name, records in _records(policy)}
     taken = take_zone_files(_naming_files(policy), root, files)
     errors = [p for p in (*check_policy(policy, root), *taken.problems) if p.severity == "error"]
     if errors:
@@ -59,6 +62,6 @@ def _tree(value: Any, path: str) -> Node:
 
 def _placed(problem: Problem) -> Problem:
     """The API tells messages alone, so that they say where."""
-    where = problem.file.removeprefix("policy.")
-    where += f" line {problem.line}" if problem.line else ""
-    return dataclasses.replace(problem, message=f"{where}: {problem.message}")
+    where = problem.file.removeprefix("policy.").removesuffix(SUFFIX)
+    where += f" line {problem.line - 1}" if problem.line else ""
+    return dataclasses.replace(problem, file="policy", line=0, column=0, message=f"{where}: {problem.message}")

@@ -25,7 +25,7 @@ def text_lines(plan: Plan, *, changes_shown: int = _CHANGES) -> Iterator[Line]:
     """The whole plan, the guard rails last: what is read is the end."""
     yield Line("head", headline(plan))
     if plan.is_empty:
-        yield Line("plain", "nothing would change: this policy is in force")
+        yield Line("plain", "nothing would change: the policies are the same")
     for app in plan.apps:
         yield from _app(app)
     for title, items in (("site", plan.sites), ("zone", plan.zones)):
