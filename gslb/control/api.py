@@ -1,30 +1,49 @@
-"""The HTTP API as an aiohttp application: limits, guards, and errors as problem+json (RFC 9457).
+"""The HTTP API as an aiohttp application: who asks, how often, on which condition; limits; and what goes back.
 
-What each path does stands in `routes`; who may reach the socket is the business of the file's mode and of who listens.
+What each path does stands in `routes`, who may ask for it in `access`, what an error looks like in `problems`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
-from typing import Any
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from gslb import clock
+from gslb.control import access, tokens
+from gslb.control.access import Caller
+from gslb.control.conditions import only_if, tag_in_force, tag_of
+from gslb.control.events import Events
+from gslb.control.once import Once
+from gslb.control.problems import BadRequestError, MisdirectedError, problem_of, request_problem
 from gslb.control.publishing import Publisher
-from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media
-from gslb.errors import HostError, PolicyError, Problem, RefusedError
+from gslb.control.rate import Rate
+from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media, Stream
+from gslb.errors import HostError, PolicyError, RefusedError
 
-__all__ = ["build_app"]
+__all__ = ["Door", "build_app", "request_id"]
+
+Door = Literal["local", "loopback", "guarded"]
+"""How callers come in. `local`: over the unix socket, whose mode says who they are. `loopback`: over TCP on this
+machine; reading is free, and every change needs a token. `guarded`: over TLS, where everything needs a token."""
 
 BODY_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+"""Of what only reads. A change is not cut short: it has bounds of its own, and half of one helps nobody."""
+SLOW_LISTENER_S = 10.0
 
 _LITERAL_HOST = re.compile(r"(localhost|\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
+_KEY = re.compile(r"[!-~]{1,128}")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,52 +51,245 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_ID = web.RequestKey("id", str)
+_CALLER = web.RequestKey("caller", Caller)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_app(publisher: Publisher, *, read_only: bool) -> web.Application:
-    """The API of `publisher`: complete for the unix socket, `read_only` for TCP, where nobody has shown who they are.
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What all requests of one listening socket have in common."""
 
-    Over TCP only GET and HEAD are served, and only where the Host is an address or `localhost`: a page from elsewhere
-    that points its own name at this machine (DNS rebinding) must not read what this installation does.
-    """
-    guards = [_problems, *([_only_reading] if read_only else [])]
-    app = web.Application(client_max_size=LIMIT_BYTES, middlewares=guards)
+    publisher: Publisher
+    door: Door
+    events: Events
+    once: Once = field(default_factory=Once)
+    rate: Rate = field(default_factory=Rate)
+
+
+def build_app(publisher: Publisher, door: Door) -> web.Application:
+    """The API of `publisher` for those who come by `door`."""
+    access.require_complete(f"{endpoint.method} {endpoint.path}" for endpoint in TABLE)
+    desk = _Desk(publisher, door, Events(publisher))
+    app = web.Application(client_max_size=LIMIT_BYTES, middlewares=[_telling, _knowing(desk)])
     for endpoint in TABLE:
-        app.router.add_route(endpoint.method, endpoint.path, _serving(endpoint, publisher))
+        app.router.add_route(endpoint.method, endpoint.path, _serving(endpoint, desk))
         if endpoint.method == "GET":
-            app.router.add_route("HEAD", endpoint.path, _serving(endpoint, publisher))
+            app.router.add_route("HEAD", endpoint.path, _serving(endpoint, desk))
     app.on_response_prepare.append(_secure)
+
+    async def end_streams(_app: web.Application) -> None:
+        desk.events.close()
+
+    app.on_shutdown.append(end_streams)
     return app
 
 
-def _serving(endpoint: Endpoint, publisher: Publisher) -> _Handler:
+def request_id() -> str:
+    """What a request is called in the log and in its answer."""
+    return secrets.token_hex(8)
+
+
+@web.middleware
+async def _telling(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Every error as problem+json. What is asked over TCP and may change something is a line in the log, whatever
+    became of it; the history has what was done."""
+    request[_ID] = request_id()
+    with structlog.contextvars.bound_contextvars(request=request[_ID]):
+        answer = await _answered(request, handler)
+        caller = request.get(_CALLER)
+        if request.method not in ("GET", "HEAD") and caller is not access.LOCAL:
+            structlog.get_logger().info(
+                "asked for a change",
+                method=request.method,
+                path=request.path,
+                token=caller.name if caller else "",
+                status=answer.status,
+            )
+        return answer
+
+
+async def _answered(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (ValidationError, PolicyError, RefusedError, HostError, web.HTTPException) as error:
+        return problem_of(error, request[_ID])
+    except Exception as error:  # noqa: BLE001 - the last resort: control goes on, the log has the whole story
+        structlog.get_logger().exception("a request failed", method=request.method, path=request.path)
+        return problem_of(error, request[_ID])
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    response.headers["X-Request-Id"] = request[_ID]
+
+
+def _knowing(desk: _Desk) -> Any:
+    """Who asks, before anything else is looked at."""
+
+    @web.middleware
+    async def know(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        request[_CALLER] = access.LOCAL if desk.door == "local" else _caller(request, desk)
+        return await handler(request)
+
+    return know
+
+
+def _caller(request: web.Request, desk: _Desk) -> Caller:
+    """Raises UnknownCallerError and MisdirectedError.
+
+    Without a token no name may be used: a page from elsewhere that points its own name at this machine (DNS rebinding)
+    must not read what this installation does.
+    """
+    given = request.headers.getall("Authorization", [])
+    if given:
+        return _holder(given, desk.publisher)
+    if desk.door == "guarded":
+        raise access.no_token("viewer")
+    if not _LITERAL_HOST.fullmatch(request.headers.get("Host", "")):
+        raise MisdirectedError(
+            "host", "the Host of the request is a name", "ask by address, such as http://127.0.0.1:8053"
+        )
+    return access.READER
+
+
+def _holder(given: list[str], publisher: Publisher) -> Caller:
+    """Whose token it is. One that is wrong is never taken for none."""
+    scheme, _, secret = given[0].partition(" ")
+    current = publisher.current()
+    token = tokens.find(current[0] if current else None, secret.strip(), clock.wall_s())
+    if len(given) > 1 or scheme.lower() != "bearer" or token is None:
+        raise access.UnknownCallerError(
+            "token", "the token is unknown, revoked, or over", "ask an admin for one: gslb token create NAME --for 30d"
+        )
+    return Caller(token.name, token.role, frozenset(token.apps))
+
+
+def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
+    need = access.NEEDS[f"{endpoint.method} {endpoint.path}"]
+
     async def serve(request: web.Request) -> web.StreamResponse:
-        body = await _body(request, endpoint.body, endpoint.limit_bytes) if endpoint.body is not None else None
+        caller = request[_CALLER]
+        access.require_role(caller, need)
+        key = _key(request, endpoint)
+        octets = await _octets(request, endpoint.limit_bytes) if endpoint.body is not None else b""
+        body = await asyncio.to_thread(endpoint.body.model_validate_json, octets) if endpoint.body else None
         query = _query(request, endpoint.query)
-        answer = await endpoint.handler(Asked(publisher, request.match_info, query, body))
-        if isinstance(answer, Media):
-            return web.Response(body=answer.content, headers={"Content-Type": _with_charset(answer.content_type)})
-        return web.json_response(answer)
+        access.require_app(caller, need, _app_of(request, body, query))
+        publisher = only_if(desk.publisher, _tags(request) if endpoint.method != "GET" else None)
+        asked = Asked(publisher, request.match_info, _signed(query, caller), _signed(body, caller), desk.events)
+        if endpoint.method == "GET":
+            return await _read(request, endpoint, asked)
+        if caller is not access.LOCAL:
+            desk.rate.take(caller.name, clock.mono_s())
+        if key is None:
+            return _tagged(*_json_and_tag(await endpoint.handler(asked)))
+        target = hashlib.sha256(f"{endpoint.method} {request.path_qs}\n".encode() + octets).digest()
+        return await _once(desk.once, (caller.name, key), target, lambda: endpoint.handler(asked))
 
     return serve
+
+
+async def _read(request: web.Request, endpoint: Endpoint, asked: Asked) -> web.StreamResponse:
+    """A tag from before the reading: where it is too old, a change that names it is refused, which harms nobody."""
+    tag = tag_in_force(asked.publisher) if endpoint.versioned else ""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            answer = await endpoint.handler(asked)
+    except TimeoutError:
+        raise HostError(
+            f"this took longer than {READ_TIMEOUT_S:g} s", "ask for less, or when there is less to do"
+        ) from None
+    if isinstance(answer, Stream):
+        return await _pour(request, answer)
+    if isinstance(answer, Media):
+        return web.Response(body=answer.content, headers={"Content-Type": _with_charset(answer.content_type)})
+    return _tagged(json.dumps(answer).encode(), tag)
+
+
+async def _once(
+    once: Once, key: tuple[str, str], target: bytes, handle: Callable[[], Awaitable[Any]]
+) -> web.StreamResponse:
+    kept = once.begin(key, target, clock.mono_s())
+    if kept is not None:
+        assert kept.content is not None
+        answer = _tagged(kept.content, kept.tag)
+        answer.headers["Idempotency-Replayed"] = "true"
+        return answer
+    try:
+        content, tag = _json_and_tag(await handle())
+    except BaseException:
+        once.failed(key)
+        raise
+    once.done(key, content, tag)
+    return _tagged(content, tag)
+
+
+def _json_and_tag(answer: Any) -> tuple[bytes, str]:
+    return json.dumps(answer).encode(), tag_of(answer["snapshot"]) if "snapshot" in answer else ""
+
+
+def _tagged(content: bytes, tag: str) -> web.Response:
+    headers = {"ETag": f'"{tag}"'} if tag else {}
+    return web.Response(body=content, content_type="application/json", charset="utf-8", headers=headers)
 
 
 def _with_charset(content_type: str) -> str:
     return content_type if "charset" in content_type else f"{content_type}; charset=utf-8"
 
 
-async def _body(request: web.Request, model: type[BaseModel], limit_bytes: int) -> BaseModel:
-    """In a thread, because a large one takes a while to read."""
+async def _pour(request: web.Request, stream: Stream) -> web.StreamResponse:
+    """Until the stream ends, the listener goes, or it does not keep up."""
+    async with contextlib.aclosing(stream.lines) as lines:
+        line = await anext(lines)
+        response = web.StreamResponse(headers={"Content-Type": _with_charset(stream.content_type)})
+        await response.prepare(request)
+        if request.method == "HEAD":
+            return response
+        try:
+            while line:
+                async with asyncio.timeout(SLOW_LISTENER_S):
+                    await response.write(line)
+                line = await anext(lines, b"")
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            structlog.get_logger().debug("a listener has gone")
+    return response
+
+
+def _key(request: web.Request, endpoint: Endpoint) -> str | None:
+    """The Idempotency-Key. Raises BadRequestError where it is none, or where it would be ignored."""
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return None
+    if endpoint.method != "POST" or not endpoint.repeatable:
+        raise BadRequestError("idempotency-key", "no Idempotency-Key is taken here", "leave it out")
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise BadRequestError(
+            "idempotency-key", "the Idempotency-Key is not one line of 1 to 128 visible characters", "send a UUID"
+        )
+    return given[0]
+
+
+def _tags(request: web.Request) -> list[str] | None:
+    """What If-Match names; weak tags never match (RFC 9110 section 13.1.1). None: no condition."""
+    found = request.if_match
+    return None if found is None else [tag.value for tag in found if not tag.is_weak]
+
+
+async def _octets(request: web.Request, limit_bytes: int) -> bytes:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="the body must be application/json")
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            data = await request.clone(client_max_size=limit_bytes).read()
+            return await request.clone(client_max_size=limit_bytes).read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except web.RequestPayloadError as error:
         raise web.HTTPBadRequest(reason="the body cannot be read") from error
-    return await asyncio.to_thread(model.model_validate_json, data)
 
 
 def _query(request: web.Request, model: type[BaseModel] | None) -> BaseModel | None:
@@ -86,88 +298,19 @@ def _query(request: web.Request, model: type[BaseModel] | None) -> BaseModel | N
         return model.model_validate(given)
     if given:
         raise PolicyError(
-            [_request_problem("unknown-key", f"{', '.join(sorted(given))}: nothing of that name is taken")]
+            [request_problem("unknown-key", f"{', '.join(sorted(given))}: nothing of that name is taken")]
         )
     return None
 
 
-async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+def _app_of(request: web.Request, *models: BaseModel | None) -> str | None:
+    """The app that the request is about, wherever its route says so."""
+    named = [request.match_info.get("app"), *(getattr(model, "app", None) for model in models)]
+    return next((name for name in named if name), None)
 
 
-@web.middleware
-async def _only_reading(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if not _LITERAL_HOST.fullmatch(request.headers.get("Host", "")):
-        return _problem(
-            HTTPStatus.MISDIRECTED_REQUEST,
-            RefusedError("host", "the Host of the request is a name", "ask by address, such as http://127.0.0.1:8053"),
-        )
-    if request.method not in ("GET", "HEAD"):
-        refused = RefusedError(
-            "read-only",
-            "changes are not taken over TCP, because there is no authentication yet",
-            "use the unix socket: the gslb command does, on this machine and without --server",
-        )
-        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, refused, {"Allow": "GET, HEAD"})
-    return await handler(request)
-
-
-@web.middleware
-async def _problems(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Every error as problem+json. What nobody expected is logged here and told without its insides."""
-    try:
-        return await handler(request)
-    except ValidationError as error:
-        return _invalid(error)
-    except (PolicyError, RefusedError, HostError) as error:
-        return _problem(_STATUS[type(error)], error)
-    except web.HTTPException as error:
-        refused = RefusedError(f"http-{error.status}", error.reason, "see /openapi.json for what can be asked")
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return _problem(HTTPStatus(error.status), refused, allow)
-    except Exception:  # noqa: BLE001 - the last resort: control goes on, the log has the whole story
-        structlog.get_logger().exception("a request failed", method=request.method, path=request.path)
-        broken = HostError("control failed in a way that nobody expected", "look at its log; please report it")
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, broken)
-
-
-_STATUS: Mapping[type[Exception], HTTPStatus] = {
-    PolicyError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    RefusedError: HTTPStatus.CONFLICT,
-    HostError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
-
-def _invalid(error: ValidationError) -> web.Response:
-    """A body that is no JSON is 400; JSON that does not fit is 422, with everything that is wrong at once."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    problems = [_fault(item) for item in found[:20]]
-    status = HTTPStatus.BAD_REQUEST if found[0]["type"] == "json_invalid" else HTTPStatus.UNPROCESSABLE_ENTITY
-    return _problem(status, PolicyError(problems))
-
-
-def _fault(item: Mapping[str, Any]) -> Problem:
-    where = ".".join(str(part) for part in item["loc"])[:200]
-    if item["type"] == "extra_forbidden":
-        return _request_problem("unknown-key", f"{where}: nothing of that name is taken")
-    message = str(item["msg"]).removeprefix("Value error, ")
-    rule = "json" if item["type"] == "json_invalid" else "value"
-    return _request_problem(rule, f"{where}: {message}" if where else message)
-
-
-def _request_problem(rule: str, message: str) -> Problem:
-    return Problem("request", 0, 0, rule, message, "see /openapi.json for what can be asked")
-
-
-def _problem(
-    status: HTTPStatus, error: PolicyError | RefusedError | HostError, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    if isinstance(error, PolicyError):
-        items = [{"rule": p.rule, "message": p.message, "remedy": p.remedy} for p in error.problems]
-        detail = "; ".join(item["message"] for item in items)
-        told = {"detail": detail, "rule": items[0]["rule"], "remedy": items[0]["remedy"], "problems": items}
-    else:
-        rule = error.rule if isinstance(error, RefusedError) else "host"
-        told = {"detail": error.message, "rule": rule, "remedy": error.remedy}
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value, **told}
-    return web.Response(text=json.dumps(body), status=status, content_type="application/problem+json", headers=headers)
+def _signed(model: BaseModel | None, caller: Caller) -> BaseModel | None:
+    """The author is whose token it is, whatever the request says."""
+    if model is None or not caller.name or "author" not in type(model).model_fields:
+        return model
+    return model.model_copy(update={"author": f"token {caller.name}"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,10 @@ from gslb.control import (
     page,
     plan_messages,
     plan_routes,
+    token_messages,
+    token_routes,
 )
+from gslb.control.events import Events
 from gslb.control.explain import explain
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
@@ -28,7 +31,7 @@ from gslb.model.words import format_duration, iso
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.store import AuditEntry
 
-__all__ = ["LIMIT_BYTES", "TABLE", "Asked", "Endpoint", "Media"]
+__all__ = ["LIMIT_BYTES", "TABLE", "Asked", "Endpoint", "Media", "Stream"]
 
 LIMIT_BYTES = 1024 * 1024
 """What a request may hold; most that make sense are under 10 KiB."""
@@ -44,6 +47,7 @@ class Asked:
     path: Mapping[str, str]
     query: Any = None
     body: Any = None
+    events: Events | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,28 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on."""
+
+    content_type: str
+    lines: AsyncGenerator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`query` and `body` say what is taken; `answer` what comes back."""
+    """`query` and `body` say what is taken; `answer` what comes back. `versioned`: a reading whose ETag a change may
+    name in If-Match. `repeatable`: a change that takes an Idempotency-Key."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
-    handler: Callable[[Asked], Awaitable[dict[str, Any] | Media]]
+    handler: Callable[[Asked], Awaitable[dict[str, Any] | Media | Stream]]
     summary: str
     answer: type[messages.Body] | Media
     query: type[messages.Body] | None = None
     body: type[messages.Body] | None = None
     limit_bytes: int = LIMIT_BYTES
+    versioned: bool = False
+    repeatable: bool = True
 
 
 async def _status(asked: Asked) -> dict[str, Any]:
@@ -180,6 +195,23 @@ async def _change_latency(
     return answers.latency_change(published, *made)
 
 
+async def _tokens(asked: Asked) -> dict[str, Any]:
+    return token_routes.seen(asked.publisher)
+
+
+async def _create_token(asked: Asked) -> dict[str, Any]:
+    return await token_routes.create(asked.publisher, asked.body)
+
+
+async def _revoke_token(asked: Asked) -> dict[str, Any]:
+    return await token_routes.revoke(asked.publisher, asked.path["name"], asked.query)
+
+
+async def _events(asked: Asked) -> Stream:
+    assert asked.events is not None
+    return Stream("text/event-stream", asked.events.lines())
+
+
 async def _history(asked: Asked) -> dict[str, Any]:
     return {
         "changes": [
@@ -262,7 +294,8 @@ def _file(name: str) -> Media:
 
 
 TABLE = (
-    Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", messages.Status),
+    Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", messages.Status,
+             versioned=True),
     Endpoint("POST", "/v1/shifts", _shift, "Set the split of one route, at once",
              messages.ShiftChange, body=messages.ShiftRequest),
     Endpoint("DELETE", "/v1/shifts/{app}/{route}", _undo_shift, "Let the route follow the policy again",
@@ -270,13 +303,14 @@ TABLE = (
     Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
     Endpoint("POST", "/v1/plan", _plan, "What a policy, or going back to a revision, would do; nothing changes",
-             plan_messages.PlanSeen, body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES),
+             plan_messages.PlanSeen, body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES,
+             repeatable=False),
     Endpoint("POST", "/v1/apply", _apply, "Bring exactly the plan that was seen into force",
              plan_messages.ApplyChange, body=plan_messages.ApplyRequest, limit_bytes=plan_routes.LIMIT_BYTES),
     Endpoint("GET", "/v1/diff", _diff, "What lies between the policies of two revisions",
              plan_messages.DiffSeen, query=plan_messages.DiffQuery),
     Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
-             messages.LatencySeen),
+             messages.LatencySeen, versioned=True),
     Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",
              messages.LatencyChange, body=messages.LatencyRequest, limit_bytes=LATENCY_LIMIT_BYTES),
     Endpoint("DELETE", "/v1/latency", _clear_latency, "Steer by the policy's latencies again",
@@ -287,9 +321,17 @@ TABLE = (
              key_messages.KeyChange, body=key_messages.RollRequest),
     Endpoint("POST", "/v1/dnssec/ds", _tell_ds, "The parent shows a DS record, or no longer shows it",
              key_messages.KeyChange, body=key_messages.DsRequest),
+    Endpoint("GET", "/v1/tokens", _tokens, "Who may use the API over TCP", token_messages.TokensSeen, versioned=True),
+    Endpoint("POST", "/v1/tokens", _create_token, "Make a token; its secret is told once, here",
+             token_messages.TokenMade, body=token_messages.TokenRequest, repeatable=False),
+    Endpoint("DELETE", "/v1/tokens/{name}", _revoke_token, "Take a token back, at once",
+             token_messages.TokenChange, query=messages.Undoing),
+    Endpoint("GET", "/v1/events", _events, "The state, again whenever version, roles or verdicts change",
+             Media("text/event-stream")),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",
              messages.History, query=messages.HistoryQuery),
-    Endpoint("GET", "/v1/policy", _policy, "The policy in force, without static records", messages.PolicyInForce),
+    Endpoint("GET", "/v1/policy", _policy, "The policy in force, without static records", messages.PolicyInForce,
+             versioned=True),
     Endpoint("GET", "/v1/explain", _explain, "Why this answer, and where a request goes",
              messages.Explanation, query=messages.ExplainQuery),
     Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),

@@ -6,16 +6,16 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
-from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gslb import clock
 from gslb.control import keyring
 from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
-from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.errors import GslbError, PolicyError, RefusedError
 from gslb.model import load_folder
 from gslb.model.policy import Policy
+from gslb.roles.api_listener import open_api
 from gslb.roles.geo import GeoFile
 from gslb.roles.keys import KeyKeeper, KeyVault
 from gslb.roles.node import serve_unix
@@ -138,8 +138,8 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the API cannot be bound, PolicyError at a bad first start."""
     role = ControlRole(settings)
     role.scheduler.start()
-    full = await serve_unix(build_app(role.publisher, read_only=False), settings.socket("control"))
-    reading = await _serve_tcp(build_app(role.publisher, read_only=True), settings.api)
+    full = await serve_unix(build_app(role.publisher, "local"), settings.socket("control"))
+    listener = await open_api(role.publisher, settings)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_work(role, settings))]
@@ -149,7 +149,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     finally:
         role.scheduler.shutdown(wait=False)
         await full.cleanup()
-        await reading.cleanup()
+        await listener.cleanup()
         await role.publisher.close()
 
 
@@ -162,18 +162,3 @@ async def _work(role: ControlRole, settings: Settings) -> None:
             group.create_task(keep_running("follow store", lambda: follow_store(role.store, role.publisher)))
         if settings.watch:
             group.create_task(keep_running("follow folder", role.follow_folder))
-
-
-async def _serve_tcp(app: web.Application, address: tuple[str, int]) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    host, port = address
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise HostError(
-            f"the API cannot listen on {host}:{port}: {error.strerror or error}",
-            f"see who has it: ss -ltnp 'sport = :{port}'; or choose another: gslb run --api HOST:PORT",
-        ) from error
-    return runner

@@ -62,6 +62,8 @@ class Settings(BaseModel):
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
     dns_protocol: DnsSettings = DnsSettings()
     api: tuple[str, int] = ("127.0.0.1", 8053)
+    api_cert: Path | None = None
+    api_key: Path | None = None
     geo: Path | None = None
     dnssec_secret: Path | None = None
     envoy: str | None = None

@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from gslb.model.policy import Policy
 from gslb.model.words import DnsName, Name, Network, Percent, Seconds
 
-__all__ = ["Drain", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance", "Shift"]
+__all__ = [
+    "AccessRole", "Drain", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance", "Shift", "Token",
+]  # fmt: skip
 
 
 class Model(BaseModel):
@@ -81,6 +83,20 @@ class Latency(Model):
     by: Provenance
 
 
+AccessRole = Literal["viewer", "operator", "admin"]
+"""What somebody may do who uses the API over TCP; `control.access` says what that is."""
+
+
+class Token(Model):
+    """Who may use the API over TCP. `hash` is the SHA-256 of the secret, 64 hex digits; `apps` empty: every app."""
+
+    name: Name
+    hash: str = Field(repr=False, pattern=r"^[0-9a-f]{64}$")
+    role: AccessRole
+    apps: tuple[Name, ...] = ()
+    by: Provenance
+
+
 class Overrides(Model):
     """What changes without the policy. `version` rises with every change. `keys` are by zone, of zones that are signed
     and of those that were."""
@@ -90,6 +106,7 @@ class Overrides(Model):
     shifts: tuple[Shift, ...] = ()
     latency: Latency | None = Field(None, description="in place of the policy's, as a whole")
     keys: Mapping[DnsName, tuple[Key, ...]] = {}
+    tokens: tuple[Token, ...] = ()
 
 
 class Intent(Model):

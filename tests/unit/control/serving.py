@@ -18,8 +18,8 @@ def served(publisher, folder):
 
     async def serve():
         stop = asyncio.Event()
-        full = web.AppRunner(build_app(publisher, read_only=False), access_log=None)
-        reading = web.AppRunner(build_app(publisher, read_only=True), access_log=None)
+        full = web.AppRunner(build_app(publisher, "local"), access_log=None)
+        reading = web.AppRunner(build_app(publisher, "loopback"), access_log=None)
         await full.setup()
         await reading.setup()
         await web.UnixSite(full, str(folder / "control.sock")).start()

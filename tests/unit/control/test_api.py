@@ -20,6 +20,7 @@ from gslb.control.page import FILES, static_file
 from gslb.control.routes import TABLE
 from tests.unit.control.world import MemoryPublisher, intent
 
+AS_JSON = {"Content-Type": "application/json"}
 SHIFT = {"app": "shop", "route": "pay", "split": {"checkout": 25}}
 
 
@@ -31,7 +32,7 @@ def publisher():
 @pytest.fixture
 async def full(publisher, tmp_path):
     """The whole API, as the command line reaches it: over a unix socket."""
-    runner = web.AppRunner(build_app(publisher, read_only=False), access_log=None)
+    runner = web.AppRunner(build_app(publisher, "local"), access_log=None)
     await runner.setup()
     path = str(tmp_path / "control.sock")
     await web.UnixSite(runner, path).start()
@@ -43,7 +44,7 @@ async def full(publisher, tmp_path):
 @pytest.fixture
 async def reading(publisher):
     """The API as a browser or Prometheus reaches it."""
-    runner = web.AppRunner(build_app(publisher, read_only=True), access_log=None)
+    runner = web.AppRunner(build_app(publisher, "loopback"), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.7.1", 0)
     await site.start()
@@ -160,7 +161,7 @@ async def test_roles_that_do_not_follow_are_named(full, publisher):
     ],
 )
 async def test_a_body_that_does_not_fit_is_refused_with_a_clear_word(full, body, status, rule, word):
-    answer = await problem(await full.post("/v1/shifts", data=io.BytesIO(body)), status, rule)
+    answer = await problem(await full.post("/v1/shifts", data=io.BytesIO(body), headers=AS_JSON), status, rule)
     assert word in answer["detail"]
 
 
@@ -186,8 +187,8 @@ async def test_paths_and_methods_that_there_are_not(full):
 
 
 async def test_too_large_a_body_is_refused(full):
-    await problem(await full.post("/v1/shifts", data=io.BytesIO(b"x" * (LIMIT_BYTES + 1))), 413, "http-413")
-    packed = {"Content-Encoding": "gzip"}
+    await problem(await full.post("/v1/shifts", data=io.BytesIO(b"x" * (LIMIT_BYTES + 1)), headers=AS_JSON), 413, "http-413")
+    packed = {"Content-Encoding": "gzip", **AS_JSON}
     await problem(await full.post("/v1/shifts", data=b"not gzip", headers=packed), 400, "http-400")
 
 
@@ -198,7 +199,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(full, monkeypatch):
         yield b"{"
         await asyncio.sleep(60)
 
-    async with full.post("/v1/shifts", data=slowly()) as response:
+    async with full.post("/v1/shifts", data=slowly(), headers=AS_JSON) as response:
         await problem(response, 408, "http-408")
 
 
@@ -209,7 +210,7 @@ async def test_too_many_and_too_long_headers_are_refused(full):
 
 
 async def test_before_the_first_policy(tmp_path):
-    runner = web.AppRunner(build_app(MemoryPublisher(), read_only=False), access_log=None)
+    runner = web.AppRunner(build_app(MemoryPublisher(), "local"), access_log=None)
     await runner.setup()
     path = str(tmp_path / "s")
     await web.UnixSite(runner, path).start()
@@ -233,15 +234,21 @@ async def test_an_unexpected_failure_keeps_its_insides(full, publisher, capsys):
     assert "AttributeError" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-async def test_nothing_is_written_over_tcp(reading, publisher, method):
+@pytest.mark.parametrize("line", [item for item in TABLE if item.method != "GET"], ids=lambda item: item.summary)
+async def test_nothing_is_written_over_tcp_without_a_token(reading, publisher, line):
     before = publisher.intent
-    for path in ("/v1/shifts", "/v1/shifts/shop/pay", "/v1/drains/dc", "/nothing"):
-        response = await reading.request(method, path, data=json.dumps(SHIFT))
-        body = await problem(response, 405, "read-only")
-        assert response.headers["Allow"] == "GET, HEAD"
-        assert "unix socket" in body["remedy"]
+    path = line.path.format(app="shop", route="pay", site="dc", name="ann")
+    response = await reading.request(line.method, path, data=json.dumps(SHIFT), headers=AS_JSON)
+    body = await problem(response, 401, "no-token")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert "unix socket" in body["remedy"]
     assert publisher.intent is before
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_there_are_no_other_methods(reading, method):
+    await problem(await reading.request(method, "/v1/status"), 405, "http-405")
+    await problem(await reading.request(method, "/nothing"), 404, "http-404")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +276,10 @@ async def test_every_answer_over_tcp_is_guarded(reading):
         assert "Access-Control-Allow-Origin" not in headers
 
 
-@pytest.mark.parametrize("line", [item for item in TABLE if item.method == "GET"], ids=lambda item: item.path)
+READ = [item for item in TABLE if item.method == "GET" and item.path not in ("/v1/events", "/v1/tokens")]
+
+
+@pytest.mark.parametrize("line", READ, ids=lambda item: item.path)
 async def test_every_reading_works_over_tcp_and_with_head(reading, line):
     query = {"/v1/explain": {"host": "shop"}, "/v1/diff": {"before": "1"}}.get(line.path, {})
     got, head = await reading.get(line.path, params=query), await reading.head(line.path, params=query)
@@ -304,7 +314,7 @@ async def test_the_description_is_valid_and_complete(full):
 def test_every_route_that_is_served_is_in_the_table(publisher):
     served = {
         (route.method, route.resource.canonical)
-        for route in build_app(publisher, read_only=False).router.routes()
+        for route in build_app(publisher, "local").router.routes()
         if route.method != "HEAD"
     }
     assert served == {(line.method, line.path) for line in TABLE}
@@ -335,7 +345,7 @@ DRAINS = st.fixed_dictionaries(
     cut=st.integers(0, 3),
 )
 async def test_no_body_makes_the_api_fail(full, publisher, target, body, cut):
-    response = await full.post(target, data=body[: len(body) - cut])
+    response = await full.post(target, data=body[: len(body) - cut], headers=AS_JSON)
     assert response.status in (200, 400, 409, 422), await response.text()
     assert publisher.snapshot.version.overrides == publisher.intent.overrides.version
 

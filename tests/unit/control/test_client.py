@@ -43,7 +43,7 @@ def test_it_reads_over_tcp_and_is_told_where_to_write(server):
     assert asked.get("/v1/status")["environment"] == "test"
     with pytest.raises(RefusedError, match="unix socket") as caught:
         asked.post("/v1/drains", {"site": "dc"})
-    assert caught.value.rule == "read-only"
+    assert caught.value.rule == "no-token"
 
 
 def test_the_default_is_this_machines_socket(server, monkeypatch):

@@ -108,7 +108,7 @@ def test_how_it_is_told():
 @pytest.fixture
 async def api(tmp_path):
     publisher = MemoryPublisher(world())
-    async with TestClient(TestServer(build_app(publisher, read_only=False))) as client:
+    async with TestClient(TestServer(build_app(publisher, "local"))) as client:
         client.publisher = publisher
         yield client
 
@@ -156,13 +156,17 @@ def put(api, path, data):
     return api.put(path, data=io.BytesIO(data), headers={"Content-Type": "application/json"})
 
 
+def post(api, path, data):
+    return api.post(path, data=io.BytesIO(data), headers={"Content-Type": "application/json"})
+
+
 async def test_a_map_may_be_larger_than_other_requests_but_not_endless(api):
     many = {f"10.{n >> 8}.{n & 255}.0/24": {"dc": "12.345ms", "aws": "80ms"} for n in range(40_000)}
     assert len(json.dumps({"latency": many})) > 2**20
     assert (await put(api, "/v1/latency", json.dumps({"latency": many}).encode())).status == 200
     response = await put(api, "/v1/latency", b" " * (LATENCY_LIMIT_BYTES + 1))
     assert (response.status, (await response.json())["rule"]) == (413, "http-413")
-    assert (await api.post("/v1/drains", data=io.BytesIO(b" " * (2**20 + 1)))).status == 413
+    assert (await post(api, "/v1/drains", b" " * (2**20 + 1))).status == 413
 
 
 # on the command line ----------------------------------------------------------------------------------------------------
