@@ -51,7 +51,7 @@ class GenerationFiles:
         except (OSError, ValidationError) as error:
             why = str(error)
         found = self._found()
-        if why or found:
+        if why or found.generations:
             _log.warning("the record of generations does not read; their files do", file=str(path), why=why or "gone")
         return found
 

@@ -292,7 +292,8 @@ class Holding:
                 _log.error("a drain whose time is over cannot be taken back yet", why=str(error))
                 self._again_mono_s = clock.mono_s() + AGAIN_S
                 return
-            _log.warning("the time of what was done at this node is over", still=_deeds(glass))
+            still = [drain.site for drain in glass.drains] if glass else []
+            _log.warning("the time of a drain that was made at this node is over", still_drained=still)
             self._set_glass(glass)
 
     def stop(self) -> None:
