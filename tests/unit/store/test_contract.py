@@ -9,6 +9,7 @@ import pytest
 
 from gslb.control import changes
 from gslb.errors import RefusedError
+from gslb.snapshot.intent import Key, Overrides
 from gslb.snapshot.types import Version
 from gslb.store import EmbeddedStore, EtcdStore, open_store, version_of
 from gslb.store.rules import LIMIT_BYTES
@@ -77,6 +78,14 @@ def test_what_is_written_is_read_back_whole_by_others(store, other, entry):
     wanted = changes.drain(wanted, a_drain("dc", reason="öffnen\0\u2028"))
     store.write(None, wanted, entry())
     assert store.read() == wanted
+    assert other.read() == wanted
+
+
+def test_keys_are_octets_and_stay_what_they_are(store, other, entry):
+    key = Key(role="ksk", algorithm=13, public=bytes(range(192, 256)), private="sealed", state="ready", since_s=1.25)
+    overrides = Overrides(version=3, keys={"gslb.example.com": (key,)})
+    wanted = intent().model_copy(update={"overrides": overrides})
+    store.write(None, wanted, entry())
     assert other.read() == wanted
 
 
