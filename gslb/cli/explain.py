@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gslb.cli.server import SERVER, client_of
 from gslb.cli.tables import add_row, console, new_table
-from gslb.control.client import Client
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,8 +25,7 @@ __all__ = ["explain"]
 @click.option("--type", "qtype", default="A", show_default=True, metavar="TYPE", help="Type of the records.")
 @click.option("--path", metavar="PATH", help="A request that follows: GET this path, with its query.")
 @click.option("--user", metavar="VALUE", help="The value of the app's cookie in that request.")
-@click.option("--server", envvar="GSLB_SERVER", metavar="SOCKET",
-              help="Which gslb: a control socket's path, or http://ADDRESS:PORT. Default: this machine's.")  # fmt: skip
+@SERVER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def explain(*, server: str | None, as_json: bool, **asked: str | None) -> None:
     """Why HOST is answered as it is: the chain filter by filter, every possible answer, and the one for this client.
@@ -36,7 +35,7 @@ def explain(*, server: str | None, as_json: bool, **asked: str | None) -> None:
     if asked["user"] is not None and asked["path"] is None:
         raise click.UsageError("--user is of a request: say which with --path")
     asked["type"] = asked.pop("qtype")
-    seen = Client(server).get("/v1/explain", asked)
+    seen = client_of(server).get("/v1/explain", asked)
     if as_json:
         click.echo(json.dumps(seen, indent=2))
         return

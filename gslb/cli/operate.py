@@ -16,12 +16,13 @@ from typing import Any
 
 import click
 
+from gslb.cli.server import SERVER, client_of
 from gslb.cli.tables import change_lines, console, history_page, status_page
 from gslb.control.client import Client, path_of
 from gslb.errors import HostError
 
 __all__ = [
-    "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "shift", "status",
+    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "shift", "status",
     "taking", "tell", "undrain",
 ]  # fmt: skip
 
@@ -39,15 +40,9 @@ class Wish:
 
     @property
     def client(self) -> Client:
-        return Client(self.server)
+        return client_of(self.server)
 
 
-SERVER = click.option(
-    "--server",
-    envvar="GSLB_SERVER",
-    metavar="SOCKET",
-    help="Which gslb: a control socket's path, or http://ADDRESS:PORT for reading. Default: this machine's.",
-)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 REASON = click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history.")
 
@@ -75,7 +70,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
-_FOR = click.option(
+FOR = click.option(
     "--for", "lasting", metavar="TIME", callback=_seconds, help="Ends by itself after this, such as 30m or 1h."
 )
 
@@ -115,7 +110,7 @@ def _watch(client: Client) -> None:
 @click.argument("route", metavar="APP/ROUTE")
 @click.argument("shares", metavar="[BACKEND=PERCENT]...", nargs=-1)
 @click.option("--undo", is_flag=True, help="Let the route follow the policy again.")
-@taking(_FOR, REASON, SERVER, JSON)
+@taking(FOR, REASON, SERVER, JSON)
 def shift(*, route: str, shares: tuple[str, ...], undo: bool, wish: Wish) -> None:
     """Set the split of one route, at once.
 
@@ -158,7 +153,7 @@ def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
 @click.option("--app", metavar="APP", help="For this app alone.")
 @click.option("--entry", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
 @click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
-@taking(_FOR, REASON, SERVER, JSON)
+@taking(FOR, REASON, SERVER, JSON)
 def drain(*, site: str, app: str | None, entry: bool, allow: tuple[str, ...], wish: Wish) -> None:
     """Take a site out: of DNS at once, and what still arrives goes to the other sites' backends."""
     wanted = {"site": site, "app": app, "entry_only": entry, "expires_in_s": wish.lasting, "allow": list(allow)}

@@ -11,17 +11,11 @@ from typing import Any
 import click
 
 from gslb.cli.printing import counted
-from gslb.control.client import Client
+from gslb.cli.server import SERVER, client_of
 from gslb.model.policy import Policy
 
 __all__ = ["JSON", "POLICY", "PORT", "RESOLVER", "SERVER", "finding_lines", "policy_of", "progress", "verdict"]
 
-SERVER = click.option(
-    "--server",
-    envvar="GSLB_SERVER",
-    metavar="SOCKET",
-    help="Which gslb: a control socket's path, or http://ADDRESS:PORT. Default: this machine's.",
-)
 POLICY = click.option(
     "--policy",
     "folder",
@@ -65,7 +59,7 @@ def policy_of(folder: Path | None, server: str | None) -> tuple[Policy, int | No
         from gslb.model import load_folder
 
         return load_folder(folder).policy, None
-    told = Client(server).get("/v1/policy")
+    told = client_of(server).get("/v1/policy")
     return Policy.model_validate(told["policy"]), int(told["revision"])
 
 

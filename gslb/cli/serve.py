@@ -44,6 +44,20 @@ def _store(_context: click.Context, _option: click.Parameter, url: str) -> str:
     return url
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+
+
+def _reachable(context: click.Context, _option: click.Parameter, address: tuple[str, int]) -> tuple[str, int]:
+    """Where the API is to be served, if it may be served there."""
+    from gslb.control.access import require_guarded
+
+    certificate, key = context.params.get("api_cert"), context.params.get("api_key")
+    if (certificate is None) != (key is None):
+        raise click.UsageError("--api-cert and --api-key belong together")
+    require_guarded(address[0], tls=certificate is not None)
+    return address
+
+
 def _log_format(given: str | None) -> str:
     return given or ("text" if sys.stderr.isatty() else "json")
 
@@ -82,9 +96,10 @@ def demo(**options: Any) -> None:
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge to run here.  [default: every site's]")
 @click.option("--watch", is_flag=True, help="Follow DIR: publish every change that is whole and valid.")
 @click.option("--dns", multiple=True, type=ADDRESS, help="Where to answer DNS.  [default: 0.0.0.0:53 and [::]:53]")
-@click.option(
-    "--api", type=ADDRESS, default="127.0.0.1:8053", show_default=True, help="Where to serve the API (GET only)."
-)
+@click.option("--api", type=ADDRESS, default="127.0.0.1:8053", show_default=True, callback=_reachable,
+              help="Where to serve the API. Beyond loopback it needs a certificate, and from all a token.")  # fmt: skip
+@click.option("--api-cert", type=_FILE, metavar="FILE", is_eager=True, help="The API's certificate, with its chain.")
+@click.option("--api-key", type=_FILE, metavar="FILE", is_eager=True, help="The key of that certificate.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
               help="Folder of everything that must survive a restart.")  # fmt: skip
 @click.option("--store", metavar="URL", default="sqlite", show_default=True, callback=_store,
@@ -108,6 +123,7 @@ def run(**options: Any) -> None:
     Examples:
       gslb run policies --watch
       gslb run policies --dns 127.0.0.1:5300 --data ./data --runtime ./run
+      gslb run policies --api 10.0.0.4:8053 --api-cert api.pem --api-key api.key
       gslb run policies --site dc --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/gslb
     """
     from gslb.roles.installation import run_installation
@@ -120,8 +136,8 @@ def run(**options: Any) -> None:
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
-    taken = ("runtime", "data", "watch", "sites", "api", "store", "geo", "dnssec_secret", "envoy")
-    given = {key: options[key] for key in taken}
+    taken = ("runtime", "data", "watch", "sites", "store", "geo", "dnssec_secret", "envoy")
+    given = {key: options[key] for key in (*taken, "api", "api_cert", "api_key")}
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

@@ -1,4 +1,4 @@
-"""What the command line uses to reach control: HTTP over its unix socket, or over TCP for reading.
+"""What the command line uses to reach control: HTTP over its unix socket, or over TCP with a token.
 
 Only the standard library's light parts, because every command waits for this import. Prints nothing.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,9 @@ def control_socket(runtime: Path) -> Path:
     return runtime / "control.sock"
 
 
+_TOKEN = re.compile(r"[!-~]{1,256}")
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=TIMEOUT_S)
@@ -52,14 +56,16 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Client:
-    """`server`: a socket's path, `unix:PATH`, `http://ADDRESS:PORT` (reading only), or None for this machine's.
+    """`server`: a socket's path, `unix:PATH`, `http://ADDRESS:PORT`, `https://HOST:PORT`, or None for this machine's.
+    `token` is shown over TCP alone, and in the clear to this machine alone.
 
     Every call raises HostError where control cannot be reached or is broken, PolicyError where it finds the request
     wrong, RefusedError where it refuses it.
     """
 
-    def __init__(self, server: str | None = None) -> None:
+    def __init__(self, server: str | None = None, token: str | None = None) -> None:
         self.server = server or str(control_socket(runtime_folder()))
+        self._token = token
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         return self._call("GET", _target(path, query), None)
@@ -74,10 +80,11 @@ class Client:
         return self._call("DELETE", _target(path, query), None)
 
     def _call(self, method: str, target: str, body: Mapping[str, Any] | None) -> Any:
-        connection = self._connection()
+        connection, headers = self._connection()
         try:
             text = None if body is None else json.dumps(body).encode()
-            connection.request(method, target, text, {"Content-Type": "application/json"} if text else {})
+            headers |= {"Content-Type": "application/json"} if text else {}
+            connection.request(method, target, text, headers)
             response = connection.getresponse()
             data = response.read(LIMIT_BYTES)
         except TimeoutError:
@@ -91,20 +98,43 @@ class Client:
             connection.close()
         return _understood(self.server, response.status, data)
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self) -> tuple[http.client.HTTPConnection, dict[str, str]]:
+        """With the headers that say who asks."""
         if not self.server.startswith(("http:", "https:")):
-            return _UnixConnection(self.server.removeprefix("unix:"))
+            return _UnixConnection(self.server.removeprefix("unix:")), {}
         url = urlsplit(self.server)
         try:
             port = url.port
         except ValueError:
             port = 0
-        if url.scheme != "http" or not url.hostname or port == 0 or url.path.strip("/"):
+        if not url.hostname or port == 0 or url.path.strip("/") or url.username or url.query or url.fragment:
             raise HostError(
                 f"{self.server} is not a server that gslb can ask",
-                "write a socket's path, or http://ADDRESS:PORT, such as http://127.0.0.1:8053",
+                "write a socket's path, http://ADDRESS:PORT, such as http://127.0.0.1:8053, or https://HOST:PORT",
             )
-        return http.client.HTTPConnection(url.hostname, port, timeout=TIMEOUT_S)
+        headers = self._authorization(url.scheme, url.hostname)
+        if url.scheme == "http":
+            return http.client.HTTPConnection(url.hostname, port, timeout=TIMEOUT_S), headers
+        import ssl
+
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=context), headers
+
+    def _authorization(self, scheme: str, host: str) -> dict[str, str]:
+        if not self._token:
+            return {}
+        if not _TOKEN.fullmatch(self._token):
+            raise HostError("the token is no token", "give what gslb token create has printed, on one line")
+        if scheme == "http" and not _is_this_machine(host):
+            raise HostError(
+                f"a token would go to {self.server} in the clear",
+                "ask over https://; gslb run takes --api-cert and --api-key",
+            )
+        return {"Authorization": f"Bearer {self._token}"}
+
+
+def _is_this_machine(host: str) -> bool:
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host))
 
 
 def path_of(*parts: str) -> str:
@@ -125,6 +155,11 @@ def _why(server: str, error: Exception) -> tuple[str, str]:
         return f"this user may not talk to the gslb at {server}", "run the command as the user that runs gslb (or root)"
     if isinstance(error, ConnectionRefusedError):
         return f"nobody answers at {server}", _START
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"the certificate of {server} is not trusted: {getattr(error, 'verify_message', error)}",
+            "ask by a name that it holds; for a CA of your own: SSL_CERT_FILE=ca.pem",
+        )
     return f"the gslb at {server} cannot be asked: {error}", _START
 
 
