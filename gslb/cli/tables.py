@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "status_page"]
+__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "node_note", "status_page"]
 
 PIPED_WIDTH = 160
 """Columns where nobody's terminal says how many there are: a reason should not be cut in a log."""
@@ -145,9 +145,22 @@ def _mirrors(seen: Mapping[str, Any]) -> Table:
 
 
 def _roles(seen: Mapping[str, Any]) -> Table:
-    table = new_table("Roles", "role", "state", "version", "in sync", "heard", "pid")
+    table = new_table("Roles", "role", "state", "version", "in sync", "heard", "pid", "note")
     for name, role in seen["roles"].items():
         version = "-" if role["revision"] is None else f"{role['revision']}.{role['overrides']}"
         heard = "-" if role["age_s"] is None else f"{role['age_s']:g} s ago"
-        add_row(table, name, role["state"], version, "yes" if role["in_sync"] else "no", heard, role["pid"])
+        in_sync = "yes" if role["in_sync"] else "no"
+        add_row(table, name, role["state"], version, in_sync, heard, role["pid"], node_note(role))
     return table
+
+
+def node_note(node: Mapping[str, Any]) -> str:
+    """What a node decided by itself, or was told where it runs."""
+    notes = []
+    if node["stepped_back_from"]:
+        notes.append(f"crashed with {node['stepped_back_from']} and stepped back")
+    if node["broken_glass"]:
+        notes.append("broken glass: " + ", ".join(node["broken_glass"]))
+    if node["left_out"]:
+        notes.append("cannot serve " + ", ".join(node["left_out"]))
+    return "; ".join(notes)

@@ -158,6 +158,9 @@ class History(Body):
 
 
 class RoleSeen(Body):
+    """`stepped_back_from`: the version that a crash loop made it give up. `broken_glass`: what was done at the node
+    itself. `left_out`: apps that it cannot serve."""
+
     state: Literal["ready", "starting", "unreachable"]
     pid: int | None
     revision: int | None
@@ -165,6 +168,9 @@ class RoleSeen(Body):
     digest: str | None
     age_s: float | None
     in_sync: bool
+    stepped_back_from: str | None
+    broken_glass: list[str]
+    left_out: list[str]
 
 
 class AppSeen(Body):

@@ -50,6 +50,7 @@ class _StateCollector(Collector):
         yield from _roles(self._snapshot, self._roles, self._ages_s)
         if self._snapshot is not None:
             yield from _intended(self._snapshot)
+        yield from _nodes(self._reached)
         yield from _verdicts(self._reached)
         yield _loads(self._reached)
         yield from _dnssec(self._intent, self._reached)
@@ -71,6 +72,31 @@ def _roles(
         if age_s is not None:
             age.add_metric([name], age_s)
     yield from (up, in_sync, age)
+
+
+def _nodes(reached: list[RoleState]) -> Iterator[Metric]:
+    """What nodes tell of what they hold."""
+    labels = ["role"]
+    age = GaugeMetricFamily(
+        "gslb_node_snapshot_age_seconds", "Time since the node took what it has from control.", labels=labels
+    )
+    silence = GaugeMetricFamily(
+        "gslb_node_control_silence_seconds", "Time between the last two words of control to the node.", labels=labels
+    )
+    good = GaugeMetricFamily("gslb_node_good_generations", "Offers on its disk that it may go back to.", labels=labels)
+    back = GaugeMetricFamily("gslb_node_stepped_back", "1: a crash loop made it give a version up.", labels=labels)
+    glass = GaugeMetricFamily("gslb_node_broken_glass", "1: somebody drained at the node itself.", labels=labels)
+    left_out = GaugeMetricFamily("gslb_node_left_out_apps", "Apps that it cannot serve.", labels=labels)
+    for state in reached:
+        if state.snapshot_age_s is not None:
+            age.add_metric([state.name], state.snapshot_age_s)
+        if state.control_silence_s is not None:
+            silence.add_metric([state.name], state.control_silence_s)
+        good.add_metric([state.name], state.good_generations)
+        back.add_metric([state.name], state.stepped_back_from is not None)
+        glass.add_metric([state.name], state.broken_glass is not None)
+        left_out.add_metric([state.name], len(state.left_out))
+    yield from (age, silence, good, back, glass, left_out)
 
 
 def _intended(snapshot: Snapshot) -> Iterator[Metric]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gslb.control.protocol import EdgeState, RoleState, RouteState, VerdictState
+from gslb.control.protocol import Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.model.words import iso
 from gslb.plan import serving_sites
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import App, Route, Site, SiteName, Snapshot
 
-__all__ = ["UNREACHABLE_S", "drained_how", "is_in_sync", "loads_of", "reachable", "role_state", "status"]
+__all__ = ["UNREACHABLE_S", "deed_line", "drained_how", "is_in_sync", "loads_of", "reachable", "role_state", "status"]
 
 UNREACHABLE_S = 3.0
 """Three reads missed in a row, at one a second: a single slow answer is no outage."""
@@ -73,8 +73,10 @@ def loads_of(reached: Iterable[RoleState]) -> dict[SiteName, float]:
 
 
 def is_in_sync(state: RoleState, snapshot: Snapshot | None) -> bool:
-    """Has the role the very snapshot in force that control has?"""
+    """Has the role the very snapshot in force that control has, and nothing of its own over it?"""
     applied = state.applied
+    if state.broken_glass is not None:
+        return False
     if applied is None or snapshot is None:
         return applied is None and snapshot is None
     version = snapshot.version
@@ -119,7 +121,27 @@ def _role(
         "digest": applied.digest if applied else None,
         "age_s": None if age_s is None else round(age_s, 1),
         "in_sync": state is not None and how != "unreachable" and is_in_sync(state, snapshot),
+        **_own(state),
     }
+
+
+def _own(state: RoleState | None) -> dict[str, Any]:
+    """What the node decided by itself, or was told where it runs."""
+    given_up = state.stepped_back_from if state else None
+    deeds = state.broken_glass.deeds if state and state.broken_glass else ()
+    return {
+        "stepped_back_from": f"{given_up.revision}.{given_up.overrides}" if given_up else None,
+        "broken_glass": [deed_line(deed) for deed in deeds],
+        "left_out": list(state.left_out) if state else [],
+    }
+
+
+def deed_line(deed: Deed) -> str:
+    """One line of what somebody did at a node: what, who, when, until when, why."""
+    by = deed.by
+    words = f"{deed.did} by {by.author or 'somebody'} at {iso(by.at_s)}"
+    words += f" until {iso(by.expires_s)}" if by.expires_s is not None else ""
+    return words + (f": {by.reason}" if by.reason else "")
 
 
 def _site(

@@ -159,6 +159,9 @@ class Supervisor:
                 await asyncio.gather(*(node.read() for node in nodes))
             while "control" in self.settings.roles and not await control.in_sync():
                 await asyncio.sleep(LOOK_S)
+                await asyncio.gather(*(node.read() for node in nodes))
+                if any(map(_has_its_own_way, nodes)):
+                    break
         finally:
             for node in (*nodes, control):
                 await node.close()
@@ -175,3 +178,9 @@ class Supervisor:
         while self.pids and clock.mono_s() < until:
             await asyncio.sleep(0.02)
         self._signal(signal.SIGKILL)
+
+
+def _has_its_own_way(node: NodeClient) -> bool:
+    """Whether the node serves something else than control wants, and will: nobody should wait for it."""
+    state = node.state
+    return state is not None and bool(state.stepped_back_from or state.broken_glass or state.left_out)

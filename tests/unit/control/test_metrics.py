@@ -8,10 +8,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from gslb import __version__
 from gslb.control import changes
 from gslb.control.metrics import exposition
+from gslb.control.protocol import BrokenGlass
 from tests.unit.control.world import (
     NOW_S,
     MemoryPublisher,
     a_drain,
+    applied,
     dns_state,
     edge_state,
     intent,
@@ -47,6 +49,28 @@ def value(publisher, sample, **labels):
     ]
     assert len(found) == 1, f"{sample} {labels}: {found}"
     return found[0]
+
+
+def test_what_a_node_holds_and_does_by_itself(publisher):
+    given_up = applied(publisher.snapshot)
+    glass = BrokenGlass(over=given_up, drains=(), deeds=())
+    own = {"snapshot_age_s": 70.0, "control_silence_s": 1.5, "good_generations": 3}
+    publisher.hear(
+        dns_state(publisher.snapshot, **own, stepped_back_from=given_up, broken_glass=glass, left_out=("a", "b"))
+    )
+    for sample, expected in {
+        "gslb_node_snapshot_age_seconds": 70,
+        "gslb_node_control_silence_seconds": 1.5,
+        "gslb_node_good_generations": 3,
+        "gslb_node_stepped_back": 1,
+        "gslb_node_broken_glass": 1,
+        "gslb_node_left_out_apps": 2,
+        "gslb_role_up": 1,
+        "gslb_role_in_sync": 0,
+    }.items():
+        assert value(publisher, sample, role="dns") == expected
+    assert value(publisher, "gslb_node_stepped_back", role="edge-dc") == 0
+    assert "gslb_node_snapshot_age_seconds" in families(publisher)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 from gslb.control import changes, messages
-from gslb.control.protocol import EdgeState, EnvoyState
+from gslb.control.protocol import BrokenGlass, Deed, EdgeState, EnvoyState
 from gslb.control.status import status
 from gslb.snapshot import compile_snapshot
-from tests.unit.control.world import NOW_S, a_drain, by, dns_state, edge_state, intent, pay, verdict
+from tests.unit.control.world import NOW_S, a_drain, applied, by, dns_state, edge_state, intent, pay, verdict
 
 DC, DC6, AWS = "192.0.2.10", "2001:db8:1::10", "198.51.100.20"
 
@@ -54,6 +54,24 @@ def test_a_role_is_ready_starting_or_unreachable():
     }  # fmt: skip
     assert (got["dns"]["pid"], got["dns"]["age_s"], got["dns"]["revision"]) == (11, 0.5, 1)
     assert seen(intent(), dns(), ages={"dns": None})["roles"]["dns"]["state"] == "unreachable"
+
+
+def test_what_a_node_does_by_itself_is_told_and_is_not_in_sync():
+    made = intent()
+    over = applied(compile_snapshot(made, NOW_S))
+    deed = Deed(did="drain dc", by=by(reason="fire", expires_s=NOW_S + 60))
+    glass = BrokenGlass(over=over, drains=(a_drain("dc"),), deeds=(deed, Deed(did="undrain aws", by=by(author=""))))
+    before = over.model_copy(update={"overrides": 0, "digest": "0" * 16})
+    back = {"applied": before, "stepped_back_from": over.model_copy(update={"revision": 7})}
+    got = seen(made, dns(broken_glass=glass), edge("dc", **back), edge("aws", left_out=("shop",)))["roles"]
+    assert {name: role["in_sync"] for name, role in got.items()} == {"dns": False, "edge-dc": False, "edge-aws": True}
+    assert got["dns"]["broken_glass"] == [
+        "drain dc by ann at 2023-11-14T22:13:20Z until 2023-11-14T22:14:20Z: fire",
+        "undrain aws by somebody at 2023-11-14T22:13:20Z",
+    ]
+    assert (got["edge-dc"]["stepped_back_from"], got["edge-dc"]["broken_glass"]) == ("7.0", [])
+    assert got["edge-aws"]["left_out"] == ["shop"]
+    assert {role["state"] for role in got.values()} == {"ready"}
 
 
 def test_an_app_is_down_at_a_site_only_where_every_address_is():

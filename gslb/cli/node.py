@@ -1,0 +1,212 @@
+"""`gslb node`: the nodes of this machine, asked without control: what they hold, and drains in an emergency.
+
+Arguments and printing only; which drain may be made is the node's to say.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gslb.cli.operate import JSON, REASON, author
+from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
+from gslb.control.client import Client, control_socket, path_of, runtime_folder
+from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+
+__all__ = ["node"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    """Which nodes to ask, and how to print what they say."""
+
+    socket: Path | None
+    everyone: bool
+    runtime: Path | None
+    as_json: bool
+
+    def sockets(self) -> Sequence[Path]:
+        """Edges before DNS, as a change goes. Raises HostError where there are none."""
+        if self.socket is not None:
+            return [self.socket]
+        runtime = self.runtime or runtime_folder()
+        found = [path for path in runtime.glob("*.sock") if path != control_socket(runtime)]
+        if not found:
+            raise HostError(
+                f"no node has a socket in {runtime}",
+                "is gslb running here? say where its sockets are: --runtime DIR, or name one: --socket PATH",
+            )
+        return sorted(found, key=lambda path: (path.stem == "dns", path.name))
+
+    def ask(self, call: Callable[[Client], Any]) -> tuple[dict[str, Any], dict[str, GslbError]]:
+        """What each node answered, and what went wrong with the others."""
+        answers: dict[str, Any] = {}
+        errors: dict[str, GslbError] = {}
+        for path in self.sockets():
+            try:
+                answers[path.stem] = call(Client(str(path)))
+            except (HostError, PolicyError, RefusedError) as error:
+                errors[path.stem] = error
+        return answers, errors
+
+
+_OPTIONS = (
+    click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="One node, by its socket."),
+    click.option(
+        "--runtime",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Where the sockets are. Default: $GSLB_RUNTIME, or by who runs gslb.",
+    ),
+    JSON,
+)
+_ALL = click.option("--all", "everyone", is_flag=True, help="Every node of this machine.")
+
+
+def _at_nodes(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command these options, which it gets as `nodes`."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        which = {field.name: given.pop(field.name, True) for field in fields(_Nodes)}
+        command(nodes=_Nodes(**which), **given)
+
+    return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), run)
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    from gslb.model.words import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.group()
+def node() -> None:
+    """The nodes of this machine, asked without control.
+
+    \b
+    For when control or the store is gone and a site must leave now:
+      gslb node status
+      gslb node drain dc --all --reason 'fire in the data centre'
+    Each node keeps the drain, over its own restarts, until control publishes something newer.
+    """
+
+
+@node.command(epilog="Example: gslb node status --json")
+@_at_nodes
+def status(*, nodes: _Nodes) -> None:
+    """What each node has in force, how old it is, since when control is silent, and what it does by itself."""
+    answers, errors = nodes.ask(lambda client: client.get("/state"))
+    if nodes.as_json:
+        click.echo(json.dumps({"nodes": answers, "errors": _texts(errors)}, indent=2))
+    else:
+        table = new_table("Nodes", "node", "serving", "version", "taken", "control heard", "good on disk", "note")
+        for name, state in answers.items():
+            add_row(table, name, *_row(state))
+        console().print(table)
+    _raise(errors)
+
+
+def _row(state: Mapping[str, Any]) -> tuple[object, ...]:
+    applied, age_s = state["applied"], state["snapshot_age_s"]
+    glass, back = state["broken_glass"], state["stepped_back_from"]
+    own = {
+        "stepped_back_from": back and _version(back),
+        "broken_glass": [f"{deed['did']} by {deed['by']['author'] or 'somebody'}" for deed in glass["deeds"]]
+        if glass
+        else [],
+        "left_out": state["left_out"],
+    }
+    return (
+        "yes" if state["ready"] else "no",
+        _version(applied) if applied else "-",
+        "-" if age_s is None else f"{age_s:.0f} s ago",
+        f"{state['control_silence_s']:.0f} s ago",
+        state["good_generations"],
+        node_note(own),
+    )
+
+
+def _version(applied: Mapping[str, Any]) -> str:
+    return f"{applied['revision']}.{applied['overrides']}"
+
+
+@node.command(epilog="Example: gslb node drain dc --all --for 4h --reason 'fire in the data centre'")
+@click.argument("site", metavar="SITE")
+@click.option("--app", metavar="APP", help="For this app alone.")
+@click.option("--entry", "entry_only", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
+@click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
+@click.option("--for", "expires_in_s", metavar="TIME", callback=_seconds, help="Ends by itself after this, such as 1h.")
+@REASON
+@_ALL
+@_at_nodes
+def drain(*, site: str, nodes: _Nodes, **wanted: Any) -> None:
+    """Take a site out at the nodes themselves, with control dead.
+
+    They show it as broken glass, and drop it when control publishes something newer: then drain with control, too.
+    """
+    _require_choice(nodes)
+    body = {"site": site, **wanted, "author": author()}
+    answers, errors = nodes.ask(lambda client: client.post("/v1/drains", body))
+    _tell(nodes, answers, f"drain of {site}", f"gslb node undrain {_scope(site, wanted['app'])}")
+    if answers and not nodes.as_json:
+        click.echo(f"it holds until control publishes; once control is back: gslb drain {_scope(site, wanted['app'])}")
+    _raise(errors)
+
+
+@node.command(epilog="Example: gslb node undrain dc --all")
+@click.argument("site", metavar="SITE")
+@click.option("--app", metavar="APP", help="For this app alone; as it was drained.")
+@REASON
+@_ALL
+@_at_nodes
+def undrain(*, site: str, app: str | None, reason: str, nodes: _Nodes) -> None:
+    """Put a site back at the nodes themselves, whoever drained it."""
+    _require_choice(nodes)
+    said = {"author": author(), "reason": reason, **({"app": app} if app else {})}
+    answers, errors = nodes.ask(lambda client: client.delete(path_of("drains", site), said))
+    _tell(nodes, answers, f"{site} is back", f"gslb node drain {_scope(site, app)}")
+    _raise(errors)
+
+
+def _require_choice(nodes: _Nodes) -> None:
+    if (nodes.socket is not None) == nodes.everyone:
+        raise click.UsageError("say which nodes: --socket PATH for one, or --all for those of this machine")
+
+
+def _scope(site: str, app: str | None) -> str:
+    return site if app is None else f"{site} --app {app}"
+
+
+def _tell(nodes: _Nodes, answers: Mapping[str, Any], what: str, undo: str) -> None:
+    where = " --all" if nodes.everyone else f" --socket {nodes.socket}"
+    told = {name: {**answer, "undo": undo + where if answer["undo"] else None} for name, answer in answers.items()}
+    if nodes.as_json:
+        click.echo(json.dumps({"nodes": told}, indent=2))
+        return
+    for name, answer in told.items():
+        click.echo("\n".join(change_lines(answer, f"{what} at {name}")))
+
+
+def _texts(errors: Mapping[str, GslbError]) -> dict[str, str]:
+    return {name: " ".join(str(error).split()) for name, error in errors.items()}
+
+
+def _raise(errors: Mapping[str, GslbError]) -> None:
+    """Raises what went wrong: as it is where all nodes say the same kind of thing, else as the machine's trouble."""
+    first = next(iter(errors.values()), None)
+    if first is None:
+        return
+    if len(errors) == 1 or not any(isinstance(error, HostError) for error in errors.values()):
+        raise first
+    said = "; ".join(f"{name}: {text}" for name, text in _texts(errors).items())
+    raise HostError(f"not every node answered as it should: {said}", "gslb node status shows which nodes serve what")
