@@ -26,28 +26,46 @@ _COUNTRIES = 6
 
 Span = tuple[int, int, int]
 """Address family, first and last address as numbers."""
-_Key = tuple[tuple[Filter, ...], tuple[Filter, ...], int]
+_Filters = tuple[tuple[Filter, ...], tuple[Filter, ...]]
+_Partition = tuple[tuple[int, ...], ...]
+"""Groups, as numbers of classes."""
+_Layout = Sequence[tuple[int, str]]
+"""Numbers of groups with their names, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Both snapshots, what is observed, and the classes of clients that were found so far: apps whose chains look at
-    the same share them."""
+    """Both snapshots, what is observed, and what was found so far: apps whose chains look at the same have the same
+    classes, and mostly the same groups."""
 
     before: Snapshot | None
     after: Snapshot
     live: LiveState
-    known: dict[_Key, Sequence[Sequence[Span]]] = field(default_factory=dict)
+    found: dict[_Filters, Sequence[Sequence[Span]]] = field(default_factory=dict)
+    layouts: dict[tuple[_Filters, _Partition], _Layout] = field(default_factory=dict)
 
-    def classes(self, before: App | None, after: App | None, family: int) -> Sequence[Sequence[Span]]:
-        """The spans of each class that either chain can tell apart."""
-        key = (telling_filters(before.chain if before else ()), telling_filters(after.chain if after else ()), family)
-        if key not in self.known:
-            layers = [client_classes(self.after, self.live.geo, key[1], family)]
-            if self.before is not None:
-                layers.append(client_classes(self.before, self.live.geo, key[0], family))
-            self.known[key] = _spans(overlay(layers), family)
-        return self.known[key]
+    def classes(self, filters: _Filters) -> Sequence[Sequence[Span]]:
+        """The spans of each class that either chain can tell apart, of both address families."""
+        if filters not in self.found:
+            self.found[filters] = [spans for family in _ADDRESS for spans in self._of_family(filters, family)]
+        return self.found[filters]
+
+    def layout(self, filters: _Filters, groups: _Partition) -> _Layout:
+        """The order and the names of groups of these classes."""
+        key = (filters, groups)
+        if key not in self.layouts:
+            classes = self.classes(filters)
+            joined = [_joined(span for number in group for span in classes[number]) for group in groups]
+            order = sorted(range(len(groups)), key=lambda place: _size(joined[place]), reverse=True)
+            names = _names([joined[place] for place in order], self.live.geo)
+            self.layouts[key] = list(zip(order, names, strict=True))
+        return self.layouts[key]
+
+    def _of_family(self, filters: _Filters, family: int) -> Sequence[Sequence[Span]]:
+        layers = [client_classes(self.after, self.live.geo, filters[1], family)]
+        if self.before is not None:
+            layers.append(client_classes(self.before, self.live.geo, filters[0], family))
+        return _spans(overlay(layers), family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +90,20 @@ _NOTHING = _Told((), is_living=False)
 def find_groups(audience: Audience, before: App | None, after: App | None) -> Sequence[FoundGroup]:
     """The groups of an app's clients, the largest part of the address space first. Families of addresses that no site
     of the app has, before or after, have no clients here."""
-    spans: dict[tuple[_Told, _Told], list[Span]] = {}
-    for family, address in _ADDRESS.items():
-        for members in audience.classes(before, after, family):
-            client = address(members[0][1])
-            told = (
-                _told(audience.before, before, audience.live, client),
-                _told(audience.after, after, audience.live, client),
-            )
-            if told != (_NOTHING, _NOTHING):
-                spans.setdefault(told, []).extend(members)
-    ordered = sorted(((told, _joined(some)) for told, some in spans.items()), key=lambda item: _size(item[1]))[::-1]
-    names = _names([some for _, some in ordered], audience.live.geo)
-    return [_found(name, *told, old=before) for name, (told, _) in zip(names, ordered, strict=True)]
+    filters = (telling_filters(before.chain if before else ()), telling_filters(after.chain if after else ()))
+    members: dict[tuple[_Told, _Told], list[int]] = {}
+    for number, spans in enumerate(audience.classes(filters)):
+        family, start, _ = spans[0]
+        client = _ADDRESS[family](start)
+        told = (
+            _told(audience.before, before, audience.live, client),
+            _told(audience.after, after, audience.live, client),
+        )
+        if told != (_NOTHING, _NOTHING):
+            members.setdefault(told, []).append(number)
+    found = list(members)
+    layout = audience.layout(filters, tuple(map(tuple, members.values())))
+    return [_found(name, *found[place], old=before) for place, name in layout]
 
 
 def _found(clients: str, was: _Told, now: _Told, old: App | None) -> FoundGroup:
