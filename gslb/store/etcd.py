@@ -68,12 +68,9 @@ class EtcdStore:
         if head is None:
             self._last = seen
             return None
-        known = self._policy
-        if known is None or known[0] != head.digest:
-            known = head.digest, self._stored_policy(head.revision, head.digest)
-            self._policy = known
+        policy = self._policy_of(head)
         try:
-            intent = head.intent(known[1])
+            intent = head.intent(policy)
         except ValueError as error:
             raise damaged(self._intent_key, str(error).splitlines()[0]) from None
         self._last = seen
@@ -87,14 +84,17 @@ class EtcdStore:
         head, seen = self._head()
         refuse_stale(expected, seen.version, version_of(intent))
         row, row_key = Row.of(intent.policy, audit), self._row_key(intent.revision)
+        kept = head if head and head.revision == intent.revision else None
+        if kept and kept.digest != row.digest:
+            # an older gslb may have written it, which did not know every field of today
+            refuse_other_policy(intent.revision, Row.of(self._policy_of(kept), audit).digest, row.digest)
         number = head.changes + 1 if head else 1
-        new, change = Head.of(intent, row.digest, number), Change.of(intent, audit, number, secrets.token_hex(16))
+        new = Head.of(intent, kept.digest if kept else row.digest, number)
+        change = Change.of(intent, audit, number, secrets.token_hex(16))
         refuse_too_large(len(row.policy) + len(new.overrides), LIMIT_BYTES, "the policy takes")
         puts = {self._intent_key: pack(new), self._change_key(number): pack(change)}
         unchanged = {self._intent_key: seen.mod_revision, self._change_key(number): 0}
-        if head is not None and head.revision == intent.revision:
-            refuse_other_policy(intent.revision, head.digest, row.digest)
-        else:
+        if kept is None:
             puts[row_key], unchanged[row_key] = pack(row), 0
         size_bytes = sum(map(len, puts.values()))
         refuse_too_large(size_bytes, REQUEST_LIMIT_BYTES, "compressed for one request to etcd, the change takes")
@@ -174,12 +174,16 @@ class EtcdStore:
             return error
         return damaged(self._intent_key, "the history or the policies go on behind it")
 
-    def _stored_policy(self, revision: int, digest: str) -> Policy:
-        key = self._row_key(revision)
-        row = self._row(key)
-        if row is None:
-            raise damaged(key, "it is not there, though it is in force")
-        return policy_in(row, digest, key)
+    def _policy_of(self, head: Head) -> Policy:
+        """Read once, and kept while it is in force."""
+        known = self._policy
+        if known is None or known[0] != head.digest:
+            key = self._row_key(head.revision)
+            row = self._row(key)
+            if row is None:
+                raise damaged(key, "it is not there, though it is in force")
+            known = self._policy = head.digest, policy_in(row, head.digest, key)
+        return known[1]
 
     def _row(self, key: str) -> Row | None:
         pair = self._client.get(key).found.get(key)

@@ -62,7 +62,7 @@ def test_a_member_that_cannot_prove_itself_is_told_nothing(secured, authority, t
 
 @needs_etcd
 def test_one_side_without_tls(secured, authority, etcd, impatient):
-    with pytest.raises(HostError, match=r"closed|no etcd|HTTP"):
+    with pytest.raises(HostError, match=r"closed|reset|no etcd|HTTP"):
         EtcdStore(f"etcd://{secured.endpoint}/x").read()
     with pytest.raises(HostError, match=r"TLS fails|reset|closed"):
         store(etcd.members[0], authority.ca).read()
