@@ -42,6 +42,7 @@ _COMMANDS = {
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),
     "token": ("gslb.cli.token:token", "Make, list and revoke tokens for the API over TCP."),
+    "node": ("gslb.cli.node:node", "Ask the nodes of this machine without control; drain in an emergency."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""

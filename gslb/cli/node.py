@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gslb.cli.operate import JSON, REASON, author
+from gslb.cli.operate import FOR, JSON, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
 from gslb.control.client import Client, control_socket, path_of, runtime_folder
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
@@ -80,15 +80,6 @@ def _at_nodes(command: Callable[..., None]) -> Callable[..., None]:
     return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), run)
 
 
-def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    from gslb.model.words import parse_duration
-
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.group()
 def node() -> None:
     """The nodes of this machine, asked without control.
@@ -145,17 +136,17 @@ def _version(applied: Mapping[str, Any]) -> str:
 @click.option("--app", metavar="APP", help="For this app alone.")
 @click.option("--entry", "entry_only", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
 @click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
-@click.option("--for", "expires_in_s", metavar="TIME", callback=_seconds, help="Ends by itself after this, such as 1h.")
+@FOR
 @REASON
 @_ALL
 @_at_nodes
-def drain(*, site: str, nodes: _Nodes, **wanted: Any) -> None:
+def drain(*, site: str, lasting: float | None, nodes: _Nodes, **wanted: Any) -> None:
     """Take a site out at the nodes themselves, with control dead.
 
     They show it as broken glass, and drop it when control publishes something newer: then drain with control, too.
     """
     _require_choice(nodes)
-    body = {"site": site, **wanted, "author": author()}
+    body = {"site": site, **wanted, "expires_in_s": lasting, "author": author()}
     answers, errors = nodes.ask(lambda client: client.post("/v1/drains", body))
     _tell(nodes, answers, f"drain of {site}", f"gslb node undrain {_scope(site, wanted['app'])}")
     if answers and not nodes.as_json:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+import secrets
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control import answers, changes, messages
+from gslb.control.problems import problem_of
 from gslb.control.protocol import CALLER, Applied, Deed, Refusal, RoleState
-from gslb.errors import GslbError, HostError, PolicyError, Problem, RefusedError
+from gslb.errors import GslbError, HostError, PolicyError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -33,6 +35,8 @@ LOOK_S = 1.0
 """How often it is looked whether a bake or a drain of limited time is over."""
 
 _log = structlog.get_logger(__name__)
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Node:
@@ -69,8 +73,8 @@ class Node:
                 web.post("/prepare", self._prepare),
                 web.post("/publish", self._publish),
                 web.get("/state", self._state),
-                web.post("/v1/drains", self._drain),
-                web.delete("/v1/drains/{site}", self._undrain),
+                web.post("/v1/drains", _telling(self._drain)),
+                web.delete("/v1/drains/{site}", _telling(self._undrain)),
             ]
         )
         return app
@@ -112,27 +116,21 @@ class Node:
     # Somebody at this machine asks ------------------------------------------------------------------------------------
 
     async def _drain(self, request: web.Request) -> web.Response:
-        try:
-            wanted = messages.DrainRequest.model_validate_json(await request.read())
-            at_s = clock.wall_s()
-            ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
-            by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
-            drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
-            did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
-            return await self._override(
-                Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app
-            )
-        except (GslbError, ValidationError) as error:
-            return _problem(error)
+        wanted = messages.DrainRequest.model_validate_json(await request.read())
+        at_s = clock.wall_s()
+        ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
+        by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
+        drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
+        did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
+        return await self._override(
+            Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app
+        )
 
     async def _undrain(self, request: web.Request) -> web.Response:
-        try:
-            site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
-            by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
-            deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
-            return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
-        except (GslbError, ValidationError) as error:
-            return _problem(error)
+        site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
+        by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
+        deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
+        return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
 
     async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
         published = await self._holding.override(deed, make)
@@ -158,6 +156,20 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     return runner
 
 
+def _telling(handler: _Handler) -> _Handler:
+    """Every error as control's API tells it, so that one client understands both."""
+
+    async def serve(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: the node goes on, the log has the whole story
+            if not isinstance(error, GslbError | ValidationError | web.HTTPException):
+                _log.error("a request failed", path=request.path, exc_info=error)
+            return problem_of(error, secrets.token_hex(8))
+
+    return serve
+
+
 def _scope(site: str, app: str | None) -> str:
     return site if app is None else f"{site} --app {app}"
 
@@ -173,19 +185,3 @@ def _reasons(error: Exception) -> tuple[str, ...]:
 
 def _answer(message: Applied | Refusal | RoleState, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")
-
-
-def _problem(error: GslbError | ValidationError) -> web.Response:
-    """As control's API tells it (RFC 9457), so that one client understands both."""
-    status, told = HTTPStatus.CONFLICT, {"detail": str(error)}
-    if isinstance(error, ValidationError):
-        error = PolicyError(Problem("request", 0, 0, "value", item["msg"], "") for item in error.errors())
-    if isinstance(error, PolicyError):
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        items = [{"rule": p.rule, "message": p.message, "remedy": p.remedy} for p in error.problems]
-        return web.json_response({**told, "problems": items}, status=status)
-    if isinstance(error, HostError):
-        status, told = HTTPStatus.SERVICE_UNAVAILABLE, {"detail": error.message, "remedy": error.remedy}
-    elif isinstance(error, RefusedError):
-        told = {"detail": error.message, "rule": error.rule, "remedy": error.remedy}
-    return web.json_response(told, status=status)

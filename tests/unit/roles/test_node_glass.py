@@ -157,7 +157,7 @@ async def test_a_drain_that_cannot_be_taken_back_is_tried_again_later(tmp_path, 
     [
         ({"site": "nowhere"}, 422, "there is no site 'nowhere'"),
         ({"site": "dc", "app": "none"}, 422, "there is no app 'none'"),
-        ({"site": "dc", "colour": 1}, 422, "Extra inputs"),
+        ({"site": "dc", "colour": 1}, 422, "colour: nothing of that name is taken"),
         ({"site": "dc", "reason": "\x1b[2J"}, 422, "pattern"),
         ({"site": "dc", "expires_in_s": -1}, 422, "greater than 0"),
     ],
@@ -196,3 +196,13 @@ async def test_a_drain_that_was_in_force_already_breaks_no_glass(tmp_path, clock
 async def test_only_the_owner_opens_the_socket(tmp_path, clocks):
     async with process(tmp_path) as it:
         assert it.socket.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_bug_is_told_without_its_insides_and_changes_nothing(tmp_path, clocks):
+    async with process(tmp_path) as it:
+        await it.publish(1)
+        it.role.chokes_on = {"1.1": ZeroDivisionError("secret")}
+        with structlog.testing.capture_logs() as lines:
+            status, told = await it.ask("POST", "/v1/drains", site="dc")
+        assert (status, "secret" in json.dumps(told), drained(it)) == (500, False, set())
+        assert [line["event"] for line in lines] == ["a request failed"]
