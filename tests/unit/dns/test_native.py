@@ -4,7 +4,10 @@ import asyncio
 import dataclasses
 import os
 import random
+import signal
 import socket
+import subprocess
+import sys
 
 import dns.message
 import pytest
@@ -281,3 +284,33 @@ async def test_a_thread_that_ends_is_told_and_its_sockets_are_served_all_the_sam
     lanes.close()
     lanes.close()
     listeners[0].close()
+
+
+ENDLESS = """
+import asyncio, sys
+from gslb.dns.compose import compose
+from gslb.dns.responder import Responder
+from gslb.snapshot.types import LiveState
+from tests.unit.dns.test_native import policy
+
+async def main():
+    responder = Responder(wire="native", threads=2)
+    await responder.open([("127.0.7.18", 0)])
+    responder.publish(compose(policy(), LiveState()))
+    print("open", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@built
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_ends_at_once_whatever_its_threads_do(number):
+    """Nobody has closed the responder: threads that wait must not hold the process."""
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"open\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == -number
+    assert b"Fatal" not in said
