@@ -100,9 +100,9 @@ class EdgeState(Message):
 class RoleState(Message):
     """`applied` is None until the first snapshot. Only the part that belongs to the role is filled.
 
-    `snapshot_age_s` counts from when control's offer was taken, over restarts; `control_silence_s` from the last word of
-    control, or the start of the process. `good_generations` are on disk. `left_out` are apps that this version of gslb
-    cannot serve.
+    `snapshot_age_s` counts from when control's offer was taken, over restarts; `control_silence_s` from the last
+    word of control, or the start of the process. `good_generations` are on disk. `left_out` are apps that this version
+    of gslb cannot serve.
     """
 
     name: str

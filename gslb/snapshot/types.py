@@ -172,10 +172,10 @@ class Https:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """`hosts` are lower-case absolute names without the last dot; `site_hosts` are such names for one site, whatever its
-    health. `needed` are the backends that take a site out when they cannot be used from it (a share of half or more of
-    some route). `no_entry` sites are kept out of DNS; `no_local` sites also send what still arrives to the other sites'
-    backends. A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed.
+    """`hosts` are lower-case absolute names without the last dot; `site_hosts` are such names for one site,
+    whatever its health. `needed` are the backends that take a site out when they cannot be used from it (a share of
+    half or more of some route). `no_entry` sites are kept out of DNS; `no_local` sites also send what still arrives to
+    the other sites' backends. A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed.
     `https`: the hosts have HTTPS records."""
 
     name: AppName

@@ -3,9 +3,6 @@
 import dataclasses
 
 import pytest
-from tests.unit.outside.test_delegation_judge import GOOD as DELEGATED
-from tests.unit.outside.test_delegation_judge import KEYS, NOW_S, child, parent
-from tests.unit.outside.test_delegation_judge import seen as delegation
 
 from gslb.errors import RefusedError
 from gslb.outside.caa import allowed_issuers, identifiers_of
@@ -14,6 +11,9 @@ from gslb.outside.cutover_report import cutover_report, plan_of
 from gslb.outside.cutover_seen import AnswerSeen, CaaSeen, CertificateSeen, CutoverSeen, NameSeen, Plan, Records
 from gslb.outside.delegation_seen import Failure, Wanted
 from tests.unit.control.world import POLICY, policy
+from tests.unit.outside.test_delegation_judge import GOOD as DELEGATED
+from tests.unit.outside.test_delegation_judge import KEYS, NOW_S, child, parent
+from tests.unit.outside.test_delegation_judge import seen as delegation
 
 NAME, ZONE, TARGET = "shop.example.com", "gslb.example.com", "shop.gslb.example.com"
 EDGE = ("192.0.2.10", 80)
