@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gslb import __version__
+from gslb.control.access import NEEDS
 from gslb.control.messages import ProblemAnswer
 
 __all__ = ["describe"]
@@ -35,6 +36,27 @@ class Described(Protocol):
     def query(self) -> type[BaseModel] | None: ...
     @property
     def body(self) -> type[BaseModel] | None: ...
+    @property
+    def versioned(self) -> bool: ...
+    @property
+    def repeatable(self) -> bool: ...
+
+
+_DESCRIPTION = """Over the unix socket nobody needs a token. Over TCP every change needs one; reading does where TLS is
+spoken. A change is made once: with If-Match only where that version is in force, with an Idempotency-Key only the first
+time. Every answer has an X-Request-Id, which the log has, too."""
+
+_TEXT = {"type": "string"}
+_IF_MATCH = {
+    "name": "If-Match", "in": "header", "schema": _TEXT,
+    "description": "change nothing unless this ETag is in force; otherwise 412",
+}  # fmt: skip
+_KEY = {
+    "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "description": "the same request with the same key gets the first answer again, for a day",
+}  # fmt: skip
+_REQUEST_ID = {"X-Request-Id": {"schema": _TEXT}}
+_TAG = {"ETag": {"schema": _TEXT, "description": "the version that is in force, for If-Match"}}
 
 
 def describe(table: Sequence[Described]) -> dict[str, Any]:
@@ -47,10 +69,15 @@ def describe(table: Sequence[Described]) -> dict[str, Any]:
         "info": {
             "title": "gslb",
             "version": __version__,
-            "description": "Reading works over TCP and over the unix socket; writing over the unix socket alone.",
+            "description": _DESCRIPTION,
         },
         "paths": paths,
-        "components": {"schemas": _schemas(table)},
+        "components": {
+            "schemas": _schemas(table),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "as gslb token create prints it"}
+            },
+        },
     }
 
 
@@ -68,21 +95,33 @@ def _schemas(table: Sequence[Described]) -> dict[str, Any]:
 
 def _operation(line: Described) -> dict[str, Any]:
     media = _json(line.answer) if isinstance(line.answer, type) else {line.answer.content_type: {}}
+    need = NEEDS[f"{line.method} {line.path}"]
+    tagged = line.versioned or line.method != "GET"
+    own_app = ", for an app of the token" if need.per_app else ""
     operation: dict[str, Any] = {
         "summary": line.summary,
+        "description": f"Needs the role {need.role}{own_app}.",
+        "security": [{"token": []}, *([{}] if need.role == "viewer" else [])],
         "operationId": "-".join([line.method.lower(), *re.findall(r"[a-z]+", line.path)]),
-        "parameters": [*_path_parameters(line.path), *_query_parameters(line.query)],
+        "parameters": [*_path_parameters(line.path), *_query_parameters(line.query), *_headers(line)],
         "responses": {
-            "200": {"description": "done", "content": media},
+            "200": {"description": "done", "content": media, "headers": _REQUEST_ID | (_TAG if tagged else {})},
             "default": {
                 "description": "what is wrong, and what to do about it (RFC 9457)",
                 "content": {"application/problem+json": {"schema": _ref(ProblemAnswer)}},
+                "headers": _REQUEST_ID,
             },
         },
     }
     if line.body is not None:
         operation["requestBody"] = {"required": True, "content": _json(line.body)}
     return operation
+
+
+def _headers(line: Described) -> list[dict[str, Any]]:
+    if line.method == "GET":
+        return []
+    return [_IF_MATCH, _KEY] if line.method == "POST" and line.repeatable else [_IF_MATCH]
 
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
@@ -99,5 +138,9 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
-    properties = query.model_json_schema()["properties"] if query is not None else {}
-    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+    described = query.model_json_schema() if query is not None else {}
+    required = described.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in described.get("properties", {}).items()
+    ]

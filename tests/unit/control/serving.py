@@ -9,22 +9,21 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from gslb.control.api import build_app
+from gslb.roles.api_listener import serve_tcp
 
 
 @contextmanager
 def served(publisher, folder):
-    """Yields (socket path, http URL for reading)."""
+    """Yields (socket path, http URL on loopback)."""
     started, ended = threading.Event(), []
 
     async def serve():
         stop = asyncio.Event()
         full = web.AppRunner(build_app(publisher, "local"), access_log=None)
-        reading = web.AppRunner(build_app(publisher, "loopback"), access_log=None)
         await full.setup()
-        await reading.setup()
         await web.UnixSite(full, str(folder / "control.sock")).start()
-        await web.TCPSite(reading, "127.0.7.1", 0).start()
-        host, port = reading.addresses[0]
+        reading = await serve_tcp(build_app(publisher, "loopback"), "127.0.7.1", 0)
+        host, port = reading.address
         ended.extend([f"http://{host}:{port}", asyncio.get_running_loop(), stop])
         started.set()
         await stop.wait()
