@@ -7,8 +7,9 @@ that offer no more: only a newer one. Going back is this machine's decision alon
 | event | on trial | good |
 | --- | --- | --- |
 | `took` | the new offer is on trial; the bake that runs goes on | the new offer is on trial, its bake begins |
-| `started` after a stop | its bake begins anew | - |
-| `started` after a crash | counted; the third steps back | - |
+| `started` after a stop | nothing | nothing |
+| `started` after a crash | counted; the third steps back | nothing |
+| `serving` | its bake begins anew | nothing |
 | `looked`, bake over | what was baked is good; its successor's bake begins | - |
 | `stopped` | the next start is no crash | the next start is no crash |
 
@@ -23,8 +24,8 @@ from pydantic import Field
 from gslb.control.protocol import Applied, Message
 
 __all__ = [
-    "BAKE_S", "CRASHES", "GOOD_KEPT", "Generation", "Record", "looked", "lost", "refuses", "serving", "started",
-    "stopped", "took",
+    "BAKE_S", "CRASHES", "GOOD_KEPT", "Generation", "Record", "looked", "lost", "pruned", "refuses", "serving",
+    "started", "stopped", "took",
 ]  # fmt: skip
 
 BAKE_S = 30.0
@@ -66,29 +67,27 @@ class Record(Message):
         return sum(item.good for item in self.generations)
 
 
-def started(record: Record, mono_s: float) -> Record:
-    """The role process starts."""
+def started(record: Record) -> Record:
+    """The role process starts. It serves nothing yet: `serving` follows."""
     newest = record.generations[0] if record.generations else None
     on_trial = newest is not None and not newest.good
     crashes = record.crashes + 1 if on_trial and record.running else record.crashes
     if newest is not None and on_trial and crashes >= CRASHES and len(record.generations) > 1:
         given_up = record.stepped_back_from or newest.applied  # the newest, where it steps back twice
-        generations = record.generations[1:]
-        record = record.model_copy(update={"generations": generations, "stepped_back_from": given_up})
-        newest, crashes = generations[0], 0
-    record = record.model_copy(update={"crashes": crashes, "running": True})
-    return serving(record, newest.file, mono_s) if newest is not None else record
+        record = record.model_copy(update={"generations": record.generations[1:], "stepped_back_from": given_up})
+        crashes = 0
+    return record.model_copy(update={"crashes": crashes, "running": True, "serves": None, "baking": None})
 
 
 def serving(record: Record, file: str, mono_s: float) -> Record:
-    """`file` is what this process serves: its bake begins, where it is not good yet."""
+    """The generation in `file` is what this process serves: its bake begins, where it is not good yet."""
     is_good = any(item.good for item in record.generations if item.file == file)
     return record.model_copy(update={"serves": file, "baking": None if is_good else file, "since_mono_s": mono_s})
 
 
 def took(record: Record, new: Generation, mono_s: float) -> Record:
-    """`new` comes into force; it is not refused by `refuses`."""
-    others = (item for item in record.generations if item.file != new.file)
+    """`new` is to come into force; it is not refused by `refuses`. What was served stays, in case the role cannot."""
+    others = (item for item in pruned(record).generations if item.file != new.file)
     record = record.model_copy(
         update={
             "generations": (new, *others),
@@ -99,7 +98,7 @@ def took(record: Record, new: Generation, mono_s: float) -> Record:
         }
     )
     is_free = record.baking is None or record.baking == new.file
-    return _pruned(serving(record, new.file, mono_s) if is_free else record)
+    return serving(record, new.file, mono_s) if is_free else record
 
 
 def looked(record: Record, mono_s: float) -> Record:
@@ -114,7 +113,7 @@ def looked(record: Record, mono_s: float) -> Record:
         elif item.good or not any(newer.good for newer in generations):
             generations.append(item)
     record = record.model_copy(update={"generations": tuple(generations), "crashes": 0})
-    return _pruned(serving(record, serves, mono_s))
+    return pruned(serving(record, serves, mono_s))
 
 
 def stopped(record: Record) -> Record:
@@ -135,10 +134,10 @@ def refuses(record: Record, applied: Applied) -> str | None:
     return "stepped-back" if applied == record.stepped_back_from else None
 
 
-def _pruned(record: Record) -> Record:
-    """Without what no start would go back to: the newest, the one whose bake runs and the newest good ones stay."""
+def pruned(record: Record) -> Record:
+    """Without what no start would go back to: what is newest, served or baking, and the newest good ones stay."""
     good = [item.file for item in record.generations if item.good][:GOOD_KEPT]
-    kept = {record.generations[0].file, record.serves, record.baking, *good}
+    kept = {*(item.file for item in record.generations[:1]), record.serves, record.baking, *good}
     return record.model_copy(update={"generations": tuple(i for i in record.generations if i.file in kept)})
 
 

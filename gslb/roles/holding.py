@@ -69,7 +69,7 @@ class Holding:
         self._glass: BrokenGlass | None = None
         self._again_mono_s = 0.0
         before = self._files.load()
-        self._record = generations.started(before, clock.mono_s())
+        self._record = generations.started(before)
         self._keep(self._record)
         if self._record.stepped_back_from != before.stepped_back_from:
             _log.error(
@@ -118,7 +118,7 @@ class Holding:
 
     async def _take(self, body: bytes, offer: Offer, snapshot: Snapshot) -> None:
         """The offer is on disk before it is tried: a crash while it is put in force must count against it."""
-        before, applied, wall_s = self._record, applied_of(snapshot), clock.wall_s()
+        before, applied, wall_s = generations.pruned(self._record), applied_of(snapshot), clock.wall_s()
         try:
             new = await asyncio.to_thread(self._files.add, body, applied, wall_s)
             await asyncio.to_thread(self._save, generations.took(before, new, clock.mono_s()))

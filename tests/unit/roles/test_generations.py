@@ -18,6 +18,7 @@ from gslb.roles.generations import (
     Record,
     looked,
     lost,
+    pruned,
     refuses,
     serving,
     started,
@@ -36,7 +37,7 @@ def new(number):
 
 def taken(*numbers, every_s=BAKE_S):
     """A process that took these, one after the other, and at last lived through a bake."""
-    record, now_s = started(Record(), 0.0), 0.0
+    record, now_s = started(Record()), 0.0
     for number in numbers:
         record = looked(took(looked(record, now_s), new(number), now_s), now_s)
         now_s += every_s
@@ -47,9 +48,15 @@ def files(record):
     return [item.file + ("" if item.good else "?") for item in record.generations]
 
 
+def start(record):
+    """The newest can be served."""
+    record = started(record)
+    return serving(record, record.generations[0].file, 0.0)
+
+
 def crashed(record, times):
     for _ in range(times):
-        record = started(record, 0.0)
+        record = start(record)
     return record
 
 
@@ -66,24 +73,33 @@ def test_changes_faster_than_a_bake_still_become_good_in_the_end():
     record, _ = taken(*range(1, 8), every_s=10)
     assert files(record) == ["7?", "6?", "3", "1"], "what was newest when a bake ended is baked next"
     assert record.baking == "6"
-    assert files(took(record, new(8), 61.0)) == ["8?", "6?", "3", "1"]
+    record = took(record, new(8), 61.0)
+    assert files(record) == ["8?", "7?", "6?", "3", "1"]
+    assert files(pruned(record)) == ["8?", "6?", "3", "1"]
+
+
+def test_what_is_served_stays_until_the_role_has_taken_the_next():
+    record, _ = taken(1)
+    record = took(took(record, new(2), 1.0), new(3), 2.0)
+    assert files(record) == ["3?", "2?", "1?"]
+    assert files(took(record, new(4), 3.0)) == ["4?", "3?", "1?"]
 
 
 def test_what_was_never_good_goes_when_something_newer_is():
     record, _ = taken(1, 2, every_s=10)
-    record = took(started(record, 0.0), new(3), 5.0)
+    record = took(start(record), new(3), 5.0)
     assert files(record) == ["3?", "2?"], "the bake of 2 began anew with the process"
     assert files(looked(record, BAKE_S)) == ["3?", "2"]
     assert files(looked(looked(record, BAKE_S), 2 * BAKE_S)) == ["3", "2"]
-    assert files(looked(started(record, 0.0), BAKE_S)) == ["3"], "after a restart only the newest is served"
+    assert files(looked(start(record), BAKE_S)) == ["3"], "after a restart only the newest is served"
 
 
 def test_the_third_crash_steps_back_one_generation():
     record, _ = taken(1, 2, 3)
     for crashes in range(1, CRASHES):
-        record = started(record, 0.0)
+        record = start(record)
         assert (files(record), record.crashes, record.stepped_back_from) == (["3?", "2", "1"], crashes, None)
-    record = started(record, 0.0)
+    record = start(record)
     assert (files(record), record.stepped_back_from) == (["2", "1"], applied(3))
     assert files(crashed(record, 10)) == ["2", "1"], "a good one is not given up: something else is wrong"
 
@@ -91,15 +107,15 @@ def test_the_third_crash_steps_back_one_generation():
 def test_a_start_after_a_stop_is_no_crash():
     record, _ = taken(1, 2)
     for _ in range(10):
-        record = stopped(started(record, 0.0))
-    assert files(started(record, 0.0)) == ["2?", "1"]
+        record = stopped(start(record))
+    assert files(start(record)) == ["2?", "1"]
 
 
 def test_crashes_before_a_stop_and_after_it_count_together_until_something_is_good():
     record, _ = taken(1, 2)
-    record = started(stopped(crashed(record, CRASHES - 1)), 0.0)
+    record = start(stopped(crashed(record, CRASHES - 1)))
     assert files(record) == ["2?", "1"]
-    assert files(started(record, 0.0)) == ["1"]
+    assert files(start(record)) == ["1"]
     survived = looked(record, BAKE_S)
     assert files(crashed(survived, 10)) == ["2", "1"]
 
@@ -134,17 +150,22 @@ def test_no_older_version_is_taken_even_where_the_newest_was_lost():
     record, _ = taken(1, 2)
     record = lost(lost(record, "2"), "1")
     assert (files(record), refuses(record, applied(1)), refuses(record, applied(2))) == ([], "older", None)
-    assert files(started(record, 0.0)) == []
+    assert files(started(record)) == []
 
 
 def test_only_what_is_served_is_baked():
     """The newest may be refused by the role at a start: the one before is served, and nobody vouches for the newest."""
     record, _ = taken(1, 2)
-    record = serving(started(record, 0.0), "1", 0.0)
+    record = serving(started(record), "1", 0.0)
     assert files(looked(record, 2 * BAKE_S)) == ["2?", "1"]
     record = took(took(Record(), new(1), 0.0), new(2), 0.0)
-    record = serving(started(record, 0.0), "1", 0.0)
+    record = serving(started(record), "1", 0.0)
     assert files(looked(record, BAKE_S)) == ["2?", "1"]
+
+
+def test_a_process_that_serves_nothing_bakes_nothing():
+    record, _ = taken(1, 2)
+    assert files(looked(started(record), 2 * BAKE_S)) == ["2?", "1"]
 
 
 def test_the_same_offer_again_begins_no_second_generation():

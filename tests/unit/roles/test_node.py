@@ -87,6 +87,15 @@ async def test_an_offer_that_the_role_refuses_leaves_no_trace(tmp_path, clocks):
         assert it.version == "2.0", "the role changed its mind, and nothing stands in the way"
 
 
+async def test_what_is_served_survives_on_disk_that_the_role_refuses_the_next(tmp_path, clocks):
+    async with process(tmp_path, **{"3_0": RefusedError("no", "not this one", "another")}) as it:
+        await it.publish(1)
+        await it.publish(2)
+        await it.publish(3)
+    async with process(tmp_path) as it:
+        assert it.version == "2.0"
+
+
 @pytest.mark.parametrize("path", ["/prepare", "/publish"])
 async def test_a_bug_that_an_offer_meets_refuses_it(tmp_path, clocks, path):
     async with process(tmp_path, **{"2_0": ZeroDivisionError("of something")}) as it:
