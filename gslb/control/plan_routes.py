@@ -17,12 +17,12 @@ from gslb.control.publishing import Published, Publisher
 from gslb.errors import PolicyError, Problem, RefusedError
 from gslb.model.given import check_given
 from gslb.model.policy import Policy
-from gslb.plan import ROLLBACK_WAIVES, Plan, summary
+from gslb.plan import ROLLBACK_WAIVES, Plan, differences, summary
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState
 from gslb.store import AuditEntry
 
-__all__ = ["LIMIT_BYTES", "apply", "diff", "plan"]
+__all__ = ["LIMIT_BYTES", "apply", "diff", "foretold", "plan"]
 
 LIMIT_BYTES = 16 * 1024 * 1024
 """As much as the store takes."""
@@ -74,6 +74,14 @@ async def diff(publisher: Publisher, query: DiffQuery) -> dict[str, Any]:
     return {"before": query.before, "after": revision, "plan": made.model_dump(mode="json")}
 
 
+async def foretold(publisher: Publisher, policy: Policy) -> str:
+    """What a policy that nobody is asked about will do, in one line for the log; empty where it changes nothing. The
+    database of places is not read: the policy must not wait for that."""
+    live = live_of(publisher.roles(), publisher.ages_s())
+    made = await asyncio.to_thread(plan_policy, publisher.current(), policy, live, clock.wall_s(), {})
+    return "" if made.is_empty else summary(made)
+
+
 async def _policy(publisher: Publisher, wanted: PlanRequest) -> Policy:
     """What was in force once is not checked again: going back must not depend on what a newer gslb finds."""
     if wanted.policy is not None:
@@ -117,7 +125,7 @@ async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: Audi
 
 
 def _detail(wanted: ApplyRequest, made: Plan) -> str:
-    what = f"{len(made.changes) + made.left_out} differences" if made.before else "the first policy"
+    what = differences(made) if made.before else "the first policy"
     what = what if wanted.revision is None else f"to revision {wanted.revision}: {what}"
     allowed = "".join(f" --allow {rule}" for rule in wanted.allow)
     return f"{what}{allowed}" + (f" ({wanted.reason})" if wanted.allow else "")

@@ -6,7 +6,7 @@ Lists whose items have names are compared by name, the others by place. The orde
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from gslb.model.policy import Policy
@@ -90,9 +90,13 @@ def _records(path: str, old: str | None, new: str | None) -> PathChange:
     came, went = len(now - was), len(was - now)
     return PathChange(
         path=path,
-        before=f"{len(was):,} records" if old is not None else None,
-        after=f"{len(now):,} records: {came:,} added, {went:,} removed" if new is not None else None,
+        before=_records_in(was) if old is not None else None,
+        after=f"{_records_in(now)}: {came:,} added, {went:,} removed" if new is not None else None,
     )
+
+
+def _records_in(lines: Collection[str]) -> str:
+    return "1 record" if len(lines) == 1 else f"{len(lines):,} records"
 
 
 def _lean(value: Any) -> Any:

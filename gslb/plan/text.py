@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from gslb.plan.rules import few
 from gslb.plan.types import AppChange, Group, PathChange, Plan, RouteChange
 
-__all__ = ["Line", "headline", "moved", "path_line", "summary", "text_lines"]
+__all__ = ["Line", "differences", "headline", "moved", "path_line", "summary", "text_lines"]
 
 _CHANGES = 40
 """Differences of the policies that a person is shown; JSON has them all."""
@@ -52,8 +52,14 @@ def summary(plan: Plan) -> str:
     parts += [f"{title} {item.name} {item.kind}" for title, some in (("site", plan.sites), ("zone", plan.zones))
               for item in some[:5]]  # fmt: skip
     rules = sorted({refusal.rule for refusal in plan.refusals})
-    parts += [f"guard rails: {', '.join(rules)}" if rules else "", f"{len(plan.changes) + plan.left_out} differences"]
+    parts += [f"guard rails: {', '.join(rules)}" if rules else "", differences(plan)]
     return f"{headline(plan)}: {'; '.join(part for part in parts if part)}"
+
+
+def differences(plan: Plan) -> str:
+    """How many differences the policies have, with what is not listed."""
+    count = len(plan.changes) + plan.left_out
+    return "1 difference" if count == 1 else f"{count:,} differences"
 
 
 def headline(plan: Plan) -> str:

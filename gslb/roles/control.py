@@ -9,7 +9,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gslb import clock
-from gslb.control import keyring
+from gslb.control import keyring, plan_routes
 from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
 from gslb.errors import GslbError, PolicyError, RefusedError
@@ -94,7 +94,10 @@ class ControlRole:
             at_s=clock.wall_s(), author="policy folder", action="policy", detail=f"digest {loaded.digest}"
         )
         before = self.publisher.current()
+        foretold = await plan_routes.foretold(self.publisher, loaded.policy)
         await self.publisher.change(lambda intent: self._fitted(intent, loaded.policy, audit.at_s), audit)
+        if foretold:
+            structlog.get_logger().info("the policy folder is in force", plan=foretold)
         after = self.publisher.current()
         assert after is not None
         for zone in keyring.no_longer_signed(before[0] if before else None, after[0]):

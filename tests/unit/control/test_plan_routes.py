@@ -235,6 +235,15 @@ def test_two_revisions_beside_each_other_without_overrides_and_judgement(client,
     refused("unknown-revision", client.get, "/v1/diff", {"before": "3"})
 
 
+async def test_a_folder_that_is_followed_is_foretold_in_one_line(publisher):
+    told = await plan_routes.foretold(publisher, Policy.model_validate(changed(LARGE)))
+    assert told == (
+        "environment test: revision 1 -> 2: 79 % of clients move at most; apps changed: shop;"
+        " guard rails: large-move; 2 differences"
+    )
+    assert await plan_routes.foretold(publisher, Policy.model_validate(BASE)) == ""
+
+
 @pytest.mark.parametrize(
     ("body", "word"),
     [
