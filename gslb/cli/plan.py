@@ -188,6 +188,8 @@ def _bring(
     wanted: Mapping[str, Any], consent: _Consent, wish: Wish, base: tuple[VersionPlanned | None, str] | None
 ) -> None:
     """Plan, show, ask, apply. `base` is what a plan in a file was made on, with the digest that it led to."""
+    if consent.allow and not consent.reason:
+        raise RefusedError("reason", "a guard rail is overruled without a reason", "say why: --reason TEXT")
     client = wish.client
     wanted = {**wanted, "allow": list(consent.allow)}
     seen, made = _planned(client, wanted)

@@ -98,7 +98,8 @@ def test_a_refused_plan_ends_with_1_and_names_the_way(gslb, write, publisher):
         code, out, _ = gslb(line)
         assert code == 1
         assert "large-move" in out
-    assert gslb("apply policies -m try --yes --allow large-move")[0] == 1
+    code, out, err = gslb("apply policies -m try --allow large-move")
+    assert (code, out, "--reason TEXT" in err) == (1, "", True), "before anybody is asked"
     assert gslb("apply policies -m try --yes --allow everything --reason x")[0] == 1
     assert publisher.records == []
     code, out, _ = gslb("apply policies -m try --yes --allow large-move --reason load-test")
