@@ -179,18 +179,28 @@ class RolePublisher:
         PolicyError where this gslb cannot compile it.
         """
         async with self._lock:
-            intent = await asyncio.to_thread(self._store.read)
-            if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
-                return False
-            wall_s = clock.wall_s()
-            self._current = current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
-            self._on_intent(intent)
-            refusals, _ = await self._publish(current)
-        version = str(current.snapshot.version)
+            return await self._load()
+
+    async def _newest(self) -> _Current | None:
+        """What is in force, once the store has said that nobody wrote something newer."""
+        version = self._current.snapshot.version if self._current else None
+        if await asyncio.to_thread(self._store.changed, version, 0.0):
+            await self._load()
+        return self._current
+
+    async def _load(self) -> bool:
+        intent = await asyncio.to_thread(self._store.read)
+        if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
+            return False
+        wall_s = clock.wall_s()
+        self._current = current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+        self._on_intent(intent)
+        refusals, _ = await self._publish(current)
+        log = structlog.get_logger().bind(version=str(current.snapshot.version))
         if refusals:
-            structlog.get_logger().error("the stored version was refused", version=version, why=_sentence(refusals))
+            log.error("the stored version was refused", why=_sentence(refusals))
         else:
-            structlog.get_logger().info("the stored version is in force", version=version)
+            log.info("the stored version is in force")
         return True
 
     async def reach_all(self, timeout_s: float) -> None:
@@ -202,12 +212,13 @@ class RolePublisher:
             await self.refresh()
 
     async def change(self, make: Make, audit: AuditEntry) -> Published:
-        """Publish what `make` turns the current Intent into. Returns when every reachable role has it in force.
+        """Publish what `make` turns the Intent in force into, whoever wrote that. Returns when every reachable role has
+        it in force.
 
-        Raises PolicyError or RefusedError, and then nothing has changed.
+        Raises PolicyError, RefusedError or HostError, and then nothing has changed.
         """
         async with self._lock:
-            before = self._current
+            before = await self._newest()
             intent = make(before.intent if before else None)
             if before is not None and intent == before.intent:
                 return Published(before.snapshot, before.snapshot, {})

@@ -123,7 +123,7 @@ class EtcdStore:
         last = self._last
         if last is None or last.version != since:
             return True
-        if self._client.wait(self._intent_key, last.counter, timeout_s):
+        if timeout_s > 0 and self._client.wait(self._intent_key, last.counter, timeout_s):
             return True
         outcome = self._client.get(self._intent_key, with_value=False)
         found = outcome.found.get(self._intent_key)

@@ -70,7 +70,7 @@ class Store(Protocol):
 
     def changed(self, since: Version | None, timeout_s: float) -> bool:
         """Whether something else than `since`, which was read here before (None: nothing), is in force by now. Waits
-        for it, `timeout_s` at most. True may be a false alarm: read, to know."""
+        for it, `timeout_s` at most (0: not at all). True may be a false alarm: read, to know."""
         ...
 
 

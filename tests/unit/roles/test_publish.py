@@ -191,14 +191,19 @@ async def test_a_stale_writer_is_refused_and_nothing_reaches_the_roles(tmp_path)
     async with world(tmp_path) as it:
         await it.begin()
         elsewhere = EmbeddedStore(tmp_path)
-        intent = elsewhere.read()
-        newer = drain(intent, Drain(site="dc", by=BY))
-        elsewhere.write(it.publisher.current()[1].version, newer, AUDIT)
-        elsewhere.close()
         log = list(it.log)
+
+        def overtaken(intent):
+            """Somebody else writes after this one has read."""
+            newer = drain(require(intent), Drain(site="dc", by=BY))
+            elsewhere.write(it.publisher.current()[1].version, newer, AUDIT)
+            return shift(require(intent), "shop", "pay", {"new": 30}, BY)
+
         with pytest.raises(RefusedError, match="stale"):
-            await it.shift(30)
+            await it.publisher.change(overtaken, AUDIT)
         assert it.log == log
+        assert elsewhere.read().overrides.shifts == ()
+        elsewhere.close()
 
 
 async def test_a_request_that_does_not_fit_is_told_before_anybody_is_asked(tmp_path):

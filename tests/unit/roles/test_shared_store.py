@@ -7,12 +7,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from gslb.control import changes
+from gslb.control.changes import require
 from gslb.errors import HostError, RefusedError
 from gslb.roles import shared_store
 from gslb.roles.publish import RolePublisher
 from gslb.roles.shared_store import follow_store, reach_store
+from gslb.snapshot.intent import Drain
 from gslb.store import EmbeddedStore
-from tests.unit.roles.test_publish import world
+from tests.unit.roles.test_publish import AUDIT, BY, world
+
+DRAIN = Drain(site="dc", by=BY)
 
 
 @pytest.fixture(autouse=True)
@@ -66,40 +71,53 @@ def version(publisher):
     return str(publisher.current()[1].version)
 
 
-async def shift(it, publisher, percent):
-    mine, it.publisher = it.publisher, publisher
-    try:
-        return await it.shift(percent)
-    finally:
-        it.publisher = mine
+async def shift(publisher, percent):
+    split = {"new": percent}
+    return await publisher.change(lambda intent: changes.shift(require(intent), "shop", "pay", split, BY), AUDIT)
 
 
 async def test_what_another_control_writes_comes_into_force_in_all_roles_here(tmp_path):
     async with two_controls(tmp_path) as (it, other, _):
         it.log.clear()
-        await shift(it, other, 30)
+        await shift(other, 30)
         await until(lambda: len(it.log) == 3)
         assert it.log[-1] == "dns 1.1", "edges first"
         assert it.shares("edge-dc")["new"] == 3000
         assert it.intents[-1] == other.current()[0] == it.publisher.current()[0]
 
 
-async def test_who_has_not_looked_yet_is_refused_and_may_ask_again(tmp_path):
+async def test_a_change_is_made_on_what_another_control_wrote_last(tmp_path):
     async with two_controls(tmp_path) as (it, other, _):
-        await it.shift(30)
-        with pytest.raises(RefusedError) as caught:
-            await shift(it, other, 40)
-        assert caught.value.rule == "stale"
-        await other.load()
-        await shift(it, other, 40)
+        await it.publisher.change(lambda intent: changes.drain(require(intent), DRAIN), AUDIT)
+        assert version(other) == "1.0", "nothing follows for it"
+        await shift(other, 40)
+        assert other.current()[0].overrides.drains == (DRAIN,)
         await until(lambda: it.shares("dns")["new"] == 4000)
-        assert version(it.publisher) == "1.2"
+        assert version(it.publisher) == version(other) == "1.2"
+
+
+async def test_of_two_that_change_at_once_one_is_refused(tmp_path):
+    async with two_controls(tmp_path) as (it, other, _):
+        answers = await asyncio.gather(it.shift(30), shift(other, 40), return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        assert all(isinstance(error, RefusedError) and error.rule == "stale" for error in refused)
+        assert len(it.store.history(10)) == 3 - len(refused)
+        await until(lambda: it.publisher.current()[0] == it.store.read())
+
+
+async def test_no_change_is_decided_on_what_may_be_old(tmp_path):
+    """Undraining what another control has just drained is not nothing."""
+    async with two_controls(tmp_path) as (it, _, unsteady):
+        unsteady.gone = True
+        with pytest.raises(HostError):
+            await it.publisher.change(lambda intent: changes.undrain(require(intent), "dc", None), AUDIT)
+        assert version(it.publisher) == "1.0"
 
 
 async def test_a_silent_store_changes_nothing_and_is_caught_up_with(tmp_path):
     async with two_controls(tmp_path) as (it, other, unsteady):
         unsteady.gone, log, asked = True, list(it.log), unsteady.asked
-        await shift(it, other, 30)
+        await shift(other, 30)
         await until(lambda: unsteady.asked > asked + 3)
         assert (it.log, version(it.publisher)) == (log, "1.0")
         unsteady.gone = False
@@ -119,7 +137,7 @@ async def test_nothing_older_is_ever_taken_from_the_store(tmp_path):
 async def test_a_role_that_refuses_what_another_control_wrote_overrules_nobody(tmp_path):
     async with two_controls(tmp_path) as (it, other, _):
         it.roles["edge-dc"].refuses_publish = True
-        await shift(it, other, 30)
+        await shift(other, 30)
         await until(lambda: version(it.publisher) == "1.1")
         assert it.store.read() == other.current()[0]
         assert len(it.store.history(10)) == 2

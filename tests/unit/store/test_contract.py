@@ -210,9 +210,11 @@ def test_what_others_write_is_noticed_and_what_was_read_is_not_news(store, other
     assert store.read() is None
     assert not store.changed(None, 0.05)
     other.write(None, intent(), entry())
+    assert store.changed(None, 0)
     assert store.changed(None, 5)
     assert store.read() == intent()
     assert not store.changed(Version(1, 0), 0.05)
+    assert not store.changed(Version(1, 0), 0)
     assert not other.changed(Version(1, 0), 0.05), "its own write is no news"
     assert store.changed(Version(1, 7), 0.05), "whoever knows something else has to read"
 
