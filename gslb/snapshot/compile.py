@@ -136,7 +136,8 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
     )
     at = site.location
     location = Location(at.country, at.lat, at.lon) if at else None
-    return Site(name, edges, site.listen.http, tuple(site.networks), drained, location, site.capacity)
+    home = network_map((network, network.prefixlen) for network in site.networks)
+    return Site(name, edges, site.listen.http, home, drained, location, site.capacity)
 
 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:

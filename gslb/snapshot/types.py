@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NewType
 
-from gslb.model.words import IpAddress, IpNetwork
+from gslb.model.words import IpAddress
 from gslb.snapshot.networks import GeoMap, NetworkMap
 
 __all__ = [
@@ -172,11 +172,11 @@ class Https:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """`hosts` are lower-case absolute names without the last dot; `site_hosts` are such names for one site,
-    whatever its health. `needed` are the backends that take a site out when they cannot be used from it (a share of
-    half or more of some route). `no_entry` sites are kept out of DNS; `no_local` sites also send what still arrives to
-    the other sites' backends. A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed.
-    `https`: the hosts have HTTPS records."""
+    """`hosts` are lower-case absolute names without the last dot, `site_hosts` such names for one site, whatever its
+    health. `needed` are the backends that take a site out when they cannot be used from it (a share of half or more of
+    some route). `no_entry` sites are kept out of DNS, `no_local` ones send what still arrives to others.
+    A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed. Hosts with
+    `https` have HTTPS records."""
 
     name: AppName
     hosts: tuple[str, ...]
@@ -216,12 +216,13 @@ Latencies = tuple[tuple[SiteName, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`capacity_per_s` counts requests, mirrored copies included; None: nobody has said."""
+    """`home` has the prefix length of the longest network of the site that a client is in. `capacity_per_s` counts
+    requests, mirrored copies included; None: nobody has said."""
 
     name: SiteName
     edges: tuple[Edge, ...]
     http_port: int
-    networks: tuple[IpNetwork, ...]
+    home: NetworkMap[int]
     drained: bool
     location: Location | None = None
     capacity_per_s: int | None = None

@@ -15,7 +15,7 @@ import dataclasses
 from dataclasses import dataclass
 from math import inf
 
-from gslb.model.words import IpAddress, IpNetwork
+from gslb.model.words import IpAddress
 from gslb.snapshot.types import (
     App,
     Candidate,
@@ -173,24 +173,15 @@ def _networks(context: _Context, _item: Filter, candidates: tuple[Candidate, ...
     client = context.client
     if client is None:
         return _Step(candidates, "the client is unknown")
-    networks = {
-        c.site: [n for n in context.snapshot.sites[c.site].networks if n.version == client.version] for c in candidates
-    }
-    bits = max((_telling_bits(client, network) for some in networks.values() for network in some), default=0)
-    length = {site: max((n.prefixlen for n in some if client in n), default=-1) for site, some in networks.items()}
+    found = {c.site: context.snapshot.sites[c.site].home.find(client) for c in candidates}
+    bits = max((telling for _, telling in found.values()), default=0)
+    length = {site: -1 if prefix is None else prefix for site, (prefix, _) in found.items()}
     best = max(length.values(), default=-1)
     if best < 0:
         return _Step(candidates, "the client is in no site's networks", bits)
     ranked = tuple(dataclasses.replace(c, rank=c.rank * 2 + (length[c.site] < best)) for c in candidates)
-    homes = ", ".join(site for site in networks if length[site] == best)
+    homes = ", ".join(site for site in found if length[site] == best)
     return _Step(ranked, f"the client is in a network of {homes}", bits)
-
-
-def _telling_bits(client: IpAddress, network: IpNetwork) -> int:
-    """The length of the shortest prefix of `client` that lies wholly inside or wholly outside `network`. A longer scope
-    of the answer is needless, a shorter one would serve strangers from caches (RFC 7871 section 7.2.1)."""
-    common = client.max_prefixlen - (int(client) ^ int(network.network_address)).bit_length()
-    return min(common + 1, network.prefixlen)
 
 
 def _priority(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:

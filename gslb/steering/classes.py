@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 
-from gslb.snapshot.networks import GeoMap, Spans, network_map, overlay
+from gslb.snapshot.networks import GeoMap, Spans, overlay
 from gslb.snapshot.types import Filter, Snapshot
 from gslb.steering.nearness import geo_ranks, latency_ranks
 
@@ -32,7 +32,7 @@ def client_classes(
 def _layers(snapshot: Snapshot, geo: GeoMap | None, item: Filter, version: int) -> Iterator[Spans[Hashable]]:
     if item.kind == "networks":
         for site in snapshot.sites.values():
-            yield network_map((network, network.prefixlen) for network in site.networks).spans(version)
+            yield site.home.spans(version)
     elif item.kind == "latency":
         yield snapshot.latency.spans(version).mapped(lambda measured: latency_ranks(snapshot.sites, measured))
     elif geo is not None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gslb.dns.compose import compose, recompile
 from gslb.dns.draw import pick
+from gslb.snapshot.networks import NetworkMap
 from gslb.snapshot.types import Filter, LiveState, Site
 from gslb.steering import decide
 from gslb.steering.shed import shed_shares
@@ -20,7 +21,7 @@ CLIENTS = [network[0].packed for network in list(ip_network("100.64.0.0/14").sub
 
 
 def site(name, capacity=100):
-    return Site(name, (), 80, (), False, None, capacity)
+    return Site(name, (), 80, NetworkMap(), False, None, capacity)
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """The rules of precedence, and what else the compiler makes of an intent."""
 
 import dataclasses
+from ipaddress import ip_address
 
 import pytest
 
@@ -209,7 +210,7 @@ def test_sites_and_edges():
     assert dc.edges[0].public == (ip("192.0.2.10"),)
     assert dc.edges[0].bind == (ip("10.0.0.4"),)
     assert dc.edges[0].peer == Endpoint("10.0.0.4", 8443)
-    assert (dc.http_port, aws.http_port, [str(n) for n in dc.networks]) == (8080, 80, ["10.0.0.0/8"])
+    assert (dc.http_port, aws.http_port, dc.home.find(ip_address("10.1.2.3"))) == (8080, 80, (8, 8))
     assert (aws.edges[0].bind, aws.edges[0].peer) == (aws.edges[0].public, None)
 
 
