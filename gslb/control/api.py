@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from gslb import clock
 from gslb.control import access, tokens
 from gslb.control.access import Caller
-from gslb.control.conditions import only_if, tag_in_force, tag_of
+from gslb.control.conditions import ANY, only_if, tag_in_force, tag_of
 from gslb.control.events import Events
 from gslb.control.once import Once
 from gslb.control.problems import BadRequestError, MisdirectedError, problem_of, request_problem
@@ -275,9 +275,13 @@ def _key(request: web.Request, endpoint: Endpoint) -> str | None:
 
 
 def _tags(request: web.Request) -> list[str] | None:
-    """What If-Match names; weak tags never match (RFC 9110 section 13.1.1). None: no condition."""
-    found = request.if_match
-    return None if found is None else [tag.value for tag in found if not tag.is_weak]
+    """What If-Match names; weak tags never match (RFC 9110 section 13.1.1), nor does what is no tag. None: no
+    condition."""
+    given = ", ".join(request.headers.getall("If-Match", [])).strip()
+    if given == ANY:
+        return [ANY]
+    named = [tag.value for tag in request.if_match or () if not tag.is_weak and tag.value != ANY]
+    return named if "If-Match" in request.headers else None
 
 
 async def _octets(request: web.Request, limit_bytes: int) -> bytes:

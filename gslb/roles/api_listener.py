@@ -131,6 +131,12 @@ class Listener:
         self._server = server
         self.address: tuple[str, int] = server.sockets[0].getsockname()[:2]
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        server = self._runner.server
+        return len(server.connections) if server else 0
+
     async def cleanup(self) -> None:
         """No new connection from now on; what is under way has `STOP_S`, streams end at once."""
         self._server.close()

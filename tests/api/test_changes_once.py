@@ -1,0 +1,110 @@
+"""If-Match (RFC 9110 section 13.1.1) and Idempotency-Key: a change that is made knowingly, and once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gslb.control.routes import TABLE
+from tests.api.conftest import bearer
+from tests.api.test_who_may import problem
+
+SHIFT = {"app": "shop", "route": "pay", "split": {"checkout": 25}}
+BODIES = {
+    "POST /v1/shifts": SHIFT,
+    "POST /v1/drains": {"site": "dc"},
+    "PUT /v1/latency": {"latency": {"192.0.2.0/24": {"dc": "1ms"}}},
+    "POST /v1/tokens": {"name": "new", "role": "viewer"},
+    "POST /v1/dnssec/rolls": {"zone": "gslb.example.com", "role": "zsk"},
+    "POST /v1/dnssec/ds": {"zone": "gslb.example.com", "seen": True},
+}
+NOT_HERE = ("/v1/plan", "/v1/apply")
+"""The one changes nothing, the other names its base itself; its tests are the plan's."""
+CHANGES = [line for line in TABLE if line.method != "GET" and line.path not in NOT_HERE]
+
+
+def path_of(line):
+    return line.path.format(app="shop", route="pay", site="dc", name="viewer")
+
+
+@pytest.mark.parametrize("line", CHANGES, ids=lambda line: f"{line.method} {line.path}")
+@pytest.mark.parametrize("tags", ['"1.0-0"', 'W/"{tag}"', '"1.0-0", W/"{tag}"', "{tag}", "", '"*"'])
+async def test_no_change_is_made_on_what_is_not_in_force(api, publisher, line, tags):
+    tag = (await api.get("/v1/status")).headers["ETag"].strip('"')
+    headers = {**bearer("admin"), "If-Match": tags.format(tag=tag)}
+    before = publisher.intent
+    body = BODIES.get(f"{line.method} {line.path}")
+    response = await api.request(line.method, path_of(line), json=body, headers=headers)
+    await problem(response, 412, "if-match")
+    assert response.headers["ETag"] == f'"{tag}"'
+    assert publisher.intent is before
+
+
+async def test_the_tag_of_an_answer_is_good_for_the_next_change(api, publisher):
+    tag = (await api.get("/v1/policy")).headers["ETag"]
+    for percent, tags in ((10, "{tag}"), (20, '"other", {tag}'), (30, "*")):
+        wanted, headers = (
+            {**SHIFT, "split": {"checkout": percent}},
+            {**bearer("admin"), "If-Match": tags.format(tag=tag)},
+        )
+        response = await api.post("/v1/shifts", json=wanted, headers=headers)
+        assert response.status == 200
+        now = {(await api.get(path)).headers["ETag"] for path in ("/v1/status", "/v1/policy", "/v1/latency")}
+        assert now == {response.headers["ETag"]}
+        assert tag not in now
+        tag = response.headers["ETag"]
+
+
+async def test_the_same_key_changes_once(api, publisher):
+    headers = {**bearer("operator"), "Idempotency-Key": "5cf1"}
+    first = await api.post("/v1/drains", json={"site": "dc"}, headers=headers)
+    publisher.broken = True
+    again = await api.post("/v1/drains", json={"site": "dc"}, headers=headers)
+    assert await again.read() == await first.read()
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(publisher.records) == 1
+    await problem(await api.post("/v1/drains", json={"site": "aws"}, headers=headers), 422, "idempotency-key")
+    await problem(await api.post("/v1/shifts", json=SHIFT, headers=headers), 422, "idempotency-key")
+    other = {**bearer("admin"), "Idempotency-Key": "5cf1"}
+    assert (await api.post("/v1/drains", json={"site": "dc"}, headers=other)).status == 503
+
+
+async def test_what_was_refused_or_failed_may_be_tried_again(api, publisher):
+    headers = {**bearer("operator"), "Idempotency-Key": "5cf1"}
+    publisher.broken = True
+    await problem(await api.post("/v1/drains", json={"site": "dc"}, headers=headers), 503, "host")
+    publisher.broken = False
+    assert (await api.post("/v1/drains", json={"site": "dc"}, headers=headers)).status == 200
+
+
+async def test_the_second_of_two_at_once_is_told_to_wait(api, publisher):
+    headers = {**bearer("operator"), "Idempotency-Key": "5cf1"}
+    change, going, go_on = publisher.change, asyncio.Event(), asyncio.Event()
+
+    async def slowly(make, audit):
+        going.set()
+        await go_on.wait()
+        return await change(make, audit)
+
+    publisher.change = slowly
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(api.post("/v1/drains", json={"site": "dc"}, headers=headers))
+        await going.wait()
+        await problem(await api.post("/v1/drains", json={"site": "dc"}, headers=headers), 409, "idempotency-key")
+        go_on.set()
+    assert first.result().status == 200
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "ö"])
+async def test_a_key_that_is_none(api, key):
+    headers = {**bearer("admin"), "Idempotency-Key": key}
+    await problem(await api.post("/v1/shifts", json=SHIFT, headers=headers), 400, "idempotency-key")
+
+
+async def test_a_key_is_never_ignored(api):
+    headers = {**bearer("admin"), "Idempotency-Key": "5cf1"}
+    await problem(await api.post("/v1/tokens", json=BODIES["POST /v1/tokens"], headers=headers), 400, "idempotency-key")
+    await problem(await api.delete("/v1/drains/dc", headers=headers), 400, "idempotency-key")
+    await problem(await api.put("/v1/latency", json={}, headers=headers), 400, "idempotency-key")
