@@ -21,7 +21,7 @@ from gslb.control.publishing import Publisher
 from gslb.errors import HostError
 from gslb.roles.settings import Settings
 
-__all__ = ["open_api", "serve_tcp"]
+__all__ = ["Certificate", "open_api", "serve_tcp"]
 
 IDLE_S = 15.0
 """From the connection, or from the last answer, until the next request's headers are complete."""
@@ -30,6 +30,8 @@ LINGER_S = 2.0
 SLOW_READER_S = 30.0
 """How long an answer may wait for its reader."""
 HANDSHAKE_S = 10.0
+RENEW_S = 30.0
+"""How often somebody looks whether the certificate's files were replaced."""
 LIMIT = 256
 LIMIT_PER_ADDRESS = 64
 STOP_S = 1.0
@@ -123,13 +125,62 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
 
+class Certificate:
+    """The certificate of the API, read anew when its files are replaced. Raises HostError where they cannot be used."""
+
+    def __init__(self, file: Path, key: Path) -> None:
+        self._files = file, key
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._load(self.context)
+        self._stamp = self._look()
+
+    def renew(self) -> None:
+        """For new connections; those that are open keep what they have."""
+        stamp = self._look()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._load(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+            self._load(self.context)
+        except HostError as error:
+            structlog.get_logger().error("the API keeps its old certificate", why=str(error))
+        else:
+            structlog.get_logger().info("the API has a new certificate", file=str(self._files[0]))
+
+    def _look(self) -> object:
+        try:
+            return [(seen.st_mtime_ns, seen.st_ino) for seen in (file.stat() for file in self._files)]
+        except OSError:
+            return None
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        file, key = self._files
+        try:
+            context.load_cert_chain(file, key, password=_no_password)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
+            raise HostError(
+                f"the API's certificate {file} with the key {key} cannot be used: {why}",
+                "give PEM files that this user may read: --api-cert with its chain, --api-key not encrypted",
+            ) from error
+
+
 class Listener:
     """What was opened, and how it is closed."""
 
-    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server, certificate: Certificate | None) -> None:
         self._runner = runner
+        self._certificate = certificate
         self._server = server
         self.address: tuple[str, int] = server.sockets[0].getsockname()[:2]
+
+    async def follow_certificate(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            if self._certificate is not None:
+                self._certificate.renew()
 
     @property
     def connections(self) -> int:
@@ -147,13 +198,13 @@ async def open_api(publisher: Publisher, settings: Settings) -> Listener:
     """Serve the API at `settings.api`. Raises RefusedError, rule `api-open`, where it could be reached from elsewhere
     without TLS, and HostError where the certificate or the address cannot be used."""
     host, port = settings.api
-    tls = _tls(settings.api_cert, settings.api_key) if settings.api_cert and settings.api_key else None
-    require_guarded(host, tls=tls is not None)
+    certificate = Certificate(settings.api_cert, settings.api_key) if settings.api_cert and settings.api_key else None
+    require_guarded(host, tls=certificate is not None)
     app = build_app(publisher, "loopback" if is_loopback(host) else "guarded")
-    return await serve_tcp(app, host, port, tls)
+    return await serve_tcp(app, host, port, certificate)
 
 
-async def serve_tcp(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+async def serve_tcp(app: web.Application, host: str, port: int, certificate: Certificate | None = None) -> Listener:
     """Serve `app` within the limits of this module. Raises HostError."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
@@ -164,8 +215,8 @@ async def serve_tcp(app: web.Application, host: str, port: int, tls: ssl.SSLCont
             lambda: Connection(aiohttp_server, seats),
             host.strip("[]"),
             port,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_S if tls else None,
+            ssl=certificate.context if certificate else None,
+            ssl_handshake_timeout=HANDSHAKE_S if certificate else None,
         )
     except OSError as error:
         await runner.cleanup()
@@ -173,20 +224,7 @@ async def serve_tcp(app: web.Application, host: str, port: int, tls: ssl.SSLCont
             f"the API cannot listen on {host}:{port}: {error.strerror or error}",
             f"see who has it: ss -ltnp 'sport = :{port}'; or choose another: gslb run --api HOST:PORT",
         ) from error
-    return Listener(runner, server)
-
-
-def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error)
-        raise HostError(
-            f"the API's certificate {certificate} with the key {key} cannot be used: {why}",
-            "give PEM files that this user may read: --api-cert with the chain, --api-key with its key, not encrypted",
-        ) from error
-    return context
+    return Listener(runner, server, certificate)
 
 
 def _no_password() -> str:

@@ -145,7 +145,10 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     listener = await open_api(role.publisher, settings)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_work(role, settings))]
+            tasks = [
+                group.create_task(_work(role, settings)),
+                group.create_task(keep_running("API certificate", listener.follow_certificate)),
+            ]
             await asyncio.shield(stop)
             for task in tasks:
                 task.cancel()

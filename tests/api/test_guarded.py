@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 
 import aiohttp
@@ -14,9 +15,9 @@ from gslb.control.client import Client
 from gslb.control.routes import TABLE
 from gslb.errors import HostError, RefusedError
 from gslb.roles import api_listener
-from gslb.roles.api_listener import open_api, serve_tcp
+from gslb.roles.api_listener import Certificate, open_api, serve_tcp
 from gslb.roles.settings import Settings
-from tests.api.conftest import SECRETS, bearer
+from tests.api.conftest import SECRETS, bearer, make_certificate
 from tests.api.test_who_may import problem
 
 
@@ -30,8 +31,7 @@ def guarded(publisher, certificate):
     began, ended = threading.Event(), []
 
     async def serve():
-        tls = api_listener._tls(*certificate)
-        listener = await serve_tcp(build_app(publisher, "guarded"), "127.0.7.2", 0, tls)
+        listener = await serve_tcp(build_app(publisher, "guarded"), "127.0.7.2", 0, Certificate(*certificate))
         stop = asyncio.Event()
         ended.extend([listener.address[1], asyncio.get_running_loop(), stop])
         began.set()
@@ -91,6 +91,45 @@ async def test_a_certificate_that_cannot_be_used(publisher, tmp_path, certificat
     with pytest.raises(HostError, match="cannot be used") as caught:
         await open_api(publisher, settings(tmp_path, api=("127.0.7.2", 0), api_cert=cert, api_key=key))
     assert "--api-cert" in caught.value.remedy
+
+
+async def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(publisher, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(api_listener, "RENEW_S", 0.01)
+    where = {"api": ("127.0.7.2", 0), "api_cert": tmp_path / "api.pem", "api_key": tmp_path / "api.key"}
+    old, renewed = make_certificate(tmp_path), make_certificate(tmp_path / "new")
+    old = ssl.create_default_context(cafile=old[0])
+    listener = await open_api(publisher, settings(tmp_path, **where))
+    url = f"https://127.0.7.2:{listener.address[1]}/healthz"
+    following = asyncio.get_running_loop().create_task(listener.follow_certificate())
+
+    async def trusts(context):
+        async with aiohttp.ClientSession() as session:
+            try:
+                return (await session.get(url, ssl=context)).status == 200
+            except aiohttp.ClientError:
+                return False
+
+    async def until(condition):
+        async with asyncio.timeout(10):
+            while not await condition():
+                await asyncio.sleep(0.01)
+
+    assert await trusts(old)
+    said = []
+    where["api_cert"].write_text("broken")
+
+    async def is_told():
+        said.append(capsys.readouterr().out)
+        return "keeps its old certificate" in "".join(said)
+
+    await until(is_told)
+    assert await trusts(old)
+    for file in renewed:
+        file.replace(tmp_path / file.name)
+    await until(lambda: trusts(ssl.create_default_context(cafile=where["api_cert"])))
+    assert not await trusts(old)
+    following.cancel()
+    await listener.cleanup()
 
 
 async def test_an_address_that_is_taken(publisher, tmp_path, address):
