@@ -187,7 +187,9 @@ async def test_paths_and_methods_that_there_are_not(full):
 
 
 async def test_too_large_a_body_is_refused(full):
-    await problem(await full.post("/v1/shifts", data=io.BytesIO(b"x" * (LIMIT_BYTES + 1)), headers=AS_JSON), 413, "http-413")
+    await problem(
+        await full.post("/v1/shifts", data=io.BytesIO(b"x" * (LIMIT_BYTES + 1)), headers=AS_JSON), 413, "http-413"
+    )
     packed = {"Content-Encoding": "gzip", **AS_JSON}
     await problem(await full.post("/v1/shifts", data=b"not gzip", headers=packed), 400, "http-400")
 

@@ -95,7 +95,9 @@ def _dead(path):
     return path
 
 
-@pytest.mark.parametrize("server", ["https://", "http://", "http://127.0.7.1:99999", "https://127.0.7.1/x", "http://a@127.0.7.1"])
+@pytest.mark.parametrize(
+    "server", ["https://", "http://", "http://127.0.7.1:99999", "https://127.0.7.1/x", "http://a@127.0.7.1"]
+)
 def test_a_server_that_cannot_be_asked(server):
     with pytest.raises(HostError, match="not a server"):
         Client(server).get("/v1/status")
