@@ -54,6 +54,7 @@ class NodeClient:
         self._session: aiohttp.ClientSession | None = None
         self.state: RoleState | None = None
         self.heard_mono_s: float | None = None
+        self.refused: tuple[Version, tuple[str, ...]] | None = None
 
     @property
     def reachable(self) -> bool:
@@ -248,10 +249,13 @@ class RolePublisher:
             await node.close()
 
     async def _catch_up(self, node: NodeClient, current: _Current) -> None:
+        """Offered each time, complained of once: a node that stepped back from a version refuses it for good."""
         answer = await node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S)
         log = structlog.get_logger().bind(node=node.name, version=str(current.snapshot.version))
         if isinstance(answer, Refusal):
-            log.error("a node refused the current version", why=answer.reasons)
+            if node.refused != (current.snapshot.version, answer.reasons):
+                log.error("a node refused the current version", why=answer.reasons)
+            node.refused = current.snapshot.version, answer.reasons
         elif answer is not None:
             log.info("a node caught up")
 
