@@ -31,7 +31,7 @@ from gslb.roles.geo import GeoFile
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
-from gslb.snapshot.types import Snapshot, ZoneKey
+from gslb.snapshot.types import Snapshot, Version, ZoneKey
 from gslb.store import AuditEntry, AuditRecord, Store, version_of
 
 __all__ = ["NodeClient", "RolePublisher"]
