@@ -74,7 +74,7 @@ async def test_status_has_the_promised_shape(demo):
         assert word in table.out
 
 
-async def test_the_tcp_port_reads_and_never_writes(demo):
+async def test_the_tcp_port_reads_and_writes_for_nobody_without_a_token(demo):
     async with aiohttp.ClientSession("http://127.0.0.1:8053") as session:
         for path in ("/", "/metrics", "/openapi.json", "/v1/status"):
             async with session.get(path) as response:
@@ -86,9 +86,9 @@ async def test_the_tcp_port_reads_and_never_writes(demo):
                 if path == "/openapi.json":
                     assert json.loads(text)["openapi"].startswith("3.1")
         async with session.post("/v1/drains", json={"site": "dc"}) as response:
-            assert response.status == 405
+            assert response.status == 401
         async with session.delete("/v1/drains/dc") as response:
-            assert response.status == 405
+            assert response.status == 401
         async with session.get("/v1/status", headers={"host": "evil.example"}) as response:
             assert response.status in (403, 421)
     assert not (await demo.status())["sites"]["dc"]["drained"]
