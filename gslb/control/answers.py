@@ -10,7 +10,7 @@ from gslb.control.status import drained_how
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import AppName, Route, SiteName, Snapshot
 
-__all__ = ["drain_change", "latency_change", "shift_change"]
+__all__ = ["common", "drain_change", "latency_change", "shift_change"]
 
 
 def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
         if before.source.kind == "shift":
             shares = " ".join(f"{name}={percent:g}" for name, percent in _percents(before).items())
             undo = f"gslb shift {app}/{route} {shares}"
-    return {"before": _percents(before), "after": _percents(after), "undo": undo, **_common(published)}
+    return {"before": _percents(before), "after": _percents(after), "undo": undo, **common(published)}
 
 
 def drain_change(published: Published, site: str, app: str | None) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def drain_change(published: Published, site: str, app: str | None) -> dict[str, 
         was = set(before.values())
         entry = " --entry" if was == {"entry drained"} else ""
         undo = f"gslb undrain {scope}" if "in service" in was or not was else f"gslb drain {scope}{entry}"
-    return {"before": before, "after": after, "undo": undo, **_common(published)}
+    return {"before": before, "after": after, "undo": undo, **common(published)}
 
 
 def latency_change(published: Published, before: Intent, after: Intent) -> dict[str, Any]:
@@ -42,10 +42,11 @@ def latency_change(published: Published, before: Intent, after: Intent) -> dict[
     back = "clear" if before.overrides.latency is None else "set FILE, with the map before"
     undo = None if before is after else f"gslb latency {back}"
     told = {"before": {"latency": latency_source(before)}, "after": {"latency": latency_source(after)}}
-    return {**told, "undo": undo, **_common(published)}
+    return {**told, "undo": undo, **common(published)}
 
 
-def _common(published: Published) -> dict[str, Any]:
+def common(published: Published) -> dict[str, Any]:
+    """What the answer to every change has."""
     after = published.after
     return {
         "environment": after.environment,

@@ -7,6 +7,7 @@ from typing import Any
 
 from gslb import clock
 from gslb.control import key_messages, keyring
+from gslb.control.answers import common
 from gslb.control.changes import require, require_known
 from gslb.control.keys_seen import key_states, keys_seen
 from gslb.control.publishing import Publisher
@@ -63,18 +64,13 @@ async def _change(
     published = await publisher.change(noting, audit)
     current = publisher.current()
     assert current is not None
-    version = published.after.version
     return {
-        "environment": published.after.environment,
+        **common(published),
         "undo": None,
-        "snapshot": {
-            "revision": version.revision, "overrides": version.overrides, "digest": published.after.digest,
-        },
-        "unacknowledged": dict(published.unacknowledged),
         "before": before,
         "after": key_states(current[0], zone),
         "zone": keys_seen(current, _expiries_s(publisher), zone)["zones"][0],
-    }  # fmt: skip
+    }
 
 
 def _plain(zone: str) -> str:

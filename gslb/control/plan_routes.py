@@ -9,6 +9,7 @@ from typing import Any
 
 from gslb import clock
 from gslb.control import keyring
+from gslb.control.answers import common
 from gslb.control.changes import require, set_policy
 from gslb.control.explain import live_of
 from gslb.control.plan_messages import ApplyRequest, DiffQuery, PlanRequest
@@ -135,14 +136,8 @@ def _answer(published: Published, made: Plan) -> dict[str, Any]:
     before, after = published.before, published.after
     changed = before is None or before.version.revision != after.version.revision
     return {
-        "environment": after.environment,
+        **common(published),
         "revision_before": before.version.revision if before else None,
-        "snapshot": {
-            "revision": after.version.revision,
-            "overrides": after.version.overrides,
-            "digest": after.digest,
-        },
         "summary": summary(made),
         "undo": f"gslb rollback {before.version.revision}" if before and changed else None,
-        "unacknowledged": dict(published.unacknowledged),
     }

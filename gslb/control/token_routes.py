@@ -7,6 +7,7 @@ from typing import Any
 
 from gslb import clock
 from gslb.control import tokens
+from gslb.control.answers import common
 from gslb.control.changes import require
 from gslb.control.messages import Undoing
 from gslb.control.publishing import Make, Publisher
@@ -55,14 +56,9 @@ async def _change(publisher: Publisher, make: Make, audit: AuditEntry) -> dict[s
         return made
 
     published = await publisher.change(noting, audit)
-    version = published.after.version
     return {
-        "environment": published.after.environment,
+        **common(published),
         "undo": None,
-        "snapshot": {
-            "revision": version.revision, "overrides": version.overrides, "digest": published.after.digest,
-        },
-        "unacknowledged": dict(published.unacknowledged),
         "before": before,
         "after": after,
-    }  # fmt: skip
+    }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from gslb.dns.dnssec.denial import denial_of
 from gslb.dns.tables import EMPTY, OWNER, Body, Denial, Entry, PoolIndex, Qtype, Rcode, Tables
-from gslb.model.wire_name import ROOT, parent
+from gslb.model.wire_name import ROOT, nearest, parent
 
 __all__ = ["lookup", "owned_by"]
 
@@ -237,11 +237,7 @@ def _apex(tables: Tables, name: bytes, qtype: int) -> bytes | None:
     that is here too (RFC 4035 section 3.1.4.1)."""
     if qtype == Qtype.DS and name in tables.zones and name != ROOT:
         return _apex(tables, parent(name), Qtype.ANY) or name
-    while name not in tables.zones:
-        if name == ROOT:
-            return None
-        name = parent(name)
-    return name
+    return nearest(name, tables.zones)
 
 
 def _closest_encloser(tables: Tables, name: bytes) -> bytes:

@@ -6,9 +6,9 @@ Names here are absolute and lower-case. Only names: no records, and no rule abou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-__all__ = ["ROOT", "ancestors", "from_text", "is_below", "parent", "to_text"]
+__all__ = ["ROOT", "ancestors", "from_text", "is_below", "nearest", "parent", "to_text"]
 
 ROOT = b"\0"
 
@@ -45,6 +45,15 @@ def ancestors(name: bytes) -> Iterator[bytes]:
     while name != ROOT:
         name = parent(name)
         yield name
+
+
+def nearest(name: bytes, among: Container[bytes]) -> bytes | None:
+    """The longest of `among` that `name` is or lies below, or None."""
+    while name not in among:
+        if name == ROOT:
+            return None
+        name = parent(name)
+    return name
 
 
 def is_below(name: bytes, other: bytes) -> bool:

@@ -17,7 +17,7 @@ from gslb.dns.dnssec.keys import SigningKey, open_key
 from gslb.dns.dnssec.signing import Rrset, Validity
 from gslb.dns.tables import OWNER, Body, Chain, Denial, Entry, Qtype, Tables
 from gslb.errors import RefusedError
-from gslb.model.wire_name import ROOT, from_text, parent
+from gslb.model.wire_name import ROOT, from_text, nearest, parent
 from gslb.snapshot.types import Snapshot
 
 __all__ = ["Signer", "expiry_s", "is_sealed", "open_signers", "pool_bodies", "seal", "seal_new"]
@@ -214,7 +214,7 @@ class _Work:
 
     def _zone(self, name: bytes) -> bytes | None:
         """The zone that `name` lies in, where that is to be signed."""
-        apex = _apex(self._tables, name)
+        apex = nearest(name, self._tables.zones)
         return apex if apex in self._signers else None
 
     def _note(self, apex: bytes, name: bytes, types: set[int]) -> None:
@@ -270,15 +270,6 @@ def _refusal(message: str) -> RefusedError:
 
 def _merged(one: Bodies, other: Bodies) -> dict[int, dict[int, Body]]:
     return {place: {**one.get(place, {}), **other.get(place, {})} for place in {**one, **other}}
-
-
-def _apex(tables: Tables, name: bytes) -> bytes | None:
-    """The zone that `name` lies in, or None."""
-    while name not in tables.zones:
-        if name == ROOT:
-            return None
-        name = parent(name)
-    return name
 
 
 def _ttl_s(body: Body) -> int:
