@@ -55,5 +55,5 @@ golden: install ## write the golden files anew
 
 .PHONY: lock
 lock: ## resolve the dependencies anew
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 		--no-header --extra dev --output-file requirements.lock pyproject.toml
