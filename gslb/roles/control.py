@@ -19,8 +19,9 @@ from gslb.roles.api_listener import open_api
 from gslb.roles.geo import GeoFile
 from gslb.roles.keys import KeyKeeper, KeyVault
 from gslb.roles.node import serve_unix
+from gslb.roles.node_client import NodeClient
 from gslb.roles.process import Stop
-from gslb.roles.publish import NodeClient, RolePublisher
+from gslb.roles.publish import RolePublisher
 from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
 from gslb.roles.shared_store import follow_store, reach_store

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from gslb import clock
 from gslb.control.protocol import RoleState, role_name
 from gslb.health.load import LoadMeter, smoothing_s
-from gslb.roles.publish import NodeClient
+from gslb.roles.node_client import NodeClient
 from gslb.roles.settings import Settings
 from gslb.snapshot.types import SiteName, Snapshot
 

@@ -9,94 +9,32 @@ that no answer names an edge that does not know the host yet.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from pathlib import Path
 
-import aiohttp
 import structlog
-from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control.keyring import Maker, Role
-from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState
+from gslb.control.protocol import Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.geo import GeoFile
+from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
-from gslb.snapshot.types import Snapshot, Version, ZoneKey
+from gslb.snapshot.types import Snapshot, ZoneKey
 from gslb.store import AuditEntry, AuditRecord, Store, version_of
 
-__all__ = ["NodeClient", "RolePublisher"]
+__all__ = ["RolePublisher"]
 
-CONTACT_S = 1.0
-"""Every node is read this often, whether something changed or not (constant work)."""
-STATE_TIMEOUT_S = 1.0
 PREPARE_TIMEOUT_S = 120.0
 PUBLISH_TIMEOUT_S = 10.0
 UNREACHABLE = "cannot be reached; it takes the change when it is back"
-
-
-class NodeClient:
-    """One node, as `caller` sees it: its endpoint, the last state that it told and when."""
-
-    def __init__(self, name: str, path: Path, caller: str = "control") -> None:
-        self.name = name
-        self._headers = {CALLER: caller}
-        self._path = path
-        self._session: aiohttp.ClientSession | None = None
-        self.state: RoleState | None = None
-        self.heard_mono_s: float | None = None
-        self.refused: tuple[Version, tuple[str, ...]] | None = None
-
-    @property
-    def reachable(self) -> bool:
-        return self.heard_mono_s is not None and clock.mono_s() - self.heard_mono_s < 3 * CONTACT_S
-
-    async def read(self) -> None:
-        """Ask for the state; a node that does not answer keeps its last one and grows old."""
-        try:
-            _status, body = await self._call("GET", "/state", None, STATE_TIMEOUT_S)
-            self.state = RoleState.model_validate_json(body)
-            self.heard_mono_s = clock.mono_s()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
-            return
-
-    async def in_sync(self) -> bool:
-        """Asked of control: does every role have in force what it should?"""
-        try:
-            status, body = await self._call("GET", "/v1/status", None, STATE_TIMEOUT_S)
-            return status == HTTPStatus.OK and all(role["in_sync"] for role in json.loads(body)["roles"].values())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            return False
-
-    async def offer(self, path: str, offer: Offer, timeout_s: float) -> Applied | Refusal | None:
-        """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
-        try:
-            status, body = await self._call("POST", path, offer.model_dump_json(), timeout_s)
-            return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
-            self.heard_mono_s = None
-            return None
-
-    async def _call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
-        if self._session is None:
-            connector = aiohttp.UnixConnector(str(self._path), force_close=True)
-            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers)
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
-        async with self._session.request(method, f"http://{self.name}{path}", data=body, timeout=timeout) as response:
-            return response.status, await response.read()
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
 
 
 @dataclass(frozen=True, slots=True)

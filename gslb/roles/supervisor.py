@@ -17,8 +17,8 @@ import structlog
 from gslb import clock
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
+from gslb.roles.node_client import NodeClient
 from gslb.roles.process import first_error, forget_last_words, read_last_words
-from gslb.roles.publish import NodeClient
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import back_off_s
 

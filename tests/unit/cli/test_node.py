@@ -14,7 +14,7 @@ from gslb.cli.main import run
 from gslb.control.protocol import Offer
 from gslb.errors import HostError
 from gslb.roles.node import Node, serve_unix
-from gslb.roles.publish import NodeClient
+from gslb.roles.node_client import NodeClient
 from tests.unit.control.world import NOW_S, intent
 from tests.unit.roles.node_process import Role
 

@@ -11,7 +11,7 @@ import aiohttp
 from gslb.control.protocol import Offer, RoleState
 from gslb.roles.generations import BAKE_S
 from gslb.roles.node import Node, serve_unix
-from gslb.roles.publish import NodeClient
+from gslb.roles.node_client import NodeClient
 from tests.unit.control.world import NOW_S, intent
 
 

@@ -14,7 +14,7 @@ from gslb.errors import HostError, RefusedError
 from gslb.roles.generation_files import GenerationFiles
 from gslb.roles.generations import CRASHES, Record, took
 from gslb.roles.holding import applied_of
-from gslb.roles.publish import NodeClient
+from gslb.roles.node_client import NodeClient
 from gslb.snapshot import compile_snapshot
 from tests.unit.control.world import NOW_S, POLICY, a_drain, intent, policy
 from tests.unit.roles.node_process import Process, good, process

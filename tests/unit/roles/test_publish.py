@@ -12,7 +12,8 @@ from gslb.control.protocol import RoleState
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Policy
 from gslb.roles.node import Node, serve_unix
-from gslb.roles.publish import NodeClient, RolePublisher
+from gslb.roles.node_client import NodeClient
+from gslb.roles.publish import RolePublisher
 from gslb.snapshot.intent import Drain, Provenance
 from gslb.store import AuditEntry, EmbeddedStore
 

@@ -1,0 +1,136 @@
+"""One node's endpoint as another process sees it: over its unix socket, or over mTLS where it is on another machine.
+
+Over TLS the caller is who its certificate says, and the node must be who the address says: its SPIFFE id is looked at
+before anything is sent. What a node is asked, and what follows from its answer, is the caller's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+from pydantic import ValidationError
+
+from gslb import clock
+from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState
+from gslb.snapshot.types import Version
+
+__all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
+
+CONTACT_S = 1.0
+"""Every node is read this often, whether something changed or not (constant work)."""
+STATE_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`url` is `https://HOST:PORT`, `spiffe` the one identity that is believed there. `tls` gives the context to ask
+    with, which checks chains and no names; another object than before when the own certificate was renewed."""
+
+    url: str
+    spiffe: str
+    tls: Callable[[], ssl.SSLContext] = field(repr=False, compare=False)
+
+
+Address = Path | Remote
+"""Where a node is: its unix socket, or its endpoint on another machine."""
+
+
+class NodeClient:
+    """One node, as `caller` sees it: its endpoint, the last state that it told and when."""
+
+    def __init__(self, name: str, address: Address, caller: str = "control") -> None:
+        self.name = name
+        self.address = address
+        self._headers = {CALLER: caller}
+        self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
+        self.state: RoleState | None = None
+        self.heard_mono_s: float | None = None
+        self.refused: tuple[Version, tuple[str, ...]] | None = None
+
+    @property
+    def reachable(self) -> bool:
+        return self.heard_mono_s is not None and clock.mono_s() - self.heard_mono_s < 3 * CONTACT_S
+
+    async def read(self) -> None:
+        """Ask for the state; a node that does not answer keeps its last one and grows old."""
+        try:
+            status, body = await self.call("GET", "/state", None, STATE_TIMEOUT_S)
+            if status == HTTPStatus.OK:
+                self.state = RoleState.model_validate_json(body)
+                self.heard_mono_s = clock.mono_s()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+            return
+
+    async def in_sync(self) -> bool:
+        """Asked of control: does every role have in force what it should?"""
+        try:
+            status, body = await self.call("GET", "/v1/status", None, STATE_TIMEOUT_S)
+            return status == HTTPStatus.OK and all(role["in_sync"] for role in json.loads(body)["roles"].values())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return False
+
+    async def offer(self, path: str, offer: Offer, timeout_s: float) -> Applied | Refusal | None:
+        """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
+        try:
+            status, body = await self.call("POST", path, offer.model_dump_json(), timeout_s)
+            return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+            self.heard_mono_s = None
+            return None
+
+    async def call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of any answer. Raises aiohttp.ClientError, TimeoutError or OSError where there is none, and
+        where somebody else than the node answers at its address."""
+        session = await self._session_now()
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        remote = self.address if isinstance(self.address, Remote) else None
+        url = f"{remote.url if remote else f'http://{self.name}'}{path}"
+        context = self._context if self._context is not None else True
+        async with session.request(method, url, data=body, timeout=timeout, ssl=context) as response:
+            return response.status, await response.read()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _session_now(self) -> aiohttp.ClientSession:
+        """With a renewed certificate nothing goes over the connections of the old one."""
+        remote = self.address if isinstance(self.address, Remote) else None
+        context = remote.tls() if remote else None
+        if self._session is not None and context is not self._context:
+            await self.close()
+        if self._session is None:
+            self._context = context
+            self._session = aiohttp.ClientSession(connector=self._connector(), headers=self._headers)
+        return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if isinstance(self.address, Remote):
+            return aiohttp.TCPConnector(ssl=_Known(self.address.spiffe), limit=4)
+        return aiohttp.UnixConnector(str(self.address), force_close=True)
+
+
+class _Known(aiohttp.Fingerprint):
+    """What aiohttp asks about a connection before it uses it: is the certificate at the other end the one of `spiffe`?
+    The chain was checked by the handshake."""
+
+    def __init__(self, spiffe: str) -> None:
+        super().__init__(bytes(32))
+        self._spiffe = spiffe
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Raises aiohttp.ServerFingerprintMismatch."""
+        names = (transport.get_extra_info("peercert") or {}).get("subjectAltName", ())
+        found = [value for kind, value in names if kind == "URI"]
+        if found != [self._spiffe]:
+            host, port, *_ = transport.get_extra_info("peername")
+            raise aiohttp.ServerFingerprintMismatch(self._spiffe.encode(), " ".join(found).encode(), host, port)
