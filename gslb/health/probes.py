@@ -19,7 +19,8 @@ import structlog
 from gslb import clock
 from gslb.errors import HostError
 from gslb.health.request import ask, open_session
-from gslb.health.verdict import Board, Result, TargetKey
+from gslb.health.target import Result
+from gslb.health.verdict import Board, TargetKey
 from gslb.snapshot.types import LiveState, ProbeTarget
 
 __all__ = ["MAX_IN_FLIGHT", "Prober", "next_due_s"]

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from gslb.errors import HostError
-from gslb.health.verdict import Result
+from gslb.health.target import Result
 from gslb.snapshot.types import ProbeTarget
 
 __all__ = ["ask", "open_session"]

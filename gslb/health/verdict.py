@@ -1,31 +1,22 @@
-"""What probes prove: from single results to the health of a target, from targets to the verdict of an edge address.
+"""The verdict of an app at an edge address: what the healths of its targets add up to.
 
-No clock, no network: `probes` brings results and times. Steering reads the `LiveState` that comes out.
+No clock, no network: `probes` brings results and times, `target` says what they prove of one target. Steering reads the
+`LiveState` that comes out.
 
-Theory. A target is `unknown` until its first result, and that result decides at once: a cold start neither believes
-that everything is up nor keeps clients waiting for `rise` rounds. From then on a target believes what it believed until
-enough results *in a row* say the opposite: `fall` failures take it down, `rise` successes bring it up, and one result
-that agrees forgets the count. The whole machine is `_TABLE`:
-
-    unknown --success--> up        up --failure x fall--> down
-    unknown --failure--> down      down --success x rise--> up
-
-The verdict of an app at an edge address is the worst of its targets: down as soon as one is down, unknown as long as
-one is unknown, up when all are up.
+Theory. The verdict is the worst of its targets: down as soon as one is down, unknown as long as one is unknown, up when
+all are up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from gslb.health.target import Health, Phase, Result, lasts_s, step, untried
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, HealthCheck, LiveState, ProbeTarget, Verdict
 
-__all__ = ["Board", "Health", "Result", "TargetKey", "flip_s", "judge", "step", "untried"]
-
-Phase = Literal["up", "down", "unknown"]
+__all__ = ["Board", "TargetKey", "flip_s", "judge"]
 
 
 class TargetKey(NamedTuple):
@@ -41,68 +32,12 @@ class TargetKey(NamedTuple):
         return cls(target.app, target.address, target.port, target.backend)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one probe found. `reason` names its subject: `monolith: 503 from the edge`, `edge: connect refused`."""
-
-    ok: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What is believed of one target. `against` counts the results in a row that contradict `phase`; `reason` is the
-    last result that agreed with it."""
-
-    phase: Phase
-    reason: str
-    against: int = 0
-
-
-def _at_once(_check: HealthCheck) -> int:
-    return 1
-
-
-def _fall(check: HealthCheck) -> int:
-    return check.fall
-
-
-def _rise(check: HealthCheck) -> int:
-    return check.rise
-
-
-_TABLE: Mapping[tuple[Phase, bool], tuple[Phase, Callable[[HealthCheck], int]]] = {
-    ("unknown", True): ("up", _at_once),
-    ("unknown", False): ("down", _at_once),
-    ("up", True): ("up", _at_once),
-    ("up", False): ("down", _fall),
-    ("down", True): ("up", _rise),
-    ("down", False): ("down", _at_once),
-}
-"""(phase, whether the probe succeeded) to the phase that this speaks for, and how many in a row bring it about."""
-
-
-def untried(target: ProbeTarget) -> Health:
-    """The health of a target that nobody has looked at yet."""
-    return Health("unknown", f"{target.backend or 'edge'}: no result yet")
-
-
-def step(health: Health, result: Result, check: HealthCheck) -> Health:
-    """The health after one more result."""
-    phase, needed = _TABLE[health.phase, result.ok]
-    if health.against + 1 >= needed(check):
-        return Health(phase, result.reason)
-    return Health(health.phase, health.reason, health.against + 1)
-
-
 def flip_s(watched: Iterable[tuple[Health, HealthCheck]]) -> float:
-    """How long (seconds) the verdict of these targets lasts at least: interval x results that must still contradict it.
-    One target can take an address down; to come back, every one that is down must. At least one target."""
+    """How long (seconds) the verdict of these targets lasts at least. One target can take an address down; to come
+    back, every one that is down must. At least one target."""
     left_s: dict[bool, list[float]] = {True: [], False: []}
     for health, check in watched:
-        is_down = health.phase == "down"
-        _, needed = _TABLE[health.phase, is_down]
-        left_s[is_down].append(check.interval_s * max(1, needed(check) - health.against))
+        left_s[health.phase == "down"].append(lasts_s(health, check))
     return max(left_s[True], default=0.0) or min(left_s[False])
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gslb.health.verdict import Board, Result, TargetKey, step, untried
+from gslb.health.target import Result, step, untried
+from gslb.health.verdict import Board, TargetKey
 from gslb.snapshot.types import HealthCheck, ProbeTarget
 
 ADDRESSES = [ipaddress.ip_address(f"192.0.2.{n}") for n in (1, 2)]

@@ -11,7 +11,7 @@ import pytest
 from gslb.errors import HostError
 from gslb.health.probes import Prober, next_due_s
 from gslb.health.request import ask, open_session
-from gslb.health.verdict import Result
+from gslb.health.target import Result
 from gslb.snapshot.types import HealthCheck, LiveState, ProbeTarget
 
 HOST = ipaddress.ip_address("127.0.7.3")

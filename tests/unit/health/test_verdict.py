@@ -4,7 +4,8 @@ import ipaddress
 
 import pytest
 
-from gslb.health.verdict import Board, Health, Result, TargetKey, flip_s, judge, step, untried
+from gslb.health.target import Health, Result, step, untried
+from gslb.health.verdict import Board, TargetKey, flip_s, judge
 from gslb.snapshot.types import HealthCheck, LiveState, ProbeTarget, Verdict
 
 CHECK = HealthCheck("/healthz", interval_s=1.0, timeout_s=0.5, rise=2, fall=3)
