@@ -45,6 +45,7 @@ _REASON = click.option(
     "--reason", default="", metavar="TEXT", help="Why a guard rail is overruled; kept in the history."
 )
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_APP = click.option("--app", metavar="APP", help="Take this app alone; everything else stays as it is in force.")
 _MESSAGE = click.option("-m", "--message", metavar="TEXT", help="What it is for; kept with the revision.")
 
 
@@ -62,8 +63,9 @@ class _Consent:
 @click.argument("directory", metavar="[DIR]", type=_PATH, required=False)
 @click.option("-o", "--output", metavar="FILE", type=_PATH, help="Write the plan there, for gslb apply.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@_APP
 @taking(SERVER, JSON)
-def plan(*, directory: Path | None, output: Path | None, markdown: bool, wish: Wish) -> None:
+def plan(*, directory: Path | None, output: Path | None, markdown: bool, app: str | None, wish: Wish) -> None:
     """Show what the policy in DIR would change; nothing changes.
 
     Per app, group of clients, route and site: which share moves where, what becomes unreachable, how long a dead site
@@ -74,14 +76,15 @@ def plan(*, directory: Path | None, output: Path | None, markdown: bool, wish: W
     Examples:
       gslb plan
       gslb plan policies -o friday.plan
+      gslb plan policies --app shop
       gslb plan --markdown > comment.md
     """
     if markdown and wish.as_json:
         raise click.UsageError("--markdown and --json exclude each other")
-    wanted = {"policy": _policy_of(directory or default_folder())}
-    seen, made = _planned(wish.client, wanted)
+    policy = _policy_of(directory or default_folder())
+    seen, made = _planned(wish.client, {"policy": policy, "app": app})
     if output is not None:
-        write_plan_file(output, wanted["policy"], made)
+        write_plan_file(output, policy, made)
     if markdown:
         from gslb.plan import markdown as as_markdown
 
@@ -97,8 +100,9 @@ def plan(*, directory: Path | None, output: Path | None, markdown: bool, wish: W
 @_MESSAGE
 @_YES
 @_ALLOW
+@_APP
 @taking(_REASON, SERVER, JSON)
-def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...], wish: Wish) -> None:
+def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...], app: str | None, wish: Wish) -> None:
     """Bring the policy in DIR, or the plan in FILE, into force: plan, show, ask, apply exactly that.
 
     What has changed since the plan was made makes it stale: it is refused (rule stale-plan), and nothing changes. A
@@ -108,15 +112,18 @@ def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...
     Examples:
       gslb apply policies -m 'checkout to the cloud, first tenth'
       gslb apply friday.plan -m 'as reviewed' --yes
+      gslb apply --app shop policies -m 'our new hosts'
       gslb apply policies -m 'all of it' --allow large-move --reason 'load test of Tuesday'
     """
     if not message:
         raise click.UsageError("say what it is for: -m TEXT")
     if source.is_file():
         file = read_plan_file(source)
-        wanted, base = {"policy": file.policy}, (file.base, file.digest)
+        if app not in (None, file.app):
+            raise _other_app(source, file.app)
+        wanted, base = {"policy": file.policy, "app": file.app}, (file.base, file.digest)
     else:
-        wanted, base = {"policy": _policy_of(source)}, None
+        wanted, base = {"policy": _policy_of(source), "app": app}, None
     _bring(wanted, _Consent(message, yes, allow, wish.reason), wish, base)
 
 
@@ -125,8 +132,11 @@ def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...
 @_MESSAGE
 @_YES
 @_ALLOW
+@_APP
 @taking(_REASON, SERVER, JSON)
-def rollback(*, revision: int | None, message: str | None, yes: bool, allow: tuple[str, ...], wish: Wish) -> None:
+def rollback(
+    *, revision: int | None, message: str | None, yes: bool, allow: tuple[str, ...], app: str | None, wish: Wish
+) -> None:
     """Go back to the policy of an earlier revision; default: the one before the present.
 
     It becomes a new revision. Drains, shifts and measured latencies stay. Going back is always allowed, however much
@@ -136,10 +146,13 @@ def rollback(*, revision: int | None, message: str | None, yes: bool, allow: tup
     Examples:
       gslb rollback
       gslb rollback 41 --yes -m 'errors on /checkout'
+      gslb rollback 41 --app shop
     """
+    if app is not None and revision is None:
+        raise click.UsageError("the revision before may be another app's: say which one, gslb history tells them")
     revision = revision or _previous(wish.client)
     consent = _Consent(message or f"back to revision {revision}", yes, allow, wish.reason)
-    _bring({"revision": revision}, consent, wish, None)
+    _bring({"revision": revision, "app": app}, consent, wish, None)
 
 
 @click.command()
@@ -223,6 +236,12 @@ def _ask(consent: _Consent) -> None:
     if not click.confirm("Apply this?", err=True):
         click.echo("nothing has changed", err=True)
         raise click.exceptions.Exit(_REFUSED)
+
+
+def _other_app(file: Path, app: str | None) -> RefusedError:
+    of = f"the app {app}" if app else "the whole policy"
+    remedy = "apply it without --app, or make another one: gslb plan DIR --app APP -o FILE"
+    return RefusedError("other-app", f"{file} is a plan of {of}", remedy)
 
 
 def _stale(client: Client, base: VersionPlanned | None) -> RefusedError:

@@ -22,7 +22,8 @@ _LIMIT_BYTES = 64 * 1024 * 1024
 
 def write_plan_file(path: Path, policy: Mapping[str, Any], plan: Plan) -> None:
     """In place of what was there, with mode 0600. Raises HostError."""
-    file = PlanFile(base=plan.before, digest=plan.after.digest, policy=policy, plan=plan)
+    app = plan.app or None
+    file = PlanFile(base=plan.before, digest=plan.after.digest, policy=policy, app=app, plan=plan)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _PRIVATE), "w") as opened:
             os.fchmod(opened.fileno(), _PRIVATE)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from gslb.control.messages import Author, Body, Change, Line
+from gslb.model.words import Name
 from gslb.plan import Plan
 from gslb.plan.types import VersionPlanned
 
@@ -19,10 +20,12 @@ Rule = Literal["last-site", "app-removed", "host-removed", "large-move", "zone-r
 
 class PlanRequest(Body):
     """Either a `policy`, as `gslb schema` describes it but with the lines of zone files in place of their names; or the
-    `revision` whose policy is to be in force again. `allow` names guard rails that shall not hold it up."""
+    `revision` whose policy is to be in force again. `app`: only this app of it, and everything else as it is in force.
+    `allow` names guard rails that shall not hold it up."""
 
     policy: Annotated[Mapping[str, Any], Field(description="a whole policy")] | None = None
     revision: Revision | None = None
+    app: Name | None = None
     allow: Annotated[tuple[Rule, ...], Field(max_length=16)] = ()
 
     @model_validator(mode="after")
@@ -58,6 +61,7 @@ class PlanFile(Body):
     base: VersionPlanned | None
     digest: str
     policy: Mapping[str, Any]
+    app: str | None = None
     plan: Plan
 
 

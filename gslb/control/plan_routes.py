@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from gslb import clock
@@ -12,6 +11,7 @@ from gslb.control import keyring
 from gslb.control.answers import common
 from gslb.control.changes import require, set_policy
 from gslb.control.explain import live_of
+from gslb.control.one_app import only_app, telling_aside
 from gslb.control.plan_messages import ApplyRequest, DiffQuery, PlanRequest
 from gslb.control.planning import between, plan_policy, refuse_refused, refuse_stale, uses_places
 from gslb.control.publishing import Published, Publisher
@@ -34,7 +34,7 @@ _ROLLING_BACK = "rolling back is always allowed"
 async def plan(publisher: Publisher, wanted: PlanRequest) -> dict[str, Any]:
     """The answer as messages.PlanSeen; nothing changes."""
     await publisher.refresh()
-    made = await _plan(publisher, await _policy(publisher, wanted), wanted)
+    made = await _plan(publisher, await _wanted(publisher, wanted), wanted)
     return {"refused": made.is_refused, "summary": summary(made), "plan": made.model_dump(mode="json")}
 
 
@@ -47,7 +47,7 @@ async def apply(publisher: Publisher, wanted: ApplyRequest) -> dict[str, Any]:
         remedy = "say why: --reason TEXT"
         raise PolicyError([Problem("request", 0, 0, "reason", "a guard rail is overruled without a reason", remedy)])
     await publisher.refresh()
-    policy = await _policy(publisher, wanted)
+    policy = await _wanted(publisher, wanted)
     made = await _plan(publisher, policy, wanted)
     refuse_stale(wanted, made, await publisher.history(_HISTORY) if wanted.base != made.before else ())
     refuse_refused(made)
@@ -58,7 +58,7 @@ async def apply(publisher: Publisher, wanted: ApplyRequest) -> dict[str, Any]:
         detail=_detail(wanted, made),
         reason=wanted.message,
     )
-    published = await _publish(publisher, policy, made, audit)
+    published = await _publish(publisher, policy[0], made, audit)
     return _answer(published, made)
 
 
@@ -83,26 +83,30 @@ async def foretold(publisher: Publisher, policy: Policy) -> str:
     return "" if made.is_empty else summary(made)
 
 
-async def _policy(publisher: Publisher, wanted: PlanRequest) -> Policy:
-    """What was in force once is not checked again: going back must not depend on what a newer gslb finds."""
-    if wanted.policy is not None:
-        return await asyncio.to_thread(_checked, wanted.policy)
+async def _wanted(publisher: Publisher, wanted: PlanRequest) -> tuple[Policy, Policy | None]:
+    """The policy that shall be in force, and the one it is a part of, where that is to be told. What was in force once
+    as a whole is not checked again: going back must not depend on what a newer gslb finds."""
+    given = None if wanted.policy is None else await asyncio.to_thread(Policy.model_validate, wanted.policy)
+    if wanted.app is not None:
+        current = publisher.current()
+        in_force = require(current[0] if current else None).policy
+        source = given or await publisher.policy(wanted.revision or 0)
+        return await asyncio.to_thread(check_given, only_app(in_force, source, wanted.app)), given
+    if given is not None:
+        return await asyncio.to_thread(check_given, given), None
     assert wanted.revision is not None
-    return await publisher.policy(wanted.revision)
+    return await publisher.policy(wanted.revision), None
 
 
-def _checked(given: Mapping[str, Any]) -> Policy:
-    """Raises ValidationError, which the API tells like any other, or PolicyError."""
-    return check_given(Policy.model_validate(given))
-
-
-async def _plan(publisher: Publisher, policy: Policy, wanted: PlanRequest) -> Plan:
+async def _plan(publisher: Publisher, wanted_policy: tuple[Policy, Policy | None], wanted: PlanRequest) -> Plan:
     current, roles = publisher.current(), tuple(publisher.roles())
+    policy, given = wanted_policy
     live = await _live(publisher, policy, current[0].policy if current else None)
     waived: dict[str, str] = {rule: "--allow" for rule in wanted.allow}  # noqa: C420 - fromkeys would narrow the type
     if wanted.revision is not None:
         waived |= {rule: _ROLLING_BACK for rule in ROLLBACK_WAIVES}  # noqa: C420 - as above
-    return await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), waived, roles)
+    made = await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), waived, roles)
+    return made if wanted.app is None else await asyncio.to_thread(telling_aside, made, wanted.app, policy, given)
 
 
 async def _live(publisher: Publisher, *policies: Policy | None) -> LiveState:
@@ -128,16 +132,18 @@ async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: Audi
 def _detail(wanted: ApplyRequest, made: Plan) -> str:
     what = differences(made) if made.before else "the first policy"
     what = what if wanted.revision is None else f"to revision {wanted.revision}: {what}"
+    what = what if wanted.app is None else f"--app {wanted.app}: {what}"
     allowed = "".join(f" --allow {rule}" for rule in wanted.allow)
     return f"{what}{allowed}" + (f" ({wanted.reason})" if wanted.allow else "")
 
 
 def _answer(published: Published, made: Plan) -> dict[str, Any]:
     before, after = published.before, published.after
+    app = f" --app {made.app}" if made.app else ""
     changed = before is None or before.version.revision != after.version.revision
     return {
         **common(published),
         "revision_before": before.version.revision if before else None,
         "summary": summary(made),
-        "undo": f"gslb rollback {before.version.revision}" if before and changed else None,
+        "undo": f"gslb rollback {before.version.revision}{app}" if before and changed else None,
     }

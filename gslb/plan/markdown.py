@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gslb.plan.rules import few
-from gslb.plan.text import headline, moved
+from gslb.plan.text import aside, headline, moved
 from gslb.plan.types import AppChange, Plan
 
 __all__ = ["markdown"]
@@ -41,6 +41,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     if plan.unreachable:
         yield from ("", "#### Unreachable", "")
         yield from (f"- {_plain(item.what)}: {_plain(item.why)}" for item in plan.unreachable[:_ROWS])
+    if plan.aside:
+        yield from ("", _plain(aside(plan)))
     yield from _differences(plan)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from gslb.plan.rules import few
 from gslb.plan.types import AppChange, Group, PathChange, Plan, RouteChange
 
-__all__ = ["Line", "differences", "headline", "moved", "path_line", "summary", "text_lines"]
+__all__ = ["Line", "aside", "differences", "headline", "moved", "path_line", "summary", "text_lines"]
 
 _CHANGES = 40
 """Differences of the policies that a person is shown; JSON has them all."""
@@ -25,7 +25,8 @@ def text_lines(plan: Plan, *, changes_shown: int = _CHANGES) -> Iterator[Line]:
     """The whole plan, the guard rails last: what is read is the end."""
     yield Line("head", headline(plan))
     if plan.is_empty:
-        yield Line("plain", "nothing would change: the policies are the same")
+        same = f"the app {plan.app} is" if plan.app else "the policies are"
+        yield Line("plain", f"nothing would change: {same} the same")
     for app in plan.apps:
         yield from _app(app)
     for title, items in (("site", plan.sites), ("zone", plan.zones)):
@@ -39,6 +40,8 @@ def text_lines(plan: Plan, *, changes_shown: int = _CHANGES) -> Iterator[Line]:
     for refusal in plan.refusals:
         yield Line("warning" if refusal.allowed else "refused", f"[{refusal.rule}] {refusal.message}")
         yield Line("plain", f"    {f'allowed: {refusal.allowed}' if refusal.allowed else refusal.remedy}")
+    if plan.aside:
+        yield Line("warning", aside(plan))
     if plan.left_out:
         yield Line("plain", f"{plan.left_out:,} more entries are not listed")
 
@@ -65,7 +68,14 @@ def differences(plan: Plan) -> str:
 def headline(plan: Plan) -> str:
     """Where it is, and from what to what."""
     was = f"revision {plan.before.revision}" if plan.before else "no policy"
-    return f"environment {plan.environment}: {was} -> {plan.after.revision}"
+    alone = f", app {plan.app} alone" if plan.app else ""
+    return f"environment {plan.environment}: {was} -> {plan.after.revision}{alone}"
+
+
+def aside(plan: Plan) -> str:
+    """Which differences were not taken, because the plan is of one app."""
+    paths = [change.path for change in plan.aside]
+    return f"left aside, because the plan takes {plan.app} alone: the policy differs at {few(paths)}, too"
 
 
 def moved(group: Group) -> str:

@@ -138,7 +138,11 @@ class Refusal(Model):
 
 class Plan(Model):
     """What would change. `before` is None where no policy is in force yet. `changes` are the differences of the two
-    policies as they are written, the rest is what follows from them with health as it is now."""
+    policies as they are written, the rest is what follows from them with health as it is now.
+
+    `app`: the plan takes this app alone, and `aside` are the other differences of what was given, which stay as they
+    are in force.
+    """
 
     environment: str
     before: VersionPlanned | None
@@ -150,6 +154,8 @@ class Plan(Model):
     conflicts: tuple[Conflict, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     changes: tuple[PathChange, ...] = ()
+    app: str = ""
+    aside: tuple[PathChange, ...] = ()
     left_out: int = Field(0, description="how many routes, groups of clients and differences are not listed")
 
     @property

@@ -10,6 +10,8 @@ from tests.api.conftest import SECRETS, bearer
 DRAIN = {"site": "dc", "app": "shop", "author": "somebody else", "reason": "try"}
 SHIFT = {"app": "shop", "route": "pay", "split": {"checkout": 25}}
 
+PLANNED = {"base": None, "digest": "", "message": "try"}
+
 
 async def problem(response, status, rule):
     body = await response.json(content_type="application/problem+json")
@@ -42,6 +44,12 @@ async def problem(response, status, rule):
         ("shop", "DELETE", "/v1/drains/dc?app=shop", None, 200),
         ("shop", "PUT", "/v1/latency", {"latency": {"192.0.2.0/24": {"dc": "1ms"}}}, 403),
         ("shop", "GET", "/v1/policy", None, 200),
+        ("shop", "POST", "/v1/plan", {"revision": 9, "app": "shop"}, 409),
+        ("shop", "POST", "/v1/plan", {"revision": 1, "app": "blog"}, 403),
+        ("shop", "POST", "/v1/plan", {"revision": 1}, 403),
+        ("shop", "POST", "/v1/apply", {"revision": 1, "app": "blog", **PLANNED}, 403),
+        ("shop", "POST", "/v1/apply", {"revision": 1, **PLANNED}, 403),
+        ("viewer", "POST", "/v1/plan", {"revision": 1, "app": "shop"}, 403),
     ],
 )
 async def test_a_token_may_what_its_role_may(api, publisher, who, method, path, body, status):

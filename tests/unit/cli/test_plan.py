@@ -235,3 +235,21 @@ def test_without_control_the_environment_is_to_blame(write, tmp_path, monkeypatc
     for line in ("plan", "apply policies -m try --yes", "rollback", "diff 1"):
         assert run(line.split()) == 2
         assert "is gslb running?" in capsys.readouterr().err
+
+
+def test_one_app_alone(gslb, write, publisher, tmp_path):
+    write(WEIGHTS, put("apps.blog.hosts", ["log"]))
+    code, out, _ = gslb("plan --app shop -o shop.plan")
+    assert code == 0
+    assert "left aside, because the plan takes shop alone: the policy differs at apps.blog.hosts, too" in out
+    code, _, err = gslb("apply shop.plan --app blog -m try --yes")
+    assert (code, "[other-app] shop.plan is a plan of the app shop" in err) == (1, True)
+    code, out, _ = gslb("apply shop.plan -m try --yes")
+    assert (code, out.splitlines()[-1]) == (0, "to undo: gslb rollback 1 --app shop")
+    assert publisher.intent.policy == Policy.model_validate(changed(WEIGHTS))
+    code, out, _ = gslb("apply policies --app blog -m next --yes --allow host-removed --reason test")
+    assert (code, publisher.intent.revision) == (0, 3)
+    assert gslb("rollback --app shop --yes")[0] == 2
+    code, out, _ = gslb("rollback 1 --app shop --yes")
+    assert (code, publisher.records[-1].entry.action) == (0, "rollback")
+    assert publisher.intent.policy == Policy.model_validate(changed(put("apps.blog.hosts", ["log"])))
