@@ -1,11 +1,13 @@
 """What control and the other roles say to each other over the roles' node endpoints (HTTP on a unix socket).
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
-and answer when it is in force). `GET /state` is what the role has and sees. No transport here, only the messages.
+and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are.
+No transport here, only the messages.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from gslb.snapshot.intent import Drain, Intent, Provenance
 
 __all__ = [
-    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "Offer", "Refusal", "RoleState",
-    "RouteState", "VerdictState", "role_name",
+    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "Offer", "Peer", "Refusal", "RoleState",
+    "Roster", "RosterHeld", "RouteState", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -46,6 +48,37 @@ class Refusal(Message):
     """Status 422 to prepare, 409 to publish: nothing has changed."""
 
     reasons: tuple[str, ...]
+
+
+class Peer(Message):
+    """A role process that the others may read. `address`: `unix:PATH` or `https://HOST:PORT`, where it must show the
+    SPIFFE id `spiffe`. `name` is `dns` or `edge-SITE`, with `MACHINE/` before it where it runs elsewhere."""
+
+    name: str
+    role: Literal["dns", "edge", "observer"]
+    site: str | None = None
+    address: str
+    spiffe: str = ""
+
+
+class Roster(Message):
+    """The body of `PUT /roster`: every role process of the installation. A node takes a higher `number` only."""
+
+    number: int = Field(0, ge=0)
+    peers: tuple[Peer, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Of who stands in it, whatever its number."""
+        text = "\n".join(sorted(peer.model_dump_json() for peer in self.peers))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RosterHeld(Message):
+    """Which roster a node has (in its state, and as the answer to one that it took)."""
+
+    number: int = 0
+    digest: str = ""
 
 
 class Deed(Message):
@@ -118,6 +151,7 @@ class RoleState(Message):
     stepped_back_from: Applied | None = None
     broken_glass: BrokenGlass | None = None
     left_out: tuple[str, ...] = ()
+    roster: RosterHeld = RosterHeld()
     ready: bool = Field(False, description="serving traffic")
     verdicts: tuple[VerdictState, ...] = ()
     loads: dict[str, float] = Field({}, description="by site, shares of capacity that a dns role steers by")

@@ -44,8 +44,8 @@ class LoadMeter:
     def __init__(self) -> None:
         self._capacity_per_s: Mapping[SiteName, int] = {}
         self._smoothing_s = _LEAST_S
-        self._last: dict[SiteName, _Reading] = {}
-        self._rate_per_s: dict[SiteName, float] = {}
+        self._last: dict[tuple[SiteName, str], _Reading] = {}
+        self._rate_per_s: dict[tuple[SiteName, str], float] = {}
         self._shown: dict[SiteName, float] = {}
 
     def expect(self, capacity_per_s: Mapping[SiteName, int], smoothing_s: float) -> None:
@@ -53,25 +53,31 @@ class LoadMeter:
         self._capacity_per_s = dict(capacity_per_s)
         self._smoothing_s = smoothing_s
 
-    def take(self, site: SiteName, counts: Counts, born_s: float, mono_s: float) -> None:
-        """What the edge of `site` had counted at `mono_s`, in a life that began at `born_s`. A counter that fell began
-        anew; the first reading of a life tells no rate."""
-        before = self._last.get(site)
-        self._last[site] = _Reading(counts, born_s, mono_s)
+    def take(self, site: SiteName, counts: Counts, born_s: float, mono_s: float, edge: str = "") -> None:
+        """What `edge`, one of those of `site`, had counted at `mono_s`, in a life that began at `born_s`. A counter
+        that fell began anew; the first reading of a life tells no rate."""
+        key = (site, edge)
+        before = self._last.get(key)
+        self._last[key] = _Reading(counts, born_s, mono_s)
         if before is None or before.born_s != born_s or mono_s <= before.mono_s:
             return
         past_s = mono_s - before.mono_s
-        rate_per_s = sum(_grown(before.counts.get(key, 0), now) for key, now in counts.items()) / past_s
-        smooth_per_s = self._rate_per_s.get(site, rate_per_s)
-        self._rate_per_s[site] = smooth_per_s + (rate_per_s - smooth_per_s) * (1 - exp(-past_s / self._smoothing_s))
+        rate_per_s = sum(_grown(before.counts.get(name, 0), now) for name, now in counts.items()) / past_s
+        smooth_per_s = self._rate_per_s.get(key, rate_per_s)
+        self._rate_per_s[key] = smooth_per_s + (rate_per_s - smooth_per_s) * (1 - exp(-past_s / self._smoothing_s))
 
     def loads(self, mono_s: float) -> dict[SiteName, float]:
-        """Shares of capacity in steps of STEP_RATIO; sites not read for HOLD_S are missing."""
-        known = {}
-        for site, capacity_per_s in self._capacity_per_s.items():
-            last = self._last.get(site)
-            if last is not None and site in self._rate_per_s and mono_s - last.mono_s < HOLD_S:
-                known[site] = _stepped(self._rate_per_s[site] / capacity_per_s, self._shown.get(site))
+        """Shares of capacity in steps of STEP_RATIO. An edge that was not read for HOLD_S counts no more: it carries
+        nothing, or nobody knows; sites without any that was read are missing."""
+        rates_per_s: dict[SiteName, float] = {}
+        for key, last in self._last.items():
+            if key in self._rate_per_s and mono_s - last.mono_s < HOLD_S:
+                rates_per_s[key[0]] = rates_per_s.get(key[0], 0.0) + self._rate_per_s[key]
+        known = {
+            site: _stepped(rates_per_s[site] / capacity_per_s, self._shown.get(site))
+            for site, capacity_per_s in self._capacity_per_s.items()
+            if site in rates_per_s
+        }
         self._shown = known
         return dict(known)
 

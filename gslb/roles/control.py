@@ -9,7 +9,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gslb import clock
-from gslb.control import keyring, plan_routes
+from gslb.control import keyring, plan_routes, rosters
 from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
 from gslb.errors import GslbError, PolicyError, RefusedError
@@ -51,6 +51,7 @@ class ControlRole:
         vault = KeyVault(secret, may_make=settings.dnssec_secret is None)
         geo = GeoFile(settings.geo)
         self.publisher = RolePublisher(self.store, nodes, self._schedule_expiry, geo, vault.make)
+        self.publisher.peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.keeper = KeyKeeper(self.publisher, vault)
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 

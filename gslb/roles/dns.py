@@ -175,6 +175,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     role = DnsRole(settings, folder)
     node = Node(role, folder)
+    node.rosters.follow(role.load_reader.take_roster)
     server = await serve_unix(node.app(), settings.socket(NAME))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, role.query_log.reopen)
     try:

@@ -1,7 +1,7 @@
-"""Reads, each second, what the edges on this machine have counted, and tells the loads of their sites when they change.
+"""Reads, each second, what the edges have counted, and tells the loads of their sites when they change.
 
-Edges on other machines are not reached: nobody knows the load of their sites, and they do not shed. The arithmetic is
-`health.load`'s, what follows from a load is steering's.
+The edges of this machine stand in its settings, those of others in the roster. The arithmetic is `health.load`'s, what
+follows from a load is steering's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable, Hashable, Mapping
 
 from gslb import clock
-from gslb.control.protocol import RoleState, role_name
+from gslb.control.protocol import Peer, RoleState, Roster, role_name
 from gslb.health.load import LoadMeter, smoothing_s
 from gslb.roles.node_client import NodeClient
+from gslb.roles.peers import Tls, client_of
 from gslb.roles.settings import Settings
 from gslb.snapshot.types import SiteName, Snapshot
 
@@ -23,27 +24,39 @@ READ_S = 1.0
 
 class LoadReader:
     """`on_loads` is called whenever `loads` has changed. Nothing is read before `follow`, nor of sites without a
-    capacity."""
+    capacity; nor on other machines without `tls`."""
 
-    def __init__(self, settings: Settings, on_loads: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, on_loads: Callable[[], None], tls: Tls | None = None) -> None:
         here = settings.sites if "edge" in settings.roles else ()
-        names = {SiteName(site): role_name("edge", site) for site in here}
-        self._nodes = {site: NodeClient(name, settings.socket(name), "dns") for site, name in names.items()}
-        self._on_loads = on_loads
+        names = {role_name("edge", site): SiteName(site) for site in here}
+        self._own = {name: (site, NodeClient(name, settings.socket(name), "dns")) for name, site in names.items()}
+        self._others: dict[Peer, NodeClient] = {}
+        self._on_loads, self._tls = on_loads, tls
         self._meter = LoadMeter()
-        self._watched: tuple[SiteName, ...] = ()
+        self._sized: frozenset[SiteName] = frozenset()
+        self._given_up: list[NodeClient] = []
         self.loads: Mapping[SiteName, float] = {}
+
+    def take_roster(self, roster: Roster) -> None:
+        """Look at these edges too, but for those of this machine."""
+        edges = [peer for peer in roster.peers if peer.role == "edge" and peer.site and peer.name not in self._own]
+        before = self._others
+        made = {peer: before.get(peer) or client_of(peer, "dns", self._tls) for peer in edges}
+        self._others = {peer: client for peer, client in made.items() if client is not None}
+        self._given_up += [client for peer, client in before.items() if peer not in self._others]
 
     def follow(self, snapshot: Snapshot) -> None:
         """Look at the sites that have a capacity in `snapshot`."""
         sized = {site.name: site.capacity_per_s for site in snapshot.sites.values() if site.capacity_per_s}
         self._meter.expect(sized, smoothing_s(snapshot.apps.values()))
-        self._watched = tuple(site for site in self._nodes if site in sized)
+        self._sized = frozenset(sized)
 
     async def run(self) -> None:
         """Read for ever. An edge that does not answer keeps its last load for a while."""
         while True:
-            await asyncio.gather(*(self._read(site) for site in self._watched))
+            await asyncio.gather(*(self._read(site, node) for site, node in self._edges() if site in self._sized))
+            while self._given_up:
+                await self._given_up.pop().close()
             loads = self._meter.loads(clock.mono_s())
             if loads != self.loads:
                 self.loads = loads
@@ -51,15 +64,18 @@ class LoadReader:
             await asyncio.sleep(READ_S)
 
     async def close(self) -> None:
-        for node in self._nodes.values():
+        for node in (*(node for _, node in self._edges()), *self._given_up):
             await node.close()
 
-    async def _read(self, site: SiteName) -> None:
-        node = self._nodes[site]
+    def _edges(self) -> list[tuple[SiteName, NodeClient]]:
+        return [*self._own.values(), *((SiteName(peer.site or ""), node) for peer, node in self._others.items())]
+
+    async def _read(self, site: SiteName, node: NodeClient) -> None:
         before_s = node.heard_mono_s
         await node.read()
         if node.state is not None and node.heard_mono_s is not None and node.heard_mono_s != before_s:
-            self._meter.take(site, _counts(node.state), node.state.started_wall_s, node.heard_mono_s)
+            counts, born_s = _counts(node.state), node.state.started_wall_s
+            self._meter.take(site, counts, born_s, node.heard_mono_s, node.name)
 
 
 def _counts(state: RoleState) -> dict[Hashable, int]:

@@ -22,10 +22,11 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import problem_of
-from gslb.control.protocol import CALLER, Applied, Deed, Refusal, RoleState
+from gslb.control.protocol import CALLER, Applied, Deed, Refusal, RoleState, RosterHeld
 from gslb.errors import GslbError, HostError, PolicyError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
+from gslb.roles.roster import RosterHolder
 from gslb.snapshot.intent import Drain, Intent, Provenance
 
 __all__ = ["Node", "NodeRole", "serve_unix"]
@@ -45,6 +46,7 @@ class Node:
     def __init__(self, role: NodeRole, folder: Path) -> None:
         self._role = role
         self._holding = Holding(role, folder)
+        self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
         self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
 
@@ -73,6 +75,7 @@ class Node:
                 web.post("/prepare", self._prepare),
                 web.post("/publish", self._publish),
                 web.get("/state", self._state),
+                web.put("/roster", self._roster),
                 web.post("/v1/drains", _telling(self._drain)),
                 web.delete("/v1/drains/{site}", _telling(self._undrain)),
             ]
@@ -103,7 +106,15 @@ class Node:
     async def _state(self, request: web.Request) -> web.Response:
         silence_s = self._silence_s(request)
         state = self._holding.told(await self._role.state())
-        return _answer(state.model_copy(update={"control_silence_s": silence_s}))
+        return _answer(state.model_copy(update={"control_silence_s": silence_s, "roster": self.rosters.held}))
+
+    async def _roster(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            held = await self.rosters.take(await request.read())
+        except (GslbError, ValidationError) as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(held)
 
     def _silence_s(self, request: web.Request) -> float:
         """How long control was silent before this request."""
@@ -183,5 +194,5 @@ def _reasons(error: Exception) -> tuple[str, ...]:
     return (str(error),)
 
 
-def _answer(message: Applied | Refusal | RoleState, status: int = HTTPStatus.OK) -> web.Response:
+def _answer(message: Applied | Refusal | RoleState | RosterHeld, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")

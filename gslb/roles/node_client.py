@@ -7,6 +7,7 @@ before anything is sent. What a node is asked, and what follows from its answer,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from gslb import clock
-from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState
+from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
 
 __all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
@@ -86,13 +87,18 @@ class NodeClient:
             self.heard_mono_s = None
             return None
 
+    async def hand(self, roster: Roster) -> None:
+        """Give the node another roster. What came of it shows in its state."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            await self.call("PUT", "/roster", roster.model_dump_json(), STATE_TIMEOUT_S)
+
     async def call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of any answer. Raises aiohttp.ClientError, TimeoutError or OSError where there is none, and
         where somebody else than the node answers at its address."""
         session = await self._session_now()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         remote = self.address if isinstance(self.address, Remote) else None
-        url = f"{remote.url if remote else f'http://{self.name}'}{path}"
+        url = f"{remote.url if remote else 'http://node'}{path}"
         context = self._context if self._context is not None else True
         async with session.request(method, url, data=body, timeout=timeout, ssl=context) as response:
             return response.status, await response.read()

@@ -17,8 +17,9 @@ import structlog
 
 from gslb import clock
 from gslb.control.keyring import Maker, Role
-from gslb.control.protocol import Offer, Refusal, RoleState
+from gslb.control.protocol import Offer, Peer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
+from gslb.control.rosters import roster_for
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
@@ -52,6 +53,7 @@ class RolePublisher:
     """Control's publisher to the role processes of `nodes`, edges first. One change at a time.
 
     `on_intent` hears of every Intent that comes into force; `make_key` makes DNSSEC keys, without it there are none.
+    `peers` is who the nodes are told of.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class RolePublisher:
         self._reading = asyncio.Lock()
         self._read_s = -math.inf
         self._current: _Current | None = None
+        self.peers: tuple[Peer, ...] = ()
 
     # What control's API reads ---------------------------------------------------------------------------------------
 
@@ -173,14 +176,20 @@ class RolePublisher:
             return Published(before.snapshot if before else None, after.snapshot, silent)
 
     async def follow(self) -> None:
-        """For ever: read every node, and bring those that are behind to the current version."""
+        """For ever: read every node, bring those that are behind to the current version, tell them of each other."""
         while True:
             await self.refresh()
             current = self._current
             if current is not None and not self._lock.locked():
                 behind = [node for node in self._nodes if node.reachable and _is_behind(node, current.snapshot)]
                 await asyncio.gather(*(self._catch_up(node, current) for node in behind))
+            await asyncio.gather(*(self._hand_roster(node) for node in self._nodes if node.reachable))
             await asyncio.sleep(CONTACT_S)
+
+    async def _hand_roster(self, node: NodeClient) -> None:
+        roster = roster_for(self.peers, node.state.roster) if node.state else None
+        if roster is not None:
+            await node.hand(roster)
 
     async def close(self) -> None:
         for node in self._nodes:

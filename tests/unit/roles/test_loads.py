@@ -9,7 +9,7 @@ import dns.message
 import pytest
 
 from gslb import clock
-from gslb.control.protocol import EdgeState, EnvoyState, RoleState, RouteState
+from gslb.control.protocol import EdgeState, EnvoyState, Peer, RoleState, Roster, RouteState
 from gslb.roles.dns import DnsRole
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
@@ -122,6 +122,34 @@ async def test_where_no_edges_run_nobody_knows_a_load(tmp_path):
         reader.follow(shed_policy(SIZED))
         await asyncio.sleep(0.2)
         assert (reader.loads, made["dc"].reads) == ({}, 0)
+
+
+async def test_edges_elsewhere_are_read_by_the_roster_and_those_of_one_site_add_up(tmp_path):
+    reader = LoadReader(settings(tmp_path, roles=("control", "dns")), lambda: None)
+    async with edges(tmp_path, "dc", "aws") as (made, _), reading(reader):
+        for edge in made.values():
+            edge.carry(200)
+        reader.follow(shed_policy(SIZED))
+        both = [
+            Peer(name=f"m{n}/edge-dc", role="edge", site="dc", address=f"unix:{tmp_path}/edge-{name}.sock")
+            for n, name in enumerate(made)
+        ]
+        reader.take_roster(Roster(number=1, peers=both))
+        await until(lambda: 0.3 < reader.loads.get("dc", 0) < 0.5)
+        reader.take_roster(Roster(number=2, peers=both[:1]))
+        await asyncio.sleep(0.1)
+        reads = made["aws"].reads
+        await asyncio.sleep(0.2)
+        assert made["aws"].reads == reads
+        assert made["dc"].reads > reads
+
+
+async def test_an_edge_of_this_machine_is_read_once_though_the_roster_names_it(tmp_path):
+    reader = LoadReader(settings(tmp_path), lambda: None)
+    own = Peer(name="edge-dc", role="edge", site="dc", address=f"unix:{tmp_path}/edge-dc.sock")
+    reader.take_roster(Roster(number=1, peers=(own, Peer(name="x/dns", role="dns", address="unix:/nowhere"))))
+    assert [node.name for _, node in reader._edges()] == ["edge-dc", "edge-aws"]
+    await reader.close()
 
 
 async def told(role):

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gslb.control.changes import drain, require, set_policy, shift
-from gslb.control.protocol import RoleState
+from gslb.control.protocol import RoleState, Roster
+from gslb.control.rosters import here
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Policy
 from gslb.roles.node import Node, serve_unix
@@ -244,3 +245,18 @@ async def test_a_last_good_that_does_not_read_is_left_and_waited_out(tmp_path, c
         assert (tmp_path / "dns" / "last-good.json").read_text() == content
         await it.begin()
         assert it.roles["dns"].snapshot is not None
+
+
+async def test_every_node_is_told_of_the_others_once(tmp_path):
+    async with world(tmp_path) as it:
+        await it.begin()
+        it.publisher.peers = here({name: tmp_path / f"{name}.sock" for name in it.roles})
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(it.publisher.follow())
+            async with asyncio.timeout(10):
+                while {state.roster.number for state in it.publisher.roles().values()} != {1}:
+                    await asyncio.sleep(0.05)
+            await it.publisher.refresh()
+            following.cancel()
+        (digest,) = {state.roster.digest for state in it.publisher.roles().values()}
+        assert digest == Roster(peers=it.publisher.peers).digest
