@@ -12,7 +12,9 @@ import time
 
 from gslb.health import Prober
 from gslb.health.request import ask, open_session
-from gslb.snapshot.types import AppName, BackendName, HealthCheck, ProbeTarget, SiteName
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.targets import ProbeTarget
+from gslb.snapshot.types import AppName, BackendName, SiteName
 
 ADDRESS = ipaddress.ip_address("127.0.7.9")
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nserver: envoy\r\n\r\nok"

@@ -20,8 +20,9 @@ from gslb import clock
 from gslb.errors import HostError
 from gslb.health.request import ask, open_session
 from gslb.health.target import Result
-from gslb.health.verdict import Board, TargetKey
-from gslb.snapshot.types import LiveState, ProbeTarget
+from gslb.health.verdict import Board
+from gslb.snapshot.targets import ProbeTarget, TargetKey
+from gslb.snapshot.types import LiveState
 
 __all__ = ["MAX_IN_FLIGHT", "Prober", "next_due_s"]
 
@@ -96,7 +97,7 @@ class Prober:
         now_s = self._mono_s()
         watches: dict[TargetKey, _Watch] = {}
         for target in targets:
-            key = TargetKey.of(target)
+            key = target.key
             old = self._watches.get(key)
             watches[key] = old if old is not None and old.target == target else _Watch(target, now_s)
         self._watches = watches
@@ -157,11 +158,11 @@ class Prober:
         result = await self._outcome(session, watch.target)
         self._in_flight.discard(watch)
         self._wake.set()
-        key = TargetKey.of(watch.target)
+        key = watch.target.key
         if self._watches.get(key) is not watch:
             return
         if result is not None:
-            self._board.record(key, result, watch.target.check)
+            self._board.record(key, result)
         interval_s = watch.target.check.interval_s
         draw = random.random()  # noqa: S311 - spreads load, keeps no secret
         if watch.tries == 0:

@@ -11,7 +11,7 @@ from yarl import URL
 
 from gslb.errors import HostError
 from gslb.health.target import Result
-from gslb.snapshot.types import ProbeTarget
+from gslb.snapshot.targets import ProbeTarget
 
 __all__ = ["ask", "open_session"]
 

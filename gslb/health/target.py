@@ -9,6 +9,11 @@ that agrees forgets the count. The whole machine is `_TABLE`:
 
     unknown --success--> up        up --failure x fall--> down
     unknown --failure--> down      down --success x rise--> up
+
+What fails two times in five seldom fails thrice in a row. So a check may also count failures that lie apart (`flaky`;
+gdnsd's down_thresh and ok_thresh): each adds one, `flaky` successes in a row clear them all, and a full counter keeps
+the target down whatever the table says. While it is down a run of failures adds one, not one each: what was dead for an
+hour is no more flaky than what was dead for a minute, and comes back after `rise`.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gslb.snapshot.types import HealthCheck, ProbeTarget
+from gslb.snapshot.checks import Rounds
 
 __all__ = ["Health", "Phase", "Result", "lasts_s", "step", "untried"]
 
@@ -35,26 +40,29 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Health:
     """What is believed of one target. `against` counts the results in a row that contradict `phase`; `reason` is the
-    last result that agreed with it."""
+    last result that agreed with it. `failures` were not cleared yet, `passes` are the successes in a row that would
+    clear them; both are counted for a check with `flaky` only, and no further than it."""
 
     phase: Phase
     reason: str
     against: int = 0
+    failures: int = 0
+    passes: int = 0
 
 
-def _at_once(_check: HealthCheck) -> int:
+def _at_once(_check: Rounds) -> int:
     return 1
 
 
-def _fall(check: HealthCheck) -> int:
+def _fall(check: Rounds) -> int:
     return check.fall
 
 
-def _rise(check: HealthCheck) -> int:
+def _rise(check: Rounds) -> int:
     return check.rise
 
 
-_TABLE: Mapping[tuple[Phase, bool], tuple[Phase, Callable[[HealthCheck], int]]] = {
+_TABLE: Mapping[tuple[Phase, bool], tuple[Phase, Callable[[Rounds], int]]] = {
     ("unknown", True): ("up", _at_once),
     ("unknown", False): ("down", _at_once),
     ("up", True): ("up", _at_once),
@@ -65,20 +73,40 @@ _TABLE: Mapping[tuple[Phase, bool], tuple[Phase, Callable[[HealthCheck], int]]] 
 """(phase, whether the probe succeeded) to the phase that this speaks for, and how many in a row bring it about."""
 
 
-def untried(target: ProbeTarget) -> Health:
+def untried(subject: str) -> Health:
     """The health of a target that nobody has looked at yet."""
-    return Health("unknown", f"{target.backend or 'edge'}: no result yet")
+    return Health("unknown", f"{subject}: no result yet")
 
 
-def step(health: Health, result: Result, check: HealthCheck) -> Health:
+def step(health: Health, result: Result, check: Rounds) -> Health:
     """The health after one more result."""
+    failures, passes = _counted(health, result, check) if check.flaky else (0, 0)
     phase, needed = _TABLE[health.phase, result.ok]
-    if health.against + 1 >= needed(check):
-        return Health(phase, result.reason)
-    return Health(health.phase, health.reason, health.against + 1)
+    turned = health.against + 1 >= needed(check)
+    if check.flaky and failures >= check.flaky:
+        if health.phase == "down" and result.ok:
+            return Health("down", health.reason, health.against + 1, failures, passes)
+        return Health("down", f"{result.reason} (flaky: {failures} failures)", 0, failures, passes)
+    if turned:
+        return Health(phase, result.reason, 0, failures, passes)
+    return Health(health.phase, health.reason, health.against + 1, failures, passes)
 
 
-def lasts_s(health: Health, check: HealthCheck) -> float:
+def _counted(health: Health, result: Result, check: Rounds) -> tuple[int, int]:
+    """Failures and passes after one more result."""
+    if result.ok:
+        passes = min(health.passes + 1, check.flaky)
+        return (0 if passes >= check.flaky else health.failures), passes
+    adds = health.phase != "down" or health.against > 0
+    return min(health.failures + adds, check.flaky), 0
+
+
+def lasts_s(health: Health, check: Rounds) -> float:
     """How long (seconds) this health lasts at least: interval x results that must still contradict it."""
     _, needed = _TABLE[health.phase, health.phase == "down"]
-    return check.interval_s * max(1, needed(check) - health.against)
+    left = needed(check) - health.against
+    if check.flaky and health.phase == "up":
+        left = min(left, check.flaky - health.failures)
+    elif check.flaky and health.failures >= check.flaky:
+        left = max(left, check.flaky - health.passes)
+    return check.interval_s * max(1, left)

@@ -10,29 +10,16 @@ all are up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from gslb.health.target import Health, Phase, Result, lasts_s, step, untried
-from gslb.model.words import IpAddress
-from gslb.snapshot.types import AppName, BackendName, HealthCheck, LiveState, ProbeTarget, Verdict
+from gslb.snapshot.checks import Rounds
+from gslb.snapshot.targets import Place, ProbeTarget, TargetKey
+from gslb.snapshot.types import LiveState, Verdict
 
-__all__ = ["Board", "TargetKey", "flip_s", "judge"]
-
-
-class TargetKey(NamedTuple):
-    """What makes a target the same one in the next snapshot, whatever became of its check or host name."""
-
-    app: AppName
-    address: IpAddress
-    port: int
-    backend: BackendName | None
-
-    @classmethod
-    def of(cls, target: ProbeTarget) -> TargetKey:
-        return cls(target.app, target.address, target.port, target.backend)
+__all__ = ["Board", "flip_s", "judge"]
 
 
-def flip_s(watched: Iterable[tuple[Health, HealthCheck]]) -> float:
+def flip_s(watched: Iterable[tuple[Health, Rounds]]) -> float:
     """How long (seconds) the verdict of these targets lasts at least. One target can take an address down; to come
     back, every one that is down must. At least one target."""
     left_s: dict[bool, list[float]] = {True: [], False: []}
@@ -41,7 +28,7 @@ def flip_s(watched: Iterable[tuple[Health, HealthCheck]]) -> float:
     return max(left_s[True], default=0.0) or min(left_s[False])
 
 
-def judge(watched: Sequence[tuple[Health, HealthCheck]], before: Verdict | None, wall_s: float) -> Verdict:
+def judge(watched: Sequence[tuple[Health, Rounds]], before: Verdict | None, wall_s: float) -> Verdict:
     """The verdict that these targets of one app at one edge address add up to, with the reasons of those that decided.
 
     `since_wall_s` is carried over from `before` while the state stays.
@@ -64,9 +51,9 @@ class Board:
     def __init__(self) -> None:
         self.live = LiveState()
         self._health: dict[TargetKey, Health] = {}
-        self._checks: dict[TargetKey, HealthCheck] = {}
-        self._groups: dict[tuple[AppName, IpAddress], list[TargetKey]] = {}
-        self._unsettled: set[tuple[AppName, IpAddress]] = set()
+        self._targets: dict[TargetKey, ProbeTarget] = {}
+        self._groups: dict[Place, list[TargetKey]] = {}
+        self._unsettled: set[Place] = set()
         self._untried = 0
 
     @property
@@ -76,13 +63,13 @@ class Board:
 
     def watch(self, targets: Iterable[ProbeTarget]) -> None:
         """Watch these targets and no others. Those that were watched before keep their health."""
-        before, self._health, self._checks, self._groups = self._health, {}, {}, {}
+        before, self._health, self._targets, self._groups = self._health, {}, {}, {}
         for target in targets:
-            key = TargetKey.of(target)
-            if key not in self._health:
-                self._health[key] = before.get(key) or untried(target)
-                self._checks[key] = target.check
-                self._groups.setdefault((key.app, key.address), []).append(key)
+            if target.key not in self._health:
+                self._health[target.key] = before.get(target.key) or untried(target.subject)
+                self._targets[target.key] = target
+                for place in target.places:
+                    self._groups.setdefault(place, []).append(target.key)
         self._untried = sum(health.phase == "unknown" for health in self._health.values())
         self._unsettled = set(self._groups) | set(self.live.verdicts)
 
@@ -90,13 +77,13 @@ class Board:
         """The health of a watched target. Raises KeyError for any other."""
         return self._health[key]
 
-    def record(self, key: TargetKey, result: Result, check: HealthCheck) -> None:
+    def record(self, key: TargetKey, result: Result) -> None:
         """Count a result of a watched target."""
-        before = self._health[key]
-        after = self._health[key] = step(before, result, check)
+        before, target = self._health[key], self._targets[key]
+        after = self._health[key] = step(before, result, target.check)
         self._untried -= before.phase == "unknown"
         if before != after:
-            self._unsettled.add((key.app, key.address))
+            self._unsettled.update(target.places)
 
     def settle(self, wall_s: float) -> bool:
         """Bring `live` up to date. Returns whether a state changed, or how long it lasts at least: a mere new reason is
@@ -106,7 +93,7 @@ class Board:
         for place in self._unsettled:
             before = new.pop(place, None)
             if place in self._groups:
-                watched = [(self._health[key], self._checks[key]) for key in self._groups[place]]
+                watched = [(self._health[key], self._targets[key].check) for key in self._groups[place]]
                 new[place] = judge(watched, before, wall_s)
             after = new.get(place)
             moved |= (before and (before.state, before.flip_s)) != (after and (after.state, after.flip_s))

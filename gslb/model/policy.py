@@ -252,6 +252,9 @@ class Check(Model):
     timeout: Seconds = Field(1.0, ge=0.05, le=300)
     rise: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
     fall: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
+    flaky: Annotated[int, Field(ge=2, le=100, strict=True)] | None = Field(
+        None, description="failures in all that take it down, too; only as many successes in a row clear them"
+    )
 
 
 class Backend(Model):

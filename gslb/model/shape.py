@@ -120,6 +120,7 @@ _FORMS = {
     "timeout": "timeout: 1s",
     "rise": "rise: 2 (checks in a row)",
     "fall": "fall: 3 (checks in a row)",
+    "flaky": "flaky: 10 (failures that as many successes in a row would clear; 2 to 100)",
     "max_body": "max_body: 16384 (octets)",
     "sticky": "sticky: cookie",
     "retries": "retries: 2",

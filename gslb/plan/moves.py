@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gslb.plan.groups import Audience, FoundGroup, find_groups
 from gslb.plan.types import AppChange, Exposure, Kind, Pair, RouteChange
-from gslb.snapshot.compile import EDGE_CHECK
+from gslb.snapshot.targets import EDGE_CHECK
 from gslb.snapshot.types import WHOLE_BP, App, AppName, Route, SiteName, Snapshot
 
 __all__ = ["AppMove", "app_moves", "serving_sites"]

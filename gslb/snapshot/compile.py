@@ -16,6 +16,7 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
+from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.intent import Drain, Intent, Key, Latency, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
@@ -27,13 +28,11 @@ from gslb.snapshot.types import (
     Edge,
     Endpoint,
     Filter,
-    HealthCheck,
     Https,
     Latencies,
     Location,
     Match,
     Mirror,
-    ProbeTarget,
     Route,
     Share,
     Site,
@@ -45,10 +44,7 @@ from gslb.snapshot.types import (
     ZoneKey,
 )
 
-__all__ = ["compile_snapshot", "next_expiry_s", "probe_targets"]
-
-EDGE_CHECK = HealthCheck(path="/", interval_s=2.0, timeout_s=1.0, rise=2, fall=3)
-"""How an edge is probed for an app none of whose needed backends has a check."""
+__all__ = ["compile_snapshot", "next_expiry_s"]
 
 _KEY_USES = {
     ("zsk", "published"): (True, False, False),
@@ -90,18 +86,6 @@ def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
     overrides = intent.overrides
     made_by = [drain.by for drain in overrides.drains] + [shift.by for shift in overrides.shifts]
     return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
-
-
-def probe_targets(snapshot: Snapshot) -> Iterable[ProbeTarget]:
-    """Everything that a DNS node looks at for this snapshot: per app and public edge address, each needed backend."""
-    for app in snapshot.apps.values():
-        checks: list[tuple[BackendName | None, HealthCheck]] = []
-        checks += [(name, check) for name in app.needed if (check := app.backends[name].check)]
-        checks = checks or [(None, EDGE_CHECK)]
-        for site in snapshot.sites.values():
-            for address in (address for edge in site.edges for address in edge.public):
-                for backend, check in checks:
-                    yield ProbeTarget(app.name, site.name, address, site.http_port, app.hosts[0], backend, check)
 
 
 def _active(item: Drain | Shift, wall_s: float) -> bool:
@@ -228,16 +212,19 @@ def _latency(intent: Intent) -> NetworkMap[Latencies]:
 
 
 def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, written.Site]) -> Backend:
-    check = backend.check
     return Backend(
         name=name,
-        check=HealthCheck(check.path, check.interval, check.timeout, check.rise, check.fall) if check else None,
+        check=_check(backend.check) if backend.check else None,
         endpoints={
             SiteName(site): tuple(Endpoint(*parse_endpoint(text)) for text in backend.endpoints[site])
             for site in sites
             if backend.endpoints.get(site)
         },
     )
+
+
+def _check(check: written.Check) -> HealthCheck:
+    return HealthCheck(check.path, check.interval, check.timeout, check.rise, check.fall, check.flaky or 0)
 
 
 def _route(route: written.Route, shift: Shift | None) -> Route:

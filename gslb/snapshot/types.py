@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from gslb.model.words import IpAddress
+from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.networks import GeoMap, NetworkMap
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "Match",
     "Mirror",
     "Outcome",
-    "ProbeTarget",
     "Route",
     "RouteCounts",
     "RouteId",
@@ -73,15 +73,6 @@ class Endpoint:
 
     host: str
     port: int
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    path: str
-    interval_s: float
-    timeout_s: float
-    rise: int
-    fall: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,20 +267,6 @@ class Snapshot:
 
 
 # Observations ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
-    """One thing that DNS nodes look at: can `backend` of `app` be used through this edge address? `backend` is None
-    where the app needs no checked backend: then the edge itself answers."""
-
-    app: AppName
-    site: SiteName
-    address: IpAddress
-    port: int
-    host: str
-    backend: BackendName | None
-    check: HealthCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gslb.edge.render.config import alias_name, duration, elsewhere_name, leaf_name, shadow_name
-from gslb.snapshot.types import App, Backend, Endpoint, HealthCheck, Mirror, Route, RouteId, Share, SiteName
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, SiteName
 
 __all__ = ["app_clusters", "has_local_probe"]
 

@@ -10,7 +10,8 @@ from gslb.edge.render.config import Resource, alias_name, duration, elsewhere_na
 from gslb.edge.render.matching import route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.weights import to_weights
-from gslb.snapshot.types import App, BackendName, HealthCheck, Match, Route, RouteId, SiteName
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.types import App, BackendName, Match, Route, RouteId, SiteName
 
 __all__ = ["PROBE_HEADER", "cookie_name", "virtual_host"]
 

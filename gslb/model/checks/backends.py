@@ -64,6 +64,9 @@ def _check(report: Report, path: Path, check: Check) -> None:
     if check.timeout > check.interval:
         message = f"a check may take {check.timeout:g} s, and the next comes after {check.interval:g} s"
         report.warn((*path, "timeout"), "check-timeout", message, "write a timeout below the interval")
+    if check.flaky is not None and check.flaky <= check.fall:
+        message = f"{check.flaky} failures in all take it down before {check.fall} in a row can"
+        report.warn((*path, "flaky"), "check-flaky", message, "write a flaky above fall, such as 10")
     if "#" in check.path:
         message = "the part after # is never sent"
         report.error((*path, "path"), "path-query", message, "write the path without it")

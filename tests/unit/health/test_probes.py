@@ -12,7 +12,9 @@ from gslb.errors import HostError
 from gslb.health.probes import Prober, next_due_s
 from gslb.health.request import ask, open_session
 from gslb.health.target import Result
-from gslb.snapshot.types import HealthCheck, LiveState, ProbeTarget
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.targets import ProbeTarget
+from gslb.snapshot.types import LiveState
 
 HOST = ipaddress.ip_address("127.0.7.3")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

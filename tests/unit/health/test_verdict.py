@@ -5,8 +5,10 @@ import ipaddress
 import pytest
 
 from gslb.health.target import Health, Result, step, untried
-from gslb.health.verdict import Board, TargetKey, flip_s, judge
-from gslb.snapshot.types import HealthCheck, LiveState, ProbeTarget, Verdict
+from gslb.health.verdict import Board, flip_s, judge
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.targets import ProbeTarget
+from gslb.snapshot.types import LiveState, Verdict
 
 CHECK = HealthCheck("/healthz", interval_s=1.0, timeout_s=0.5, rise=2, fall=3)
 DC, AWS = ipaddress.ip_address("192.0.2.10"), ipaddress.ip_address("198.51.100.20")
@@ -19,7 +21,7 @@ def target(backend="monolith", address=DC, app="shop", check=CHECK, port=80):
 
 def feed(results, check=CHECK):
     """The phases after each result: `+` is a success, `-` a failure."""
-    health, phases = untried(target()), []
+    health, phases = untried("monolith"), []
     for mark in results:
         health = step(health, GOOD if mark == "+" else BAD, check)
         phases.append({"up": "U", "down": "D", "unknown": "?"}[health.phase])
@@ -52,7 +54,7 @@ def test_rise_and_fall_of_one_follow_every_result():
 
 
 def test_the_reason_is_the_last_result_that_agrees_with_the_phase():
-    down = step(untried(target()), BAD, CHECK)
+    down = step(untried("monolith"), BAD, CHECK)
     assert down.reason == BAD.reason
     assert step(down, Result(False, "edge: connect refused"), CHECK).reason == "edge: connect refused"
     assert step(down, GOOD, CHECK) == Health("down", BAD.reason, against=1)
@@ -60,8 +62,8 @@ def test_the_reason_is_the_last_result_that_agrees_with_the_phase():
 
 
 def test_untried_names_what_nobody_looked_at():
-    assert untried(target()).reason == "monolith: no result yet"
-    assert untried(target(backend=None)) == Health("unknown", "edge: no result yet")
+    assert untried("monolith").reason == "monolith: no result yet"
+    assert untried("edge") == Health("unknown", "edge: no result yet")
 
 
 UP, DOWN, UNKNOWN = (
@@ -120,9 +122,9 @@ def test_a_verdict_lasts_for_the_checks_that_must_still_contradict_it(watched, e
 
 def test_a_verdict_that_wavers_is_told_because_ttls_follow_it():
     board = board_of(target())
-    key = TargetKey.of(target())
+    key = target().key
     for result, flip in ((GOOD, CHECK.fall), (BAD, CHECK.fall - 1), (GOOD, CHECK.fall)):
-        board.record(key, result, CHECK)
+        board.record(key, result)
         assert board.settle(2.0)
         assert board.live.verdicts["shop", DC].state == "up"
         assert board.live.verdicts["shop", DC].flip_s == flip * CHECK.interval_s
@@ -151,7 +153,7 @@ def test_settle_says_whether_a_state_moved_and_replaces_live_whole():
     board = board_of(one)
     before = board.live
     assert (before.counter, state(board)) == (1, "unknown")
-    board.record(TargetKey.of(one), GOOD, CHECK)
+    board.record(one.key, GOOD)
     assert board.live is before
     assert board.settle(2.0)
     assert board.live.verdicts == {("shop", DC): Verdict("up", "monolith: 200", 2.0, CHECK.fall * CHECK.interval_s)}
@@ -161,19 +163,19 @@ def test_settle_says_whether_a_state_moved_and_replaces_live_whole():
 
 def test_a_result_that_changes_nothing_keeps_the_same_live_state():
     board = board_of(target())
-    board.record(TargetKey.of(target()), GOOD, CHECK)
+    board.record(target().key, GOOD)
     board.settle(2.0)
     before = board.live
-    board.record(TargetKey.of(target()), GOOD, CHECK)
+    board.record(target().key, GOOD)
     assert not board.settle(3.0)
     assert board.live is before
 
 
 def test_a_new_reason_is_shown_but_is_no_move():
     board = board_of(target())
-    board.record(TargetKey.of(target()), BAD, CHECK)
+    board.record(target().key, BAD)
     board.settle(2.0)
-    board.record(TargetKey.of(target()), Result(False, "edge: connect refused"), CHECK)
+    board.record(target().key, Result(False, "edge: connect refused"))
     assert not board.settle(3.0)
     assert board.live.verdicts["shop", DC] == Verdict(
         "down", "edge: connect refused", 2.0, CHECK.rise * CHECK.interval_s
@@ -184,11 +186,11 @@ def test_a_new_reason_is_shown_but_is_no_move():
 def test_a_flip_that_is_taken_back_before_it_settles_is_no_move():
     quick = HealthCheck("/", 1, 1, rise=1, fall=1)
     board = board_of(target(check=quick))
-    board.record(TargetKey.of(target()), GOOD, quick)
+    board.record(target().key, GOOD)
     board.settle(2.0)
     before = board.live
     for result in (BAD, GOOD):
-        board.record(TargetKey.of(target()), result, quick)
+        board.record(target().key, result)
     assert not board.settle(3.0)
     assert board.live is before
 
@@ -197,16 +199,16 @@ def test_first_round_done_when_every_target_had_a_result():
     one, other = target(), target("checkout")
     board = board_of(one, other)
     assert not board.first_round_done
-    board.record(TargetKey.of(one), GOOD, CHECK)
-    board.record(TargetKey.of(one), GOOD, CHECK)
+    board.record(one.key, GOOD)
+    board.record(one.key, GOOD)
     assert not board.first_round_done
-    board.record(TargetKey.of(other), BAD, CHECK)
+    board.record(other.key, BAD)
     assert board.first_round_done
 
 
 def test_a_target_that_remains_keeps_its_health_whatever_its_check_became():
     board = board_of(target(), target(address=AWS))
-    board.record(TargetKey.of(target()), BAD, CHECK)
+    board.record(target().key, BAD)
     board.settle(2.0)
     board.watch([target(check=HealthCheck("/new", 9, 9, 9, 9)), target("checkout", address=AWS)])
     assert board.settle(3.0), "how long it lasts has changed"
@@ -220,9 +222,9 @@ def test_a_target_that_remains_keeps_its_health_whatever_its_check_became():
 )
 def test_a_target_that_differs_in_app_address_port_or_backend_starts_unknown(other):
     board = board_of(target())
-    board.record(TargetKey.of(target()), BAD, CHECK)
+    board.record(target().key, BAD)
     board.watch([other])
-    assert board.health(TargetKey.of(other)).phase == "unknown"
+    assert board.health(other.key).phase == "unknown"
 
 
 def test_what_is_no_longer_watched_leaves_the_live_state():
@@ -231,12 +233,12 @@ def test_what_is_no_longer_watched_leaves_the_live_state():
     assert board.settle(2.0)
     assert set(board.live.verdicts) == {("shop", AWS)}
     with pytest.raises(KeyError):
-        board.record(TargetKey.of(target()), GOOD, CHECK)
+        board.record(target().key, GOOD)
 
 
 def test_the_same_target_twice_counts_once():
     board = board_of(target(), target())
-    board.record(TargetKey.of(target()), BAD, CHECK)
+    board.record(target().key, BAD)
     board.settle(2.0)
     assert board.first_round_done
     assert board.live.verdicts["shop", DC].reason == BAD.reason

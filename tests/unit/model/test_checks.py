@@ -93,6 +93,8 @@ PAY = "match: {path: /pay}"
         ('["10.1.0.11:8080"]', '["198.51.100.20:80"]', [(21, 14, "endpoint-loop")]),
         ('["10.1.0.11:8080"]', '["10.0.0.4:8080", "app.dc.example:80", "[2001:db8::1]:80"]', []),
         ("timeout: 1s", "timeout: 3s", [(20, 47, "check-timeout")]),
+        ("path: /healthz", "path: /healthz, flaky: 3", [(20, 33, "check-flaky")]),
+        ("path: /healthz", "path: /healthz, flaky: 4", []),
         ("path: /healthz", 'path: "/healthz#top"', [(20, 23, "path-query")]),
         ("path: /healthz", 'path: "/healthz?deep=1"', []),
         # routes

@@ -8,9 +8,11 @@ import pytest
 from gslb.errors import PolicyError
 from gslb.model.policy import Policy
 from gslb.snapshot import compile_snapshot, next_expiry_s, probe_targets
-from gslb.snapshot.compile import EDGE_CHECK, _filter
+from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.compile import _filter
 from gslb.snapshot.intent import Intent
-from gslb.snapshot.types import Endpoint, Filter, HealthCheck, Share, Source, Version
+from gslb.snapshot.targets import EDGE_CHECK
+from gslb.snapshot.types import Endpoint, Filter, Share, Source, Version
 from tests.unit.steering.world import CHECK, NOW_S, SITES, app, drain, intent, ip, policy, shift, snapshot
 
 BACKENDS = {
