@@ -1,12 +1,15 @@
-"""Where the Intent rests between runs, and who changed it when."""
+"""Where the Intent and the documents of an installation rest between runs, and who changed what when."""
 
 from pathlib import Path
 
 from gslb.store.embedded import EmbeddedStore
 from gslb.store.etcd import EtcdStore
-from gslb.store.interface import AuditEntry, AuditRecord, Store, version_of
+from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, Store, version_of
 
-__all__ = ["SQLITE", "AuditEntry", "AuditRecord", "EmbeddedStore", "EtcdStore", "Store", "open_store", "version_of"]
+__all__ = [
+    "SQLITE", "TERM", "AuditEntry", "AuditRecord", "Document", "EmbeddedStore", "EtcdStore", "Store", "open_store",
+    "version_of",
+]  # fmt: skip
 
 SQLITE = "sqlite"
 

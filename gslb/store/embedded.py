@@ -22,42 +22,27 @@ from gslb.errors import HostError
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent, Overrides
 from gslb.snapshot.types import Version
-from gslb.store.interface import AuditEntry, AuditRecord, version_of
-from gslb.store.rules import LIMIT_BYTES, refuse_other_policy, refuse_stale, refuse_too_large, unknown_revision
+from gslb.store.embedded_schema import SCHEMA, statements
+from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, version_of
+from gslb.store.rules import (
+    LIMIT_BYTES,
+    refuse_bad_document,
+    refuse_fenced,
+    refuse_other_policy,
+    refuse_stale,
+    refuse_stale_document,
+    refuse_too_large,
+    unknown_revision,
+)
 
 __all__ = ["EmbeddedStore"]
 
 FILE_NAME = "gslb.db"
-SCHEMA = 1
 BUSY_S = 5.0
 RETRY_S = 0.02
 PRIVATE = 0o600
 LOOK_S = 0.1
 """How often a waiting reader looks for what other processes wrote."""
-
-_TABLES = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE policies (
-  revision INTEGER PRIMARY KEY CHECK (revision BETWEEN 1 AND 4294967295),
-  digest TEXT NOT NULL, policy TEXT NOT NULL, author TEXT NOT NULL, message TEXT NOT NULL, at_s REAL NOT NULL
-);
-CREATE TABLE overrides (
-  only_row INTEGER PRIMARY KEY CHECK (only_row = 1), version INTEGER NOT NULL CHECK (version >= 0), value TEXT NOT NULL
-);
-CREATE TABLE audit (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, author TEXT NOT NULL, action TEXT NOT NULL,
-  detail TEXT NOT NULL, reason TEXT NOT NULL, revision INTEGER NOT NULL, overrides INTEGER NOT NULL
-);
-"""
-
-# REPLACE deletes without firing a delete trigger, so inserting over a row is refused by a trigger of its own.
-_APPEND_ONLY = """
-CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
-CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
-CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}
-  WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
-  BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
-"""
 
 _REMEDIES = {
     "SQLITE_READONLY": "make the folder and its files writable for the user that runs gslb, or choose another folder",
@@ -103,12 +88,13 @@ class EmbeddedStore:
         with self._transaction("DEFERRED"):
             return self._read()
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry) -> None:
+    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
         """See Store.write."""
         policy, overrides = intent.policy.model_dump_json(), intent.overrides.model_dump_json()
         refuse_too_large(len(policy) + len(overrides), LIMIT_BYTES, "the policy takes")
         digest = _digest(policy)
         with self._transaction("IMMEDIATE"):
+            refuse_fenced(fence, self._document(TERM).number)
             current = self._version()
             refuse_stale(expected, current, version_of(intent))
             known = self._one("SELECT digest, policy FROM policies WHERE revision = ?", intent.revision)
@@ -120,7 +106,8 @@ class EmbeddedStore:
                     (intent.revision, digest, policy, audit.author, audit.reason, audit.at_s),
                 )
             self._connection.execute(
-                "INSERT INTO overrides VALUES (1, ?, ?) ON CONFLICT DO UPDATE SET (version, value) = (?, ?)",
+                "INSERT INTO overrides (only_row, version, value) VALUES (1, ?, ?)"
+                " ON CONFLICT DO UPDATE SET (version, value) = (?, ?)",
                 (intent.overrides.version, overrides) * 2,
             )
             self._connection.execute(
@@ -165,15 +152,45 @@ class EmbeddedStore:
                 return False
             time.sleep(min(LOOK_S, max(0.0, until_s - clock.mono_s())))
 
+    def document(self, name: str) -> Document:
+        """See Store.document."""
+        with self._transaction("DEFERRED"):
+            return self._document(name)
+
+    def documents(self, folder: str) -> Sequence[Document]:
+        """See Store.documents."""
+        with self._transaction("DEFERRED"):
+            rows = self._connection.execute(
+                "SELECT name, number, value FROM documents WHERE name > ? AND name < ? AND value IS NOT NULL"
+                " ORDER BY name",
+                (f"{folder}/", f"{folder}0"),  # 0 is what follows /
+            ).fetchall()
+        return [Document(*row) for row in rows]
+
+    def put(self, name: str, number: int, value: bytes | None, fence: int | None = None) -> Document:
+        """See Store.put."""
+        refuse_bad_document(name, value)
+        with self._transaction("IMMEDIATE"):
+            refuse_fenced(fence, self._document(TERM).number)
+            refuse_stale_document(name, number, self._document(name).number)
+            if number == 0:
+                self._connection.execute("INSERT INTO documents VALUES (?, 1, ?)", (name, value))
+            else:
+                self._connection.execute(
+                    "UPDATE documents SET number = number + 1, value = ? WHERE name = ?", (value, name)
+                )
+        return Document(name, number + 1, value)
+
+    def _document(self, name: str) -> Document:
+        row = self._one("SELECT number, value FROM documents WHERE name = ?", name)
+        return Document(name, *row) if row else Document(name, 0, None)
+
     def _prepare(self) -> None:
-        """Makes the tables in an empty file; refuses a file that this gslb does not understand."""
+        """Makes the tables in an empty file, and those that an older gslb did not have; refuses a file that this gslb
+        does not understand."""
         tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
-            append_only = (("policies", "revision"), ("audit", "number"))
-            script = _TABLES + "".join(_APPEND_ONLY.format(table=table, key=key) for table, key in append_only)
-            for statement in _statements(script):
-                self._connection.execute(statement)
-            self._connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            self._bring(since=0)
             return
         row = self._one("SELECT value FROM meta WHERE key = 'schema'") if "meta" in tables else None
         if row is None or not str(row[0]).isdecimal():
@@ -183,6 +200,12 @@ class EmbeddedStore:
                 f"{self._path} was written by a newer gslb (schema {row[0]}, this one knows {SCHEMA})",
                 "run that version again, or restore a backup that this version made",
             )
+        self._bring(since=int(row[0]))
+
+    def _bring(self, since: int) -> None:
+        """From schema `since` (0: an empty file) to the one of today. What was there stays as it is."""
+        for statement in statements(since):
+            self._connection.execute(statement)
 
     def _read(self) -> Intent | None:
         row = self._one("SELECT revision, policy FROM policies ORDER BY revision DESC LIMIT 1")
@@ -276,16 +299,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(RETRY_S)
         else:
             return
-
-
-def _statements(script: str) -> Iterator[str]:
-    """One by one, because `executescript` would commit the transaction that keeps two first starts apart."""
-    pending = ""
-    for line in script.splitlines():
-        pending += line + "\n"
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 def _digest(policy: str) -> str:

@@ -3,10 +3,11 @@
     PREFIX/intent             the version in force, its overrides, and the digest of its policy
     PREFIX/policies/REVISION  a policy, for good
     PREFIX/audit/NUMBER       one written change, for good
+    PREFIX/documents/NAME     see etcd_documents
 
-A change is one transaction over all three, so that there is never half of one, and nothing is ever deleted. What etcd
-says is not believed where it contradicts itself: a version older than one that was seen, a policy that is not the one
-of its digest, an Intent that has gone. Nothing here decides what an Intent means.
+A change is one transaction over the first three, so that there is never half of one, and nothing is ever deleted. What
+etcd says is not believed where it contradicts itself: a version older than one that was seen, a policy that is not the
+one of its digest, an Intent that has gone. Nothing here decides what an Intent means.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Version
 from gslb.store.etcd_client import EtcdClient
+from gslb.store.etcd_documents import EtcdDocuments
 from gslb.store.etcd_url import parse_url
 from gslb.store.etcd_values import Change, Head, Row, damaged, pack, policy_in, unpack
 from gslb.store.interface import AuditEntry, AuditRecord, version_of
@@ -58,6 +60,10 @@ class EtcdStore:
         self._newest: Version | None = None
         self._last: _Seen | None = None
         self._policy: tuple[str, Policy] | None = None
+        self._documents = EtcdDocuments(self._client, parsed.prefix)
+        self.document = self._documents.document
+        self.documents = self._documents.documents
+        self.put = self._documents.put
 
     def close(self) -> None:
         """No connection stays open between two calls."""
@@ -76,7 +82,7 @@ class EtcdStore:
         self._last = seen
         return intent
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry) -> None:
+    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
         """See Store.write. Raises RefusedError, rule `too-large`, also for what one request to etcd cannot hold.
 
         Where the answer got lost, HostError says that the change may be in the store or not.
@@ -98,7 +104,7 @@ class EtcdStore:
             puts[row_key], unchanged[row_key] = pack(row), 0
         size_bytes = sum(map(len, puts.values()))
         refuse_too_large(size_bytes, REQUEST_LIMIT_BYTES, "compressed for one request to etcd, the change takes")
-        counter = self._commit(unchanged, puts, change)
+        counter = self._commit(unchanged, puts, change, fence)
         if counter is None:
             raise self._why_not(expected, change, row.digest)
         with self._lock:
@@ -152,15 +158,20 @@ class EtcdStore:
             "if it was restored from an old backup, restore gslb's newest one, too; what runs keeps what it has",
         )
 
-    def _commit(self, unchanged: Mapping[str, int], puts: Mapping[str, bytes], change: Change) -> int | None:
-        """Writes `puts` where nobody else wrote, and gives etcd's counter then; None where somebody did."""
-        change_key = self._change_key(change.number)
-        outcome = self._client.replace(unchanged, puts, [change_key])
+    def _commit(
+        self, unchanged: Mapping[str, int], puts: Mapping[str, bytes], change: Change, fence: int | None
+    ) -> int | None:
+        """Writes `puts` where nobody else wrote, and gives etcd's counter then; None where somebody did. Raises
+        RefusedError, rule `fenced`."""
+        change_key, term_key = self._change_key(change.number), self._documents.term_key
+        versions = {} if fence is None else {term_key: fence}
+        outcome = self._client.replace(unchanged, puts, [change_key, term_key], versions)
         if outcome.succeeded:
             return outcome.revision
         written = outcome.found.get(change_key)
         if written is not None and unpack(Change, change_key, written.value).token == change.token:
             return written.mod_revision  # by an earlier try, whose answer got lost
+        self._documents.refuse_fenced(fence, outcome.found)
         return None
 
     def _why_not(self, expected: Version | None, change: Change, digest: str) -> GslbError:

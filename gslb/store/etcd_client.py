@@ -50,11 +50,13 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class KeyValue:
-    """One key as etcd has it. `mod_revision` is etcd's counter at the last change of this key."""
+    """One key as etcd has it. `mod_revision` is etcd's counter at the last change of this key, `version` how often it
+    was written."""
 
     key: str
     value: bytes
     mod_revision: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,33 @@ class EtcdClient:
 
     def last(self, prefix: str, limit: int) -> Outcome:
         """The `limit` greatest keys that begin with `prefix`, which ends with /, greatest first."""
-        end = prefix[:-1] + chr(ord("/") + 1)
-        wanted = {"key": _coded(prefix), "range_end": _coded(end), "limit": limit}
+        wanted = {"key": _coded(prefix), "range_end": _coded(_after(prefix)), "limit": limit}
         return _read(self._ask("kv/range", wanted | {"sort_order": "DESCEND", "sort_target": "KEY"}))
 
-    def replace(self, seen: Mapping[str, int], puts: Mapping[str, bytes], otherwise: Sequence[str]) -> Outcome:
-        """One transaction: where every key of `seen` still has that mod_revision (0: is not there), write `puts`;
-        else `succeeded` is False, nothing is written, and `otherwise` is read.
+    def below(self, prefix: str, limit: int) -> Outcome:
+        """The first `limit` keys that begin with `prefix`, which ends with /, in order."""
+        wanted = {"key": _coded(prefix), "range_end": _coded(_after(prefix)), "limit": limit}
+        return _read(self._ask("kv/range", wanted))
+
+    def replace(
+        self,
+        seen: Mapping[str, int],
+        puts: Mapping[str, bytes],
+        otherwise: Sequence[str],
+        versions: Mapping[str, int] | None = None,
+    ) -> Outcome:
+        """One transaction: where every key of `seen` still has that mod_revision (0: is not there), and every one of
+        `versions` was written just so often, write `puts`; else `succeeded` is False, nothing is written, and
+        `otherwise` is read.
 
         Where every answer got lost, HostError says that it may have been written or not.
         """
         compare = [
             {"key": _coded(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(revision)}
             for key, revision in seen.items()
+        ] + [
+            {"key": _coded(key), "target": "VERSION", "result": "EQUAL", "version": str(version)}
+            for key, version in (versions or {}).items()
         ]
         success = [{"request_put": {"key": _coded(key), "value": _coded(value)}} for key, value in puts.items()]
         failure = [{"request_range": {"key": _coded(key)}} for key in otherwise]
@@ -239,6 +255,11 @@ def _context(url: EtcdUrl) -> ssl.SSLContext:
     return context
 
 
+def _after(prefix: str) -> str:
+    """The end of the range of everything that begins with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
 def _coded(octets: str | bytes) -> str:
     return base64.b64encode(octets.encode() if isinstance(octets, str) else octets).decode("ascii")
 
@@ -250,7 +271,10 @@ def _read(answer: Mapping[str, Any]) -> Outcome:
             kvs += response.get("response_range", {}).get("kvs", ())
         pairs = [
             KeyValue(
-                base64.b64decode(kv["key"]).decode(), base64.b64decode(kv.get("value", "")), int(kv["mod_revision"])
+                base64.b64decode(kv["key"]).decode(),
+                base64.b64decode(kv.get("value", "")),
+                int(kv["mod_revision"]),
+                int(kv["version"]),
             )
             for kv in kvs
         ]

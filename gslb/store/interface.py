@@ -1,6 +1,8 @@
-"""What every store can do: keep one Intent, replace it by compare-and-swap, remember who changed what.
+"""What every store can do: keep one Intent and small documents, replace them by compare-and-swap, remember who changed
+what in the Intent.
 
-A store knows no rule of precedence and never edits an Intent: deciding what to write is the caller's.
+A store knows no rule of precedence and never edits an Intent: deciding what to write is the caller's. What a document
+holds is its writer's business alone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Version
 
-__all__ = ["AuditEntry", "AuditRecord", "Store", "version_of"]
+__all__ = ["TERM", "AuditEntry", "AuditRecord", "Document", "Store", "version_of"]
+
+TERM = "leader/term"
+"""The document whose number is the fence: it rises whenever somebody else becomes the leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,17 @@ class AuditRecord:
     entry: AuditEntry
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small named value that several machines share. `number` counts its writes (0: it was never written), `value`
+    None: it was deleted, or never written. A deleted one keeps its number, so that nobody mistakes what comes later
+    under its name for what he has seen."""
+
+    name: str
+    number: int
+    value: bytes | None
+
+
 class Store(Protocol):
     """Synchronous; asynchronous callers go through a thread. Safe to use from several threads and processes.
 
@@ -49,8 +65,11 @@ class Store(Protocol):
         """The Intent in force; None where nobody has written one yet."""
         ...
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry) -> None:
+    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
         """Replaces what has version `expected` (None: nothing yet) by `intent`, and records `audit` with it.
+
+        `fence`: what only the leader may write carries the number of TERM that it leads by; rule `fenced` where that
+        is not its number any more. It is looked at in the same transaction.
 
         Raises RefusedError, rule `stale`, where somebody else wrote first or `intent` is not newer than what it
         replaces; rule `immutable-revision` where a revision would come to mean another policy.
@@ -71,6 +90,23 @@ class Store(Protocol):
     def changed(self, since: Version | None, timeout_s: float) -> bool:
         """Whether something else than `since`, which was read here before (None: nothing), is in force by now. Waits
         for it, `timeout_s` at most (0: not at all). True may be a false alarm: read, to know."""
+        ...
+
+    def document(self, name: str) -> Document:
+        """The document of this name, as it is now; its number is 0 where nobody ever wrote it."""
+        ...
+
+    def documents(self, folder: str) -> Sequence[Document]:
+        """Those below `folder/`, without the deleted ones, by name."""
+        ...
+
+    def put(self, name: str, number: int, value: bytes | None, fence: int | None = None) -> Document:
+        """Writes the document that has `number` (0: was never written), which gets the next one; None deletes it.
+
+        Names are 1 to 200 of letters, digits, and . _ - : @ in parts between / ; a value takes 512 KiB at most.
+        Raises RefusedError: rule `stale` where it has another number, `fenced` as in `write`, `too-large`,
+        `document-name`.
+        """
         ...
 
 

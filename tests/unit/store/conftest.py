@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 import pytest
 
-from gslb.store import AuditEntry
+from gslb.store import AuditEntry, EtcdStore, etcd_client
 from tests.support.etcd import Etcd
+from tests.support.meddler import Meddler
 from tests.unit.control.world import NOW_S
 
 
@@ -27,3 +29,26 @@ def prefix(request):
 @pytest.fixture
 def entry():
     return lambda detail="first", reason="because": AuditEntry(NOW_S, "ann", "policy", detail, reason)
+
+
+@pytest.fixture
+def member(etcd):
+    return etcd.members[0]
+
+
+@pytest.fixture
+def between(member, prefix):
+    """Makes (a meddler, a store that asks it)."""
+    with contextlib.ExitStack() as stack:
+
+        def make(meddle=None):
+            meddler = stack.enter_context(contextlib.closing(Meddler(member, meddle)))
+            return meddler, EtcdStore(f"etcd://{meddler.endpoint}/{prefix}")
+
+        yield make
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(etcd_client, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(etcd_client, "TRY_S", 0.5)

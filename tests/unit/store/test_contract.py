@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 
 import pytest
@@ -11,8 +12,8 @@ from gslb.control import changes
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import Key, Overrides
 from gslb.snapshot.types import Version
-from gslb.store import EmbeddedStore, EtcdStore, open_store, version_of
-from gslb.store.rules import LIMIT_BYTES
+from gslb.store import TERM, Document, EmbeddedStore, EtcdStore, open_store, version_of
+from gslb.store.rules import DOCUMENT_LIMIT_BYTES, LIMIT_BYTES
 from tests.unit.control.world import NOW_S, a_drain, by, intent, policy
 
 WRITERS = 8
@@ -237,3 +238,140 @@ def test_a_store_is_opened_by_its_name(tmp_path):
     with contextlib.closing(open_store("sqlite", tmp_path)) as opened:
         assert isinstance(opened, EmbeddedStore)
     assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), EtcdStore)
+
+
+def refusal(work):
+    """The rule by which `work` is refused; `written` where it is not."""
+    try:
+        work()
+    except RefusedError as error:
+        return error.rule
+    return "written"
+
+
+def test_a_document_that_was_never_written(store):
+    assert store.document("machines/berlin") == Document("machines/berlin", 0, None)
+    assert store.documents("machines") == []
+
+
+def test_the_number_of_a_document_rises_by_one_with_each_write(store, other):
+    assert store.put("trust", 0, b"first") == Document("trust", 1, b"first")
+    assert other.document("trust") == Document("trust", 1, b"first")
+    assert other.put("trust", 1, b"second\0\xff") == Document("trust", 2, b"second\0\xff")
+    assert store.document("trust") == Document("trust", 2, b"second\0\xff")
+    assert store.put("trust", 2, b"") == other.document("trust") == Document("trust", 3, b"")
+
+
+def test_who_has_not_seen_the_last_write_is_refused_and_changes_nothing(store, other):
+    store.put("trust", 0, b"first")
+    other.put("trust", 1, b"second")
+    for number in (0, 1, 3, -1):
+        assert refusal(lambda number=number: store.put("trust", number, b"forged")) == "stale"
+    assert store.document("trust") == Document("trust", 2, b"second")
+
+
+def test_a_document_that_nobody_wrote_cannot_have_been_seen(store):
+    assert refusal(lambda: store.put("trust", 1, b"forged")) == "stale"
+    assert store.document("trust").number == 0
+
+
+def test_a_deleted_document_keeps_its_number(store, other):
+    """Or who saw the first one could take the next for it, such as a token of one time that was used."""
+    store.put("joins/1", 0, b"token")
+    assert store.put("joins/1", 1, None) == Document("joins/1", 2, None)
+    assert other.document("joins/1") == Document("joins/1", 2, None)
+    assert refusal(lambda: other.put("joins/1", 0, b"again")) == "stale"
+    assert refusal(lambda: other.put("joins/1", 1, b"again")) == "stale"
+    assert other.put("joins/1", 2, b"another") == store.document("joins/1") == Document("joins/1", 3, b"another")
+
+
+def test_a_folder_is_listed_by_name_without_the_deleted_and_its_neighbours(store, other):
+    for name in ("machines/b", "machines/a", "machines/a/deep", "machines", "machines0", "machines-x/c", "joins/a"):
+        store.put(name, 0, name.encode())
+    store.put("machines/c", 0, b"c")
+    store.put("machines/c", 1, None)
+    assert [document.name for document in other.documents("machines")] == [
+        "machines/a",
+        "machines/a/deep",
+        "machines/b",
+    ]
+    assert other.documents("machines")[0] == Document("machines/a", 1, b"machines/a")
+
+
+def test_of_writers_of_a_document_one_wins_each_round(store, opening):
+    with contextlib.ExitStack() as stack:
+        stores = [store if n % 2 else stack.enter_context(opening()) for n in range(WRITERS)]
+        for turn in range(ROUNDS):
+
+            def write(number, turn=turn):
+                return refusal(lambda: stores[number].put("leader/term", turn, str(number).encode()))
+
+            outcomes = at_once(WRITERS, write)
+            assert sorted(outcomes) == ["stale"] * (WRITERS - 1) + ["written"]
+            assert store.document(TERM) == Document(TERM, turn + 1, str(outcomes.index("written")).encode())
+
+
+@pytest.mark.parametrize("name", ["", "/", "a/", "/a", "a//b", "a b", "ä", "a\0", "x" * 201, "../a?"])
+def test_names_that_no_document_may_have(store, name):
+    assert refusal(lambda: store.put(name, 0, b"")) == "document-name"
+
+
+def test_a_document_has_a_limit_and_may_reach_it(store, other):
+    assert refusal(lambda: store.put("trust", 0, bytes(DOCUMENT_LIMIT_BYTES + 1))) == "too-large"
+    largest = bytes(range(256)) * (DOCUMENT_LIMIT_BYTES // 256)
+    store.put("x" * 200, 0, largest)
+    assert other.document("x" * 200).value == largest
+
+
+def test_only_the_present_leader_writes_with_a_fence(store, other, entry):
+    assert refusal(lambda: store.write(None, intent(), entry(), fence=1)) == "fenced", "there is no leader yet"
+    store.put(TERM, 0, b"one")
+    store.write(None, intent(), entry(), fence=1)
+    store.put("wave", 0, b"first", fence=1)
+    other.put(TERM, 1, b"two")
+    assert refusal(lambda: store.write(Version(1, 0), drained(intent()), entry("late"), fence=1)) == "fenced"
+    assert refusal(lambda: store.put("wave", 1, b"late", fence=1)) == "fenced"
+    assert refusal(lambda: store.put("wave", 1, b"early", fence=3)) == "fenced"
+    assert other.read() == intent()
+    assert other.document("wave") == Document("wave", 1, b"first")
+    assert len(other.history(10)) == 1
+    other.put("wave", 1, b"second", fence=2)
+    other.write(Version(1, 0), drained(intent()), entry("second"), fence=2)
+    assert store.read() == drained(intent())
+
+
+def test_a_fence_does_not_help_who_is_stale(store, entry):
+    store.put(TERM, 0, b"one")
+    store.put("wave", 0, b"first", fence=1)
+    store.write(None, intent(), entry(), fence=1)
+    assert refusal(lambda: store.put("wave", 0, b"again", fence=1)) == "stale"
+    assert refusal(lambda: store.write(None, drained(intent()), entry(), fence=1)) == "stale"
+
+
+def test_what_people_ask_for_needs_no_fence(store, entry):
+    store.put(TERM, 0, b"one")
+    store.write(None, intent(), entry())
+    assert store.put("machines/berlin", 0, b"").number == 1
+
+
+def test_of_leaders_that_write_while_terms_change_only_the_present_one_does(store, opening):
+    """Each writes under the fence that it won, as long as it may; what was written tells the terms in order."""
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(opening()) for _ in range(WRITERS)]
+
+        def lead(number):
+            mine, written = stores[number], []
+            term = mine.document(TERM).number
+            if refusal(lambda: mine.put(TERM, term, b"")) != "written":
+                return written
+            for _ in range(20):
+                seen = mine.document("wave").number
+                write = functools.partial(mine.put, "wave", seen, b"", fence=term + 1)
+                if refusal(write) == "written":
+                    written.append((seen + 1, term + 1))
+            return written
+
+        written = sorted(write for writes in at_once(WRITERS, lead) for write in writes)
+        assert written
+        assert [number for number, _ in written] == list(range(1, len(written) + 1))
+        assert [term for _, term in written] == sorted(term for _, term in written)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 import stat
@@ -151,6 +152,72 @@ def test_a_newer_schema_is_refused(store, raw, tmp_path):
         EmbeddedStore(tmp_path)
 
 
+SCHEMA_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE policies (
+  revision INTEGER PRIMARY KEY CHECK (revision BETWEEN 1 AND 4294967295),
+  digest TEXT NOT NULL, policy TEXT NOT NULL, author TEXT NOT NULL, message TEXT NOT NULL, at_s REAL NOT NULL
+);
+CREATE TABLE overrides (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1), version INTEGER NOT NULL CHECK (version >= 0), value TEXT NOT NULL
+);
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at_s REAL NOT NULL, author TEXT NOT NULL, action TEXT NOT NULL,
+  detail TEXT NOT NULL, reason TEXT NOT NULL, revision INTEGER NOT NULL, overrides INTEGER NOT NULL
+);
+INSERT INTO meta VALUES ('schema', '1');
+"""
+"""A file as gslb 0.1 made it."""
+
+
+@pytest.fixture
+def old_file(tmp_path):
+    wanted = changes.drain(intent(), a_drain("dc"))
+    policy_text = wanted.policy.model_dump_json()
+    with contextlib.closing(sqlite3.connect(tmp_path / "gslb.db", isolation_level=None)) as connection:
+        connection.executescript(SCHEMA_1)
+        digest = hashlib.sha256(policy_text.encode()).hexdigest()
+        connection.execute("INSERT INTO policies VALUES (1, ?, ?, 'ann', 'because', 1)", (digest, policy_text))
+        connection.execute("INSERT INTO overrides VALUES (1, 1, ?)", (wanted.overrides.model_dump_json(),))
+        connection.execute("INSERT INTO audit VALUES (1, 1, 'ann', 'policy', 'first', 'because', 1, 1)")
+    return wanted
+
+
+def test_a_file_of_an_older_gslb_keeps_what_is_in_it(old_file, tmp_path):
+    with contextlib.closing(EmbeddedStore(tmp_path)) as store:
+        assert store.read() == old_file
+        assert [record.entry.detail for record in store.history(10)] == ["first"]
+        store.write(version_of(old_file), changes.undrain(old_file, "dc", None), entry("second"))
+        store.put("trust", 0, b"first")
+    with contextlib.closing(EmbeddedStore(tmp_path)) as again:
+        assert again.read() == changes.undrain(old_file, "dc", None)
+        assert [record.entry.detail for record in again.history(10)] == ["second", "first"]
+        assert again.document("trust").value == b"first"
+
+
+def test_two_that_open_an_older_file_at_once(old_file, tmp_path):
+    with contextlib.closing(EmbeddedStore(tmp_path)) as one, contextlib.closing(EmbeddedStore(tmp_path)) as two:
+        assert one.put("trust", 0, b"first") == two.document("trust")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE documents SET value = x'00'",
+        "UPDATE documents SET number = number + 2",
+        "UPDATE documents SET number = number - 1",
+        "UPDATE documents SET number = number + 1, name = 'other'",
+        "DELETE FROM documents",
+        "INSERT OR REPLACE INTO documents VALUES ('trust', 1, x'00')",
+    ],
+)
+def test_the_number_of_a_document_only_rises_for_everybody(store, raw, statement):
+    store.put("trust", 0, b"first")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(statement)
+    assert store.document("trust").value == b"first"
+
+
 def test_a_file_that_is_no_database_is_left_alone(tmp_path):
     (tmp_path / "gslb.db").write_bytes(b"my notes, not a database, and longer than a header" * 9)
     with pytest.raises(HostError, match="not a database") as caught:
@@ -213,7 +280,7 @@ def test_a_full_disk_changes_nothing(store):
 
 def test_a_policy_that_this_version_cannot_read(store, raw):
     raw.execute("INSERT INTO policies VALUES (1, 'd', '{\"from\": \"the future\"}', '', '', 0)")
-    raw.execute("INSERT INTO overrides VALUES (1, 0, '{}')")
+    raw.execute("INSERT INTO overrides (only_row, version, value) VALUES (1, 0, '{}')")
     with pytest.raises(HostError, match="cannot read"):
         store.read()
     with pytest.raises(HostError, match="cannot read"):

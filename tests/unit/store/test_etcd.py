@@ -14,41 +14,18 @@ import pytest
 from gslb.control import changes
 from gslb.errors import HostError, RefusedError
 from gslb.snapshot.types import Version
-from gslb.store import EtcdStore, etcd_client, version_of
+from gslb.store import EtcdStore, version_of
 from gslb.store.etcd import REQUEST_LIMIT_BYTES
 from gslb.store.etcd_values import Head, Row, pack, unpack
 from tests.support.etcd import Etcd
-from tests.support.meddler import LOST, Meddler
+from tests.support.meddler import LOST
 from tests.support.ports import free_port
 from tests.unit.control.world import a_drain, intent, policy
 
 
 @pytest.fixture
-def member(etcd):
-    return etcd.members[0]
-
-
-@pytest.fixture
 def store(etcd, prefix):
     return EtcdStore(etcd.url(prefix))
-
-
-@pytest.fixture
-def between(member, prefix):
-    """Makes (a meddler, a store that asks it)."""
-    with contextlib.ExitStack() as stack:
-
-        def make(meddle=None):
-            meddler = stack.enter_context(contextlib.closing(Meddler(member, meddle)))
-            return meddler, EtcdStore(f"etcd://{meddler.endpoint}/{prefix}")
-
-        yield make
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(etcd_client, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(etcd_client, "TRY_S", 0.5)
 
 
 def drained(base=None, site="dc"):
