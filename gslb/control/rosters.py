@@ -1,7 +1,8 @@
 """Who stands in the roster that control hands to a node, under which number. Pure.
 
-A roster of one machine is numbered by what the node holds already: its control alone makes it. Nothing is sent to a
-node that holds the same peers.
+Where machines have joined, the registry numbers the roster, so that every control hands out the same. A roster of one
+machine is numbered by what the node holds already: its control alone makes it. Nothing is sent to a node that holds
+the same peers, or a newer roster.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gslb.control.protocol import Peer, Roster, RosterHeld
+from gslb.control.registry import Registry, peer_of
 
-__all__ = ["here", "roster_for"]
+__all__ = ["REGISTERED", "here", "registered", "roster_for"]
+
+REGISTERED = 1 << 32
+"""Rosters of a registry are numbered above this, those of one machine below: a machine that joins takes the former."""
 
 
 def here(sockets: Mapping[str, Path]) -> tuple[Peer, ...]:
@@ -19,10 +24,19 @@ def here(sockets: Mapping[str, Path]) -> tuple[Peer, ...]:
     return tuple(_peer(name, path) for name, path in sockets.items())
 
 
-def roster_for(peers: Iterable[Peer], held: RosterHeld) -> Roster | None:
-    """What a node is to be handed that holds `held`; None: it has that."""
-    roster = Roster(number=held.number + 1, peers=tuple(sorted(peers, key=lambda peer: peer.name)))
-    return None if roster.digest == held.digest else roster
+def registered(registry: Registry, trust_domain: str) -> tuple[Peer, ...]:
+    """Every role process of the machines that joined."""
+    return tuple(
+        peer_of(machine, process, trust_domain) for machine in registry.active() for process in machine.processes
+    )
+
+
+def roster_for(peers: Iterable[Peer], held: RosterHeld, registry: int = 0) -> Roster | None:
+    """What a node is to be handed that holds `held`; None: it has that, or something newer. `registry`: the number of
+    the registry that `peers` are of; 0: they are of one machine."""
+    number = REGISTERED + registry if registry else held.number + 1
+    roster = Roster(number=number, peers=tuple(sorted(peers, key=lambda peer: peer.name)))
+    return None if roster.digest == held.digest or number <= held.number else roster
 
 
 def _peer(name: str, path: Path) -> Peer:

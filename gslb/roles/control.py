@@ -51,7 +51,7 @@ class ControlRole:
         vault = KeyVault(secret, may_make=settings.dnssec_secret is None)
         geo = GeoFile(settings.geo)
         self.publisher = RolePublisher(self.store, nodes, self._schedule_expiry, geo, vault.make)
-        self.publisher.peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
+        self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.keeper = KeyKeeper(self.publisher, vault)
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
@@ -59,8 +59,14 @@ class ControlRole:
         """Go on from the store, then take the folder. A folder that is refused at the very first start is fatal."""
         await (self.publisher.load() if self._settings.store == SQLITE else reach_store(self.publisher))
         await self.publisher.reach_all(REACH_S)
-        await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
-        await self._prune()
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self.publisher.nodes.watch())
+            await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
+            await self._prune()
+            await self._take_first_folder()
+            watching.cancel()
+
+    async def _take_first_folder(self) -> None:
         try:
             await self._take_folder()
         except (PolicyError, RefusedError) as error:

@@ -78,10 +78,12 @@ class NodeClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return False
 
-    async def offer(self, path: str, offer: Offer, timeout_s: float) -> Applied | Refusal | None:
-        """What the node says to an offer; None when it cannot be reached (then it counts as such from now on)."""
+    async def offer(self, path: str, offer: Offer | bytes, timeout_s: float) -> Applied | Refusal | None:
+        """What the node says to an offer, or to the JSON text of one; None when it cannot be reached (then it counts as
+        such from now on)."""
+        text = offer if isinstance(offer, bytes) else offer.model_dump_json().encode()
         try:
-            status, body = await self.call("POST", path, offer.model_dump_json(), timeout_s)
+            status, body = await self.call("POST", path, text, timeout_s)
             return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
             self.heard_mono_s = None
@@ -92,7 +94,7 @@ class NodeClient:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             await self.call("PUT", "/roster", roster.model_dump_json(), STATE_TIMEOUT_S)
 
-    async def call(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
+    async def call(self, method: str, path: str, body: str | bytes | None, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of any answer. Raises aiohttp.ClientError, TimeoutError or OSError where there is none, and
         where somebody else than the node answers at its address."""
         session = await self._session_now()

@@ -1,30 +1,32 @@
 """The one way by which anything changes: prepare everywhere, write to the store, publish everywhere, collect the acks.
 
 A refusal before the store was written changes nothing. A refusal after it (Envoy says no to what it had validated) puts
-the content from before back everywhere, as a newer version: versions only ever rise. A node that cannot be reached does
-not hold the others up; `follow` brings it to the current version when it is back. Edges are published before DNS, so
-that no answer names an edge that does not know the host yet.
+the content from before back everywhere, as a newer version: versions only ever rise. A node that cannot be reached, or
+falls silent meanwhile, does not hold the others up; `follow` brings it to the current version when it is back. Edges
+are published before DNS, so that no answer names an edge that does not know the host yet.
+
+Several controls may publish to the same nodes: a node takes newer versions only. What another control has written is
+that one's to publish; here it is taken over after a moment, by whatever node does not have it yet.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from gslb import clock
 from gslb.control.keyring import Maker, Role
-from gslb.control.protocol import Offer, Peer, Refusal, RoleState
+from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
-from gslb.control.rosters import roster_for
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.geo import GeoFile
 from gslb.roles.node_client import CONTACT_S, NodeClient
+from gslb.roles.nodes import NodeSet, is_dns
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
@@ -35,25 +37,41 @@ __all__ = ["RolePublisher"]
 
 PREPARE_TIMEOUT_S = 120.0
 PUBLISH_TIMEOUT_S = 10.0
+EDGES_FIRST_S = 1.0
+"""How long DNS waits for the edges with what changes no policy: a drain must not wait for the site that is dead."""
+HEAD_START_S = 1.0
+"""How long what another control wrote is left to that one, on other machines."""
+
+_Answer = Applied | Refusal | None
+
 UNREACHABLE = "cannot be reached; it takes the change when it is back"
 
 
 @dataclass(frozen=True, slots=True)
 class _Current:
+    """What is in force, and the offer of it as it is sent. `ours_mono_s`: from when on it is ours to bring to the nodes
+    of other machines."""
+
     intent: Intent
     snapshot: Snapshot
     wall_s: float
+    offer: bytes
+    ours_mono_s: float
 
-    @property
-    def offer(self) -> Offer:
-        return Offer(intent=self.intent, wall_s=self.wall_s)
+    @classmethod
+    async def of(cls, intent: Intent, wall_s: float, head_start_s: float = 0.0) -> _Current:
+        """Compiled aside: a large policy takes seconds. Raises PolicyError."""
+        snapshot = await asyncio.to_thread(compile_snapshot, intent, wall_s)
+        offer = Offer(intent=intent, wall_s=wall_s)
+        octets = (await asyncio.to_thread(offer.model_dump_json)).encode()
+        return cls(intent, snapshot, wall_s, octets, clock.mono_s() + head_start_s)
 
 
 class RolePublisher:
     """Control's publisher to the role processes of `nodes`, edges first. One change at a time.
 
-    `on_intent` hears of every Intent that comes into force; `make_key` makes DNSSEC keys, without it there are none.
-    `peers` is who the nodes are told of.
+    `nodes` are this machine's; `nodes.take` brings those of others. `on_intent` hears of every Intent that comes into
+    force; `make_key` makes DNSSEC keys, without it there are none.
     """
 
     def __init__(
@@ -65,15 +83,12 @@ class RolePublisher:
         make_key: Maker | None = None,
     ) -> None:
         self._store = store
-        self._nodes = nodes
+        self.nodes = NodeSet(nodes)
         self._on_intent = on_intent
         self._geo = geo or GeoFile(None)
         self._make_key = make_key
         self._lock = asyncio.Lock()
-        self._reading = asyncio.Lock()
-        self._read_s = -math.inf
         self._current: _Current | None = None
-        self.peers: tuple[Peer, ...] = ()
 
     # What control's API reads ---------------------------------------------------------------------------------------
 
@@ -81,12 +96,12 @@ class RolePublisher:
         return (self._current.intent, self._current.snapshot) if self._current else None
 
     def roles(self) -> Mapping[str, RoleState | None]:
-        return {node.name: node.state for node in self._nodes}
+        return {node.name: node.state for node in self.nodes.all}
 
     def ages_s(self) -> Mapping[str, float]:
         """Seconds since each node last answered; those that never did, or left a change unanswered, are missing."""
         now = clock.mono_s()
-        return {node.name: now - node.heard_mono_s for node in self._nodes if node.heard_mono_s is not None}
+        return {node.name: now - node.heard_mono_s for node in self.nodes.all if node.heard_mono_s is not None}
 
     def places(self, client: IpAddress | None) -> GeoMap | None:
         return self._geo.ask(client)
@@ -105,12 +120,8 @@ class RolePublisher:
         return await asyncio.to_thread(self._store.history, limit)
 
     async def refresh(self) -> None:
-        """Read every node's state now; those who ask during a read share the next one."""
-        asked_s = clock.mono_s()
-        async with self._reading:
-            if self._read_s < asked_s:
-                self._read_s = clock.mono_s()
-                await asyncio.gather(*(node.read() for node in self._nodes))
+        """Read every node's state now, but for those that are lost."""
+        await self.nodes.refresh()
 
     # Changing -------------------------------------------------------------------------------------------------------
 
@@ -134,10 +145,9 @@ class RolePublisher:
         intent = await asyncio.to_thread(self._store.read)
         if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
             return False
-        wall_s = clock.wall_s()
-        self._current = current = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+        self._current = current = await _Current.of(intent, clock.wall_s(), HEAD_START_S)
         self._on_intent(intent)
-        refusals, _ = await self._publish(current)
+        refusals, _ = await self._publish(current, self.nodes.own)
         log = structlog.get_logger().bind(version=str(current.snapshot.version))
         if refusals:
             log.error("the stored version was refused", why=_sentence(refusals))
@@ -146,12 +156,12 @@ class RolePublisher:
         return True
 
     async def reach_all(self, timeout_s: float) -> None:
-        """Wait until every node answers, at most `timeout_s`."""
+        """Wait until every node of this machine answers, at most `timeout_s`."""
         until = clock.mono_s() + timeout_s
-        await self.refresh()
-        while clock.mono_s() < until and not all(node.reachable for node in self._nodes):
+        await self.nodes.seek()
+        while clock.mono_s() < until and not all(node.reachable for node in self.nodes.own):
             await asyncio.sleep(0.05)
-            await self.refresh()
+            await self.nodes.seek()
 
     async def change(self, make: Make, audit: AuditEntry) -> Published:
         """Publish what `make` turns the Intent in force into, whoever wrote that. Returns when every reachable role has
@@ -164,11 +174,11 @@ class RolePublisher:
             intent = make(before.intent if before else None)
             if before is not None and intent == before.intent:
                 return Published(before.snapshot, before.snapshot, {})
-            wall_s = clock.wall_s()
-            after = _Current(intent, compile_snapshot(intent, wall_s), wall_s)
+            after = await _Current.of(intent, clock.wall_s())
             await self._prepare(after)
             await self._commit(before, after, audit)
-            refusals, silent = await self._publish(after)
+            patience_s = PUBLISH_TIMEOUT_S if _is_policy(before, after) else EDGES_FIRST_S
+            refusals, silent = await self._publish(after, self.nodes.all, patience_s)
             if refusals:
                 raise await self._put_back(before, after, refusals)
             await self.refresh()
@@ -177,27 +187,27 @@ class RolePublisher:
 
     async def follow(self) -> None:
         """For ever: read every node, bring those that are behind to the current version, tell them of each other."""
-        while True:
-            await self.refresh()
-            current = self._current
-            if current is not None and not self._lock.locked():
-                behind = [node for node in self._nodes if node.reachable and _is_behind(node, current.snapshot)]
-                await asyncio.gather(*(self._catch_up(node, current) for node in behind))
-            await asyncio.gather(*(self._hand_roster(node) for node in self._nodes if node.reachable))
-            await asyncio.sleep(CONTACT_S)
-
-    async def _hand_roster(self, node: NodeClient) -> None:
-        roster = roster_for(self.peers, node.state.roster) if node.state else None
-        if roster is not None:
-            await node.hand(roster)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.nodes.watch())
+            while True:
+                await self._catch_up()
+                await self.nodes.hand_rosters()
+                await asyncio.sleep(CONTACT_S)
 
     async def close(self) -> None:
-        for node in self._nodes:
-            await node.close()
+        await self.nodes.close()
 
-    async def _catch_up(self, node: NodeClient, current: _Current) -> None:
+    async def _catch_up(self) -> None:
+        current = self._current
+        if current is None or self._lock.locked():
+            return
+        mine = self.nodes.all if clock.mono_s() >= current.ours_mono_s else self.nodes.own
+        behind = [node for node in mine if node.reachable and _is_behind(node, current.snapshot)]
+        await self.nodes.ask(behind, lambda node: self._bring(node, current))
+
+    async def _bring(self, node: NodeClient, current: _Current) -> None:
         """Offered each time, complained of once: a node that stepped back from a version refuses it for good."""
-        answer = await node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S)
+        answer = await _unless_lost(node, node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S))
         log = structlog.get_logger().bind(node=node.name, version=str(current.snapshot.version))
         if isinstance(answer, Refusal):
             if node.refused != (current.snapshot.version, answer.reasons):
@@ -207,8 +217,11 @@ class RolePublisher:
             log.info("a node caught up")
 
     async def _prepare(self, after: _Current) -> None:
-        asked = [node for node in self._nodes if node.reachable]
-        answers = await asyncio.gather(*(node.offer("/prepare", after.offer, PREPARE_TIMEOUT_S) for node in asked))
+        async def offered(node: NodeClient) -> _Answer:
+            return await _unless_lost(node, node.offer("/prepare", after.offer, PREPARE_TIMEOUT_S))
+
+        asked = self.nodes.reachable
+        answers = await self.nodes.ask(asked, offered)
         refusals = {n.name: a.reasons for n, a in zip(asked, answers, strict=True) if isinstance(a, Refusal)}
         if refusals:
             raise RefusedError(
@@ -221,23 +234,27 @@ class RolePublisher:
         self._current = after
         self._on_intent(after.intent)
 
-    async def _publish(self, after: _Current) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-        """Refusals and silences by node: edges side by side, then DNS."""
-        refusals: dict[str, tuple[str, ...]] = {}
-        silent: dict[str, str] = {}
-        edges = [node for node in self._nodes if node.name != "dns"]
-        for wave in (edges, [node for node in self._nodes if node.name == "dns"]):
-            known = [node for node in wave if node.reachable]
-            silent |= {node.name: UNREACHABLE for node in wave if not node.reachable}
-            answers = await asyncio.gather(*(n.offer("/publish", after.offer, PUBLISH_TIMEOUT_S) for n in known))
-            for node, answer in zip(known, answers, strict=True):
-                if isinstance(answer, Refusal):
-                    refusals[node.name] = answer.reasons
-                elif answer is None:
-                    silent[node.name] = UNREACHABLE
-            if refusals:
-                break
-        return refusals, silent
+    async def _publish(
+        self, after: _Current, nodes: Sequence[NodeClient], patience_s: float = PUBLISH_TIMEOUT_S
+    ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        """Refusals and silences by node: edges side by side, then DNS, at the latest after `patience_s`."""
+        answers: dict[str, _Answer] = {}
+
+        async def offer(node: NodeClient) -> None:
+            answers[node.name] = None
+            if node.reachable:
+                offered = node.offer("/publish", after.offer, PUBLISH_TIMEOUT_S)
+                answers[node.name] = await _unless_lost(node, offered)
+
+        def refusals() -> dict[str, tuple[str, ...]]:
+            return {name: answer.reasons for name, answer in answers.items() if isinstance(answer, Refusal)}
+
+        async with asyncio.TaskGroup() as tasks:
+            edges = tasks.create_task(self.nodes.ask([node for node in nodes if not is_dns(node)], offer))
+            await asyncio.wait([edges], timeout=patience_s)
+            if not refusals():
+                await self.nodes.ask([node for node in nodes if is_dns(node)], offer)
+        return refusals(), {name: UNREACHABLE for name, answer in answers.items() if answer is None}
 
     async def _put_back(
         self, before: _Current | None, after: _Current, refusals: Mapping[str, tuple[str, ...]]
@@ -251,10 +268,27 @@ class RolePublisher:
         overrides = before.intent.overrides.model_copy(update={"version": after.intent.overrides.version + 1})
         update = {"overrides": overrides, "revision": after.intent.revision + 1 if revised else before.intent.revision}
         intent = before.intent.model_copy(update=update)
-        back = _Current(intent, compile_snapshot(intent, after.wall_s), after.wall_s)
+        back = await _Current.of(intent, after.wall_s)
         await self._commit(after, back, AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=why))
-        await self._publish(back)
+        await self._publish(back, self.nodes.all)
         return RefusedError("refused", why, "what was in force before is in force again")
+
+
+async def _unless_lost(node: NodeClient, answering: Coroutine[None, None, _Answer]) -> _Answer:
+    """What the node answers; None once it does not even tell its state any more."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(answering)
+        while node.reachable:
+            done, _ = await asyncio.wait([task], timeout=CONTACT_S)
+            if done:
+                return task.result()
+            await node.read()
+        task.cancel()
+    return None
+
+
+def _is_policy(before: _Current | None, after: _Current) -> bool:
+    return before is None or before.intent.revision != after.intent.revision
 
 
 def _is_behind(node: NodeClient, snapshot: Snapshot) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
 
 from gslb.control.changes import drain, require, set_policy, shift
 from gslb.control.protocol import RoleState, Roster
-from gslb.control.rosters import here
+from gslb.control.registry import Machine, Registry
+from gslb.control.rosters import REGISTERED, here
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Policy
 from gslb.roles.node import Node, serve_unix
@@ -57,13 +59,28 @@ class Role:
 
 
 class World:
-    def __init__(self, folder) -> None:
+    """`elsewhere` are names of nodes of the machine m2; the others are those of the machine that control runs on."""
+
+    def __init__(self, folder, names=("edge-dc", "edge-aws", "dns"), elsewhere=()) -> None:
         self.folder, self.log, self.servers = folder, [], {}
-        self.roles = {name: Role(name, self.log) for name in ("edge-dc", "edge-aws", "dns")}
+        self.roles = {name: Role(name, self.log) for name in (*names, *elsewhere)}
         self.store = EmbeddedStore(folder)
         self.intents = []
-        nodes = tuple(NodeClient(name, folder / f"{name}.sock") for name in self.roles)
-        self.publisher = RolePublisher(self.store, nodes, self.intents.append)
+        self.own, self.elsewhere = names, elsewhere
+        self.publisher = self.control()
+
+    def control(self) -> RolePublisher:
+        """One more control of this installation, on the machine m1."""
+        nodes = tuple(NodeClient(name, self.folder / f"{name}.sock") for name in self.own)
+        made = RolePublisher(self.store, nodes, self.intents.append)
+        made.nodes.reach_by("m1", "gslb.example", ssl.create_default_context)
+        return made
+
+    def registry(self, *machines: str, number: int = 1) -> Registry:
+        urls = {name: f"unix:{self.folder}/{name}.sock" for name in self.elsewhere}
+        here = {name: f"unix:{self.folder}/{name}.sock" for name in self.own}
+        known = {"m1": Machine(name="m1", processes=here), "m2": Machine(name="m2", processes=urls)}
+        return Registry(number, {name: known[name] for name in machines})
 
     async def start(self, name: str) -> Node:
         (self.folder / name).mkdir(exist_ok=True)
@@ -89,8 +106,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder, *absent: str):
-    made = World(folder)
+async def world(folder, *absent: str, **given):
+    made = World(folder, **given)
     for name in made.roles:
         if name not in absent:
             await made.start(name)
@@ -250,7 +267,7 @@ async def test_a_last_good_that_does_not_read_is_left_and_waited_out(tmp_path, c
 async def test_every_node_is_told_of_the_others_once(tmp_path):
     async with world(tmp_path) as it:
         await it.begin()
-        it.publisher.peers = here({name: tmp_path / f"{name}.sock" for name in it.roles})
+        it.publisher.nodes.own_peers = here({name: tmp_path / f"{name}.sock" for name in it.roles})
         async with asyncio.TaskGroup() as group:
             following = group.create_task(it.publisher.follow())
             async with asyncio.timeout(10):
@@ -259,4 +276,103 @@ async def test_every_node_is_told_of_the_others_once(tmp_path):
             await it.publisher.refresh()
             following.cancel()
         (digest,) = {state.roster.digest for state in it.publisher.roles().values()}
-        assert digest == Roster(peers=it.publisher.peers).digest
+        assert digest == Roster(peers=it.publisher.nodes.own_peers).digest
+
+
+ACROSS = {"names": ("edge-dc", "dns"), "elsewhere": ("edge-aws", "dns-2")}
+
+
+async def until(condition, seconds=10):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def following(publisher):
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(publisher.follow())
+        yield
+        task.cancel()
+
+
+async def test_nodes_of_a_machine_that_joins_are_published_to_and_those_of_one_removed_no_more(tmp_path):
+    async with world(tmp_path, **ACROSS) as it:
+        it.publisher.nodes.take(it.registry("m1", "m2"))
+        assert [node.name for node in it.publisher.nodes.all] == ["edge-dc", "dns", "m2/edge-aws", "m2/dns-2"]
+        published = await it.begin()
+        assert published.unacknowledged == {}
+        assert {str(role.snapshot.version) for role in it.roles.values()} == {"1.0"}
+        assert it.log[-1] in ("dns 1.0", "dns-2 1.0")
+        it.publisher.nodes.take(it.registry("m1", number=2))
+        await it.shift(30)
+        assert str(it.roles["edge-dc"].snapshot.version) == "1.1"
+        assert str(it.roles["edge-aws"].snapshot.version) == "1.0"
+
+
+async def test_the_registry_numbers_the_roster_and_every_node_holds_the_same(tmp_path):
+    async with world(tmp_path, **ACROSS) as it:
+        it.publisher.nodes.take(it.registry("m1", "m2", number=7))
+        await it.begin()
+        async with following(it.publisher):
+            await until(lambda: all(state and state.roster.number for state in it.publisher.roles().values()))
+        assert {state.roster.number for state in it.publisher.roles().values()} == {REGISTERED + 7}
+        assert len({state.roster.digest for state in it.publisher.roles().values()}) == 1
+
+
+async def test_what_another_control_wrote_is_left_to_it_for_a_moment_and_then_brought_to_who_lacks_it(tmp_path):
+    async with world(tmp_path, **ACROSS) as it:
+        second = it.control()
+        second.nodes.take(it.registry("m1", "m2"))
+        await it.begin()
+        await second.reach_all(5)
+        await second.load()
+        assert str(it.roles["dns"].snapshot.version) == "1.0"
+        assert it.roles["edge-aws"].snapshot is None, "its writer does not know that machine, and has a moment for it"
+        async with following(second):
+            await until(lambda: it.roles["edge-aws"].snapshot and it.roles["dns-2"].snapshot)
+        assert sorted(it.log) == sorted(f"{name} 1.0" for name in it.roles), "nobody was published to twice"
+        await second.close()
+
+
+async def test_two_controls_that_publish_at_the_same_time_end_with_one_version_everywhere(tmp_path):
+    async with world(tmp_path, **ACROSS) as it:
+        second = it.control()
+        for control in (it.publisher, second):
+            control.nodes.take(it.registry("m1", "m2"))
+            await control.reach_all(5)
+        await it.begin()
+        stale = []
+
+        async def shift_by(control, percent):
+            try:
+                await control.change(lambda i: shift(require(i), "shop", "pay", {"new": percent}, BY), AUDIT)
+            except RefusedError as error:
+                stale.append(error.rule)
+
+        await asyncio.gather(*(shift_by(control, 20 + n) for n in range(5) for control in (it.publisher, second)))
+        assert set(stale) <= {"stale"}
+        async with following(it.publisher), following(second):
+            await it.publisher.load()
+            await second.load()
+            newest = str(it.publisher.current()[1].version)
+            await until(lambda: {str(role.snapshot.version) for role in it.roles.values()} == {newest})
+        for name in it.roles:
+            versions = [line.split()[1] for line in it.log if line.split()[0] == name]
+            assert versions == sorted(versions, key=lambda text: [*map(int, text.split("."))]), "versions only rise"
+        await second.close()
+
+
+async def test_a_drain_does_not_wait_for_a_node_that_froze_just_now(tmp_path):
+    async with world(tmp_path) as it:
+        await it.begin()
+        frozen = asyncio.Event()
+        async with following(it.publisher):
+            it.roles["edge-dc"].prepare = it.roles["edge-dc"].publish = lambda _: frozen.wait()
+            it.roles["edge-dc"].state = frozen.wait
+            started = asyncio.get_running_loop().time()
+            published = await it.publisher.change(lambda i: drain(require(i), Drain(site="dc", by=BY)), AUDIT)
+            assert asyncio.get_running_loop().time() - started < 9, "far less than what an offer may take"
+        assert set(published.unacknowledged) == {"edge-dc"}
+        assert str(it.roles["dns"].snapshot.version) == "1.1"
+        frozen.set()
