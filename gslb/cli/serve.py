@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import shutil
@@ -58,6 +59,28 @@ def _reachable(context: click.Context, _option: click.Parameter, address: tuple[
     return address
 
 
+def _git(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    from gslb.roles.git import parse_source
+
+    if text is None:
+        return None
+    try:
+        source = parse_source(text)
+    except HostError as error:
+        raise click.BadParameter(f"{error.message}; {error.remedy}") from None
+    here = Path(source.repository)
+    return text if not here.is_dir() else str(dataclasses.replace(source, repository=str(here.absolute())))
+
+
+def _interval(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    from gslb.model.words import parse_duration
+
+    try:
+        return max(1.0, parse_duration(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _log_format(given: str | None) -> str:
     return given or ("text" if sys.stderr.isatty() else "json")
 
@@ -95,6 +118,12 @@ def demo(**options: Any) -> None:
 @click.option("--roles", default="control,dns,edge", show_default=True, help="Which roles to run here, with commas.")
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge to run here.  [default: every site's]")
 @click.option("--watch", is_flag=True, help="Follow DIR: publish every change that is whole and valid.")
+@click.option("--git", metavar="REPO[#[BRANCH][:DIR]]", callback=_git, help="Follow the policy in a git repository: "
+              "each new commit is in force, or is refused as a whole.")  # fmt: skip
+@click.option("--git-verify", type=_FILE, metavar="FILE", help="Take only commits that these keys have signed: OpenPGP "
+              "public keys, or ssh's allowed signers.")  # fmt: skip
+@click.option("--git-interval", metavar="TIME", default="60s", show_default=True, callback=_interval,
+              help="How often to ask the repository.")  # fmt: skip
 @click.option("--dns", multiple=True, type=ADDRESS, help="Where to answer DNS.  [default: 0.0.0.0:53 and [::]:53]")
 @click.option("--api", type=ADDRESS, default="127.0.0.1:8053", show_default=True, callback=_reachable,
               help="Where to serve the API. Beyond loopback it needs a certificate, and from all a token.")  # fmt: skip
@@ -122,6 +151,7 @@ def run(**options: Any) -> None:
     \b
     Examples:
       gslb run policies --watch
+      gslb run --git https://git.example.com/traffic.git#main:policies
       gslb run policies --dns 127.0.0.1:5300 --data ./data --runtime ./run
       gslb run policies --api 10.0.0.4:8053 --api-cert api.pem --api-key api.key
       gslb run policies --site dc --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/gslb
@@ -136,8 +166,13 @@ def run(**options: Any) -> None:
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")
-    taken = ("runtime", "data", "watch", "sites", "store", "geo", "dnssec_secret", "envoy")
+    if options["git"] and options["folder"]:
+        raise click.UsageError("--git takes the place of the folder: give one of both")
+    if options["git_verify"] and not options["git"]:
+        raise click.UsageError("--git-verify belongs to --git")
+    taken = ("runtime", "data", "watch", "sites", "store", "geo", "dnssec_secret", "envoy", "git", "git_verify")
     given = {key: options[key] for key in (*taken, "api", "api_cert", "api_key")}
+    given["git_interval_s"] = options["git_interval"]
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

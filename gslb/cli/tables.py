@@ -34,7 +34,7 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
     from rich.text import Text
 
     if seen["snapshot"] is None:
-        return Group(Text("No policy is in force yet."), _roles(seen))
+        return Group(Text("No policy is in force yet."), _roles(seen), *map(Text, _git(seen.get("git"))))
     snapshot = seen["snapshot"]
     head = Text.assemble(
         ("environment ", "dim"), (str(seen["environment"]), "bold"),
@@ -48,7 +48,7 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
     parts.append(_splits(seen))
     if seen["mirrors"]:
         parts.append(_mirrors(seen))
-    return Group(*parts, _roles(seen))
+    return Group(*parts, _roles(seen), *map(Text, _git(seen.get("git"))))
 
 
 def history_page(seen: Mapping[str, Any]) -> RenderableType:
@@ -152,6 +152,22 @@ def _roles(seen: Mapping[str, Any]) -> Table:
         in_sync = "yes" if role["in_sync"] else "no"
         add_row(table, name, role["state"], version, in_sync, heard, role["pid"], node_note(role))
     return table
+
+
+def _git(git: Mapping[str, Any] | None) -> Iterable[str]:
+    if git is None:
+        return
+    yield f"git {git['source']}, read {git['looked'] or 'never'}"
+    if git["commit"]:
+        after = "in force" if git["in_force"] else "not in force any more: something was applied after it"
+        told = f"{git['commit'][:12]} by {git['author']}: {git['subject']}"
+        yield f"  commit {told}: revision {git['revision']}, {after}"
+    if git["refused"]:
+        refused = git["refused"]
+        yield f"  refused: commit {refused['commit'][:12]} by {refused['author']}: {refused['subject']}"
+        yield from (f"    {line}" for line in refused["why"].splitlines())
+    if git["error"]:
+        yield f"  cannot be read: {git['error']}"
 
 
 def node_note(node: Mapping[str, Any]) -> str:

@@ -214,8 +214,32 @@ class EdgeSeen(Body):
     last_end: str | None
 
 
+class CommitRefused(Body):
+    commit: str
+    author: str
+    subject: str
+    why: str
+
+
+class GitSeen(Body):
+    """The repository that is followed. `commit` is the newest that was taken, None: none yet; `in_force` is false where
+    somebody has applied something after it. `error`: why the repository cannot be read, empty where it can; `looked`:
+    when it was read last."""
+
+    source: str
+    commit: str | None
+    author: str | None
+    subject: str | None
+    revision: int | None
+    in_force: bool
+    refused: CommitRefused | None
+    error: str
+    looked: str | None
+
+
 class Status(Body):
-    """Everything that runs; `environment` and `snapshot` are None before the first policy."""
+    """Everything that runs; `environment` and `snapshot` are None before the first policy, `git` where no repository is
+    followed."""
 
     environment: str | None
     snapshot: VersionSeen | None
@@ -224,6 +248,7 @@ class Status(Body):
     splits: Mapping[str, SplitSeen]
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
+    git: GitSeen | None = None
 
 
 class PolicyInForce(Body):

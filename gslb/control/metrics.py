@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from gslb import __version__, clock
+from gslb.control.followed import Followed
 from gslb.control.keyring import signed_zones
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
@@ -37,6 +38,7 @@ class _StateCollector(Collector):
         current = publisher.current()
         self._intent = current[0] if current else None
         self._snapshot = current[1] if current else None
+        self._followed = publisher.followed()
         self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
         self._reached = reachable(self._roles, self._ages_s)
 
@@ -56,6 +58,7 @@ class _StateCollector(Collector):
         yield from _dnssec(self._intent, self._reached)
         yield from _dns(self._reached)
         yield from _edges(self._reached)
+        yield from _git(self._followed, self._intent)
 
 
 def _roles(
@@ -72,6 +75,18 @@ def _roles(
         if age_s is not None:
             age.add_metric([name], age_s)
     yield from (up, in_sync, age)
+
+
+def _git(followed: Followed | None, intent: Intent | None) -> Iterator[Metric]:
+    """Of the repository that is followed, where one is."""
+    if followed is None:
+        return
+    taken, is_in_force = followed.taken, intent is not None and intent.revision == followed.revision
+    facts = {"commit": taken.id if taken else ""}
+    yield InfoMetricFamily("gslb_git_commit", "The newest commit that was taken.", facts)
+    yield GaugeMetricFamily("gslb_git_in_force", "1: the commit is in force.", value=is_in_force)
+    yield GaugeMetricFamily("gslb_git_refused", "1: a newer commit is refused.", value=followed.refused is not None)
+    yield GaugeMetricFamily("gslb_git_unreadable", "1: the repository cannot be read.", value=bool(followed.error))
 
 
 def _nodes(reached: list[RoleState]) -> Iterator[Metric]:

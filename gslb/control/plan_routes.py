@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gslb import clock
@@ -23,7 +24,7 @@ from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState
 from gslb.store import AuditEntry
 
-__all__ = ["LIMIT_BYTES", "apply", "diff", "foretold", "plan"]
+__all__ = ["LIMIT_BYTES", "apply", "bring", "diff", "foretold", "plan"]
 
 LIMIT_BYTES = 16 * 1024 * 1024
 """As much as the store takes."""
@@ -83,6 +84,25 @@ async def foretold(publisher: Publisher, policy: Policy) -> str:
     return "" if made.is_empty else summary(made)
 
 
+async def bring(
+    publisher: Publisher, policy: Policy, allowed: Mapping[str, str], audit: Callable[[str], AuditEntry]
+) -> str:
+    """A policy that nobody is asked about, but that the guard rails hold up unless `allowed` says why not. `audit` gets
+    the number of differences in words. In one line for the log, what it did; empty where it changes nothing.
+
+    Raises RefusedError, with the rule of a guard rail or of `Publisher.change`.
+    """
+    await publisher.refresh()
+    current, roles = publisher.current(), tuple(publisher.roles())
+    live = await _live(publisher, policy, current[0].policy if current else None)
+    made = await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), allowed, roles)
+    if made.before and made.is_empty:
+        return ""
+    refuse_refused(made)
+    await _publish(publisher, policy, made, audit(_what(made)))
+    return summary(made)
+
+
 async def _wanted(publisher: Publisher, wanted: PlanRequest) -> tuple[Policy, Policy | None]:
     """The policy that shall be in force, and the one it is a part of, where that is to be told. What was in force once
     as a whole is not checked again: going back must not depend on what a newer gslb finds."""
@@ -130,11 +150,15 @@ async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: Audi
 
 
 def _detail(wanted: ApplyRequest, made: Plan) -> str:
-    what = differences(made) if made.before else "the first policy"
+    what = _what(made)
     what = what if wanted.revision is None else f"to revision {wanted.revision}: {what}"
     what = what if wanted.app is None else f"--app {wanted.app}: {what}"
     allowed = "".join(f" --allow {rule}" for rule in wanted.allow)
     return f"{what}{allowed}" + (f" ({wanted.reason})" if wanted.allow else "")
+
+
+def _what(made: Plan) -> str:
+    return differences(made) if made.before else "the first policy"
 
 
 def _answer(published: Published, made: Plan) -> dict[str, Any]:

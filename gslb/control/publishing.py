@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gslb.control.followed import Followed
 from gslb.control.protocol import RoleState
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
@@ -60,6 +61,10 @@ class Publisher(Protocol):
 
     def make_key(self, zone: str, role: Literal["ksk", "zsk"], algorithm: int) -> ZoneKey:
         """A new DNSSEC key of a zone, sealed and in no use yet. Raises HostError."""
+        ...
+
+    def followed(self) -> Followed | None:
+        """The git repository that this control follows; None where it follows none."""
         ...
 
     async def refresh(self) -> None:

@@ -24,6 +24,7 @@ from gslb.control import (
 )
 from gslb.control.events import Events
 from gslb.control.explain import explain
+from gslb.control.followed import git_seen
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import status
@@ -86,7 +87,9 @@ class Endpoint:
 async def _status(asked: Asked) -> dict[str, Any]:
     publisher = asked.publisher
     await publisher.refresh()
-    return status(publisher.current(), publisher.roles(), publisher.ages_s(), clock.wall_s())
+    current = publisher.current()
+    seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s())
+    return {**seen, "git": git_seen(publisher.followed(), current[0] if current else None)}
 
 
 async def _shift(asked: Asked) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gslb.model import load_folder
 from gslb.model.policy import Policy
 from gslb.roles.api_listener import open_api
 from gslb.roles.geo import GeoFile
+from gslb.roles.git_follow import GitFollower
 from gslb.roles.keys import KeyKeeper, KeyVault
 from gslb.roles.node import serve_unix
 from gslb.roles.node_client import NodeClient
@@ -53,16 +54,20 @@ class ControlRole:
         self.publisher = RolePublisher(self.store, nodes, self._schedule_expiry, geo, vault.make)
         self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.keeper = KeyKeeper(self.publisher, vault)
+        self.git = GitFollower(settings, self.publisher) if settings.git else None
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:
-        """Go on from the store, then take the folder. A folder that is refused at the very first start is fatal."""
+        """Go on from the store, then take the folder or the newest commit. What is refused at the very first start is
+        fatal."""
         await (self.publisher.load() if self._settings.store == SQLITE else reach_store(self.publisher))
         await self.publisher.reach_all(REACH_S)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self.publisher.nodes.watch())
             await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
             await self._prune()
+            if self.git is not None:
+                await self.git.start()
             await self._take_first_folder()
             watching.cancel()
 
@@ -174,5 +179,7 @@ async def _work(role: ControlRole, settings: Settings) -> None:
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
         if settings.store != SQLITE:
             group.create_task(keep_running("follow store", lambda: follow_store(role.store, role.publisher)))
+        if role.git is not None:
+            group.create_task(keep_running("follow git", role.git.run))
         if settings.watch:
             group.create_task(keep_running("follow folder", role.follow_folder))

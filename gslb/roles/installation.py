@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 
-from gslb.errors import HostError
+from gslb.errors import GslbError, HostError
 from gslb.model import load_folder
 from gslb.model.policy import Policy
 from gslb.roles import logs
+from gslb.roles.git_follow import newest_policy
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
@@ -27,6 +28,8 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     policy = load_folder(folder).policy if folder is not None else None
     draft = Settings(policy=folder.absolute() if folder else None, **given)
     make_folders(draft)
+    if draft.git is not None:
+        policy = _policy_of_git(draft)
     policy = policy or _stored_policy(draft)
     unknown = sorted(set(draft.sites) - set(policy.sites))
     if unknown:
@@ -41,9 +44,20 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
         await Supervisor(settings).run(stop, lambda: log.info("ready", environment=policy.environment))
 
 
+def _policy_of_git(settings: Settings) -> Policy | None:
+    """None where something was in force before, and the repository cannot give anything better."""
+    try:
+        return newest_policy(settings)
+    except GslbError as error:
+        if open_store(settings.store, settings.data).read() is None:
+            raise
+        structlog.get_logger().error("the repository gives no policy; what was in force goes on", why=str(error))
+        return None
+
+
 def _stored_policy(settings: Settings) -> Policy:
     intent = open_store(settings.store, settings.data).read()
     if intent is None:
         where = f"the data folder {settings.data}" if settings.store == SQLITE else settings.store
-        raise HostError(f"there is no policy in {where} yet", "name a policy folder: gslb run DIR")
+        raise HostError(f"there is no policy in {where} yet", "name a policy folder or a repository: gslb run DIR")
     return intent.policy

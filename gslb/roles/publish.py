@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import structlog
 
 from gslb import clock
+from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
@@ -89,6 +90,7 @@ class RolePublisher:
         self._make_key = make_key
         self._lock = asyncio.Lock()
         self._current: _Current | None = None
+        self.git: Followed | None = None
 
     # What control's API reads ---------------------------------------------------------------------------------------
 
@@ -108,6 +110,9 @@ class RolePublisher:
 
     def all_places(self) -> GeoMap | None:
         return self._geo.read()
+
+    def followed(self) -> Followed | None:
+        return self.git
 
     def make_key(self, zone: str, role: Role, algorithm: int) -> ZoneKey:
         assert self._make_key is not None

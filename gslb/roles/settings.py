@@ -46,6 +46,7 @@ class Settings(BaseModel):
     `runtime` holds sockets and locks and may vanish at a reboot; `data` holds what must survive. With `foreground`
     an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
     None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
+    `git` is a repository that is followed in place of a folder, as `git.parse_source` reads it.
     `every_site`: `sites` are all of the policy's, not a choice.
     """
 
@@ -55,6 +56,9 @@ class Settings(BaseModel):
     data: Path
     policy: Path | None = None
     watch: bool = False
+    git: str | None = None
+    git_verify: Path | None = None
+    git_interval_s: float = 60.0
     roles: tuple[str, ...] = ("control", "dns", "edge")
     sites: tuple[str, ...] = ()
     every_site: bool = True

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gslb.cli.main import run
+from gslb.control.followed import Commit, Followed
 from gslb.control.protocol import EdgeState, EnvoyState
 from tests.unit.control.serving import served
 from tests.unit.control.world import (
@@ -189,7 +190,8 @@ def test_history_tells_who_did_what_and_why_newest_first(gslb):
 def test_status_as_json_is_the_whole_status(gslb):
     code, out, _ = gslb("status --json")
     assert code == 0
-    assert set(json.loads(out)) == {"environment", "snapshot", "roles", "sites", "splits", "mirrors", "edges"}
+    parts = {"environment", "snapshot", "roles", "sites", "splits", "mirrors", "edges", "git"}
+    assert set(json.loads(out)) == parts
 
 
 def test_status_before_the_first_policy(gslb, publisher):
@@ -205,3 +207,23 @@ def test_nobody_there_ends_with_2(tmp_path, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "is gslb running?" in err
+
+
+def test_the_status_says_which_commit_is_in_force_and_which_is_refused(gslb, publisher):
+    taken, refused = Commit("ab" * 20, "git: Ann", "sixty"), Commit("cd" * 20, "git: Bob", "oops [bold]")
+    publisher.git = Followed("https://git.example/p#main", taken, 1, refused, "[large-move] too much\n    split it")
+    code, out, _ = gslb("status")
+    lines = out.splitlines()
+    assert code == 0
+    at = lines.index("git https://git.example/p#main, read never")
+    assert lines[at + 1 :] == [
+        "  commit abababababab by git: Ann: sixty: revision 1, in force",
+        "  refused: commit cdcdcdcdcdcd by git: Bob: oops [bold]",
+        "    [large-move] too much",
+        "        split it",
+    ]
+    publisher.git = Followed("https://git.example/p#main", taken, 9, error="git says: gone", looked_wall_s=0.0)
+    out = gslb("status")[1]
+    assert "revision 9, not in force any more" in out
+    assert "cannot be read: git says: gone" in out
+    assert json.loads(gslb("status --json")[1])["git"]["looked"] == "1970-01-01T00:00:00Z"

@@ -19,3 +19,20 @@ def test_a_store_that_is_none_is_refused_before_anything_starts(url, why, tmp_pa
     assert result.exit_code == 2
     assert why in " ".join(result.output.replace("│", " ").split())
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--git", "https://ann:secret@git.example/p"], "holds a password"),
+        (["--git", "x#-f"], "is no branch"),
+        (["--git", "x#main", "--git-interval", "soon"], "is not a duration"),
+        (["policies", "--git", "x#main"], "takes the place of the folder"),
+        (["--git-verify", "keys"], "belongs to --git"),
+    ],
+)
+def test_a_repository_that_is_none_is_refused_before_anything_starts(options, why, tmp_path):
+    result = CliRunner().invoke(run, [*options, "--data", str(tmp_path / "d"), "--runtime", str(tmp_path / "r")])
+    assert result.exit_code == 2
+    assert why in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "d").exists()

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gslb import __version__
 from gslb.control import changes
+from gslb.control.followed import Commit, Followed
 from gslb.control.metrics import exposition
 from gslb.control.protocol import BrokenGlass
 from tests.unit.control.world import (
@@ -128,3 +129,13 @@ def test_names_follow_the_conventions(publisher):
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter"), sample.name
             assert all(re.fullmatch(r"[a-z]+", label) for label in sample.labels)
+
+
+def test_a_followed_repository(publisher):
+    assert not any(name.startswith("gslb_git") for name in families(publisher))
+    taken = Commit("ab" * 20, "git: Ann", "try")
+    publisher.git = Followed("https://git.example/p", taken, 1)
+    assert value(publisher, "gslb_git_commit_info", commit="ab" * 20) == 1
+    assert [value(publisher, f"gslb_git_{name}") for name in ("in_force", "refused", "unreadable")] == [1, 0, 0]
+    publisher.git = Followed("https://git.example/p", taken, 9, refused=taken, why="no", error="gone")
+    assert [value(publisher, f"gslb_git_{name}") for name in ("in_force", "refused", "unreadable")] == [0, 1, 1]

@@ -105,6 +105,7 @@ class MemoryPublisher:
         self.unacknowledged = {}
         self.broken = False
         self.geo = None
+        self.git = None
         self.refreshed = 0
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
@@ -130,6 +131,9 @@ class MemoryPublisher:
 
     def make_key(self, zone, role, algorithm):
         return make_key(zone, role, algorithm, bytes(32))
+
+    def followed(self):
+        return self.git
 
     async def refresh(self):
         self.refreshed += 1
