@@ -41,6 +41,12 @@ _ALWAYS = (
     "fetch.unpackLimit=1", "gc.auto=0", "log.showSignature=false", "protocol.ext.allow=never",
     "gpg.x509.program=/bin/false",
 )  # fmt: skip
+_SIGNATURES = {
+    "B": "a bad signature",
+    "X": "an expired signature",
+    "Y": "no valid signature",
+    "R": "no valid signature",
+}
 _FORMAT = "%x00".join(("%H", "%an", "%s", f"%(trailers:key={TRAILER},valueonly=true,unfold=true,separator=%x01)"))
 
 
@@ -118,15 +124,17 @@ class GitCopy:
             return ""
         with tempfile.TemporaryDirectory(dir=self._folder) as home:
             trusted = self._trust(Path(home))
+            said = self._git("show", "-s", "--format=%G?%x00%GF", commit_id, trusted=trusted)
+            verdict, _, fingerprint = said.decode("utf-8", "replace").strip().partition("\0")
             try:
                 self._git("verify-commit", commit_id, trusted=trusted)
-            except HostError as error:
+            except HostError:  # whose exit code alone tells keys of the file from others, for both kinds
                 raise RefusedError(
                     "signature",
-                    f"the commit is not signed by a key of {self._keys}: {error.message}",
+                    f"the commit has {_SIGNATURES.get(verdict, 'no signature')} by a key of {self._keys}",
                     "sign it (git commit -S) with such a key, or add the key to the file",
                 ) from None
-            return self._git("show", "-s", "--format=%GF", commit_id, trusted=trusted).decode().strip()
+        return fingerprint
 
     def files(self, commit_id: str) -> Mapping[str, bytes]:
         """The octets of every policy file, by its path in the repository. Raises PolicyError."""
