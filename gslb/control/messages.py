@@ -204,7 +204,8 @@ class MirrorSeen(Body):
 
 
 class EdgeSeen(Body):
-    """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve."""
+    """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve.
+    `peer_requests`: what it answered for other edges, by APP/BACKEND."""
 
     state: Literal["live", "starting", "backing_off", "unreachable"]
     pid: int | None
@@ -212,6 +213,7 @@ class EdgeSeen(Body):
     restarts: int | None
     adopted: bool | None
     last_end: str | None
+    peer_requests: Mapping[str, int]
 
 
 class CommitRefused(Body):

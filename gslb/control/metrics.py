@@ -192,12 +192,17 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
     skipped = CounterMetricFamily(
         "gslb_mirror_skipped", "Requests due for mirroring that were not.", labels=[*labels, "reason"]
     )
+    hops = CounterMetricFamily(
+        "gslb_peer_requests", "Requests that the edge answered for other edges.", labels=["site", "app", "backend"]
+    )
     for state in reached:
         if state.edge is None:
             continue
         site = state.site or ""
         up.add_metric([site], state.edge.envoy.state == "live")
         restarts.add_metric([site], state.edge.envoy.restarts)
+        for hop in state.edge.hops:
+            hops.add_metric([site, hop.app, hop.backend], hop.requests)
         for route in state.edge.routes:
             values = [site, route.app, route.route]
             for backend, number in sorted(route.requests.items()):
@@ -205,4 +210,4 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
             sent.add_metric(values, route.mirrored)
             for reason, number in sorted(route.skipped.items()):
                 skipped.add_metric([*values, reason], number)
-    yield from (up, restarts, requests, sent, skipped)
+    yield from (up, restarts, requests, sent, skipped, hops)

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from gslb.snapshot.intent import Drain, Intent, Provenance
 
 __all__ = [
-    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "Offer", "Peer", "Refusal", "RoleState",
-    "Roster", "RosterHeld", "RouteState", "VerdictState", "role_name",
+    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "HopState", "Offer", "Peer", "Refusal",
+    "RoleState", "Roster", "RosterHeld", "RouteState", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -125,9 +125,18 @@ class RouteState(Message):
     skipped: dict[str, int] = {}
 
 
+class HopState(Message):
+    """Requests that an edge answered for other edges."""
+
+    app: str
+    backend: str
+    requests: int
+
+
 class EdgeState(Message):
     envoy: EnvoyState
     routes: tuple[RouteState, ...] = ()
+    hops: tuple[HopState, ...] = ()
 
 
 class RoleState(Message):

@@ -212,7 +212,15 @@ def _reason(verdict: VerdictState, addresses: int) -> str:
 
 def _edge(edge: EdgeState | None) -> dict[str, Any]:
     if edge is None:
-        return {"state": "unreachable", "pid": None, "since": None, "restarts": None, "adopted": None, "last_end": None}
+        return {
+            "state": "unreachable",
+            "pid": None,
+            "since": None,
+            "restarts": None,
+            "adopted": None,
+            "last_end": None,
+            "peer_requests": {},
+        }
     envoy = edge.envoy
     return {
         "state": envoy.state,
@@ -221,6 +229,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
         "restarts": envoy.restarts,
         "adopted": envoy.adopted,
         "last_end": envoy.last_end,
+        "peer_requests": {f"{hop.app}/{hop.backend}": hop.requests for hop in edge.hops},
     }
 
 

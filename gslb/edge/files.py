@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gslb.edge.render import EdgeConfig, Paths, Resource, discovery
+from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, secrets
 from gslb.errors import HostError
 
-__all__ = ["Document", "Files", "documents", "write_whole"]
+__all__ = ["Credentials", "Document", "Files", "documents", "write_whole"]
 
 _LOG_EXCERPT_BYTES = 65_536
 _SOCKET_PATH_BYTES = 107  # sun_path without its last zero
@@ -44,13 +44,24 @@ class Document:
         return json.dumps({"version_info": self.version, "resources": self.resources}).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What this edge shows to others, and whom it believes. `folder` holds cert.pem and key.pem and is a link that is
+    replaced whole; `authority` is a file. Both absolute."""
+
+    trust_domain: str
+    folder: Path
+    authority: Path
+
+
 def documents(config: EdgeConfig, paths: Paths) -> Mapping[str, Document]:
     """The documents of `config` by path."""
     return {path: Document(config.version, resources) for path, resources in discovery(config, paths).items()}
 
 
 class Files:
-    """The folder of one edge: `lds/`, `cds/`, `rds/`, the bootstrap, Envoy's socket and log."""
+    """The folder of one edge: `lds/`, `cds/`, `rds/`, `sds/` (where it talks to other edges), the bootstrap, Envoy's
+    socket and log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -97,6 +108,18 @@ class Files:
             Path(path).unlink(missing_ok=True)
         else:
             write_whole(Path(path), document.encode())
+
+    def peering(self, credentials: Credentials) -> Peering:
+        """Let Envoy know where the credentials lie; a certificate that is replaced there it sees by itself."""
+        folder = self.folder / "sds"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        identity, authority = folder / "identity.json", folder / "peers.json"
+        found = secrets(str(credentials.folder), str(credentials.authority))
+        for file, secret in zip((identity, authority), found, strict=True):
+            content = json.dumps({"resources": [secret]}).encode()
+            if not file.exists() or file.read_bytes() != content:
+                write_whole(file, content)
+        return Peering(credentials.trust_domain, str(identity), str(authority))
 
     def log_size_bytes(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0

@@ -10,22 +10,22 @@ import contextlib
 import ipaddress
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gslb.edge.admin import Admin
-from gslb.edge.files import Document, Files, documents, write_whole
+from gslb.edge.files import Credentials, Document, Files, documents, write_whole
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
-from gslb.edge.render import EdgeConfig, bootstrap, render, static_bootstrap
-from gslb.edge.stats import COUNTERS_FILTER, Tally, route_counts
+from gslb.edge.render import EdgeConfig, bootstrap, needs_peers, render, static_bootstrap
+from gslb.edge.stats import COUNTERS_FILTER, Tally, hop_counts, route_counts
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
-from gslb.snapshot.types import RouteCounts, RouteId, SiteName, Snapshot
+from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
 
-__all__ = ["EdgeRunner", "RouteState"]
+__all__ = ["Credentials", "EdgeRunner", "RouteState"]
 
 _VALIDATE_LIMIT_S = 30.0
 _LIVE_LIMIT_S = 10.0
@@ -40,8 +40,16 @@ class RouteState:
 class EdgeRunner:
     """One Envoy for `site`, with its files in `data`. `run` must be under way for `publish` to succeed."""
 
-    def __init__(self, site: SiteName, data: Path, envoy: Path, concurrency: int = 1) -> None:
-        self._site, self._envoy = site, envoy
+    def __init__(
+        self,
+        site: SiteName,
+        data: Path,
+        envoy: Path,
+        concurrency: int = 1,
+        credentials: Callable[[], Credentials | None] = lambda: None,
+    ) -> None:
+        """`credentials` are asked for with each snapshot; None: this edge has no identity yet."""
+        self._site, self._envoy, self._credentials = site, envoy, credentials
         self._files = Files(data)
         self._admin = Admin(self._files.paths.admin)
         self._handover = Handover(self._files, self._admin)
@@ -56,8 +64,8 @@ class EdgeRunner:
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
-        config = await asyncio.to_thread(render, snapshot, self._site)
         self._files.make_folders()
+        config = await asyncio.to_thread(self._render, snapshot)
         static = static_bootstrap(config, self._files.paths.admin)
         content = await asyncio.to_thread(lambda: json.dumps(static).encode())
         aside = self._files.folder / "prepared.json"
@@ -68,8 +76,8 @@ class EdgeRunner:
     async def publish(self, snapshot: Snapshot) -> None:
         """Put `snapshot` in force; returns when it is. Raises RefusedError where Envoy refuses and HostError where it
         cannot start or does not answer: the last good files are then back in place."""
-        config = await asyncio.to_thread(render, snapshot, self._site)
         self._files.make_folders()
+        config = await asyncio.to_thread(self._render, snapshot)
         async with self._publishing:
             await self._settle()
             await self._hand_over(config)
@@ -109,6 +117,14 @@ class EdgeRunner:
             await self._keeper.end()
         else:
             self._keeper.leave()
+
+    def hops(self) -> Mapping[tuple[AppName, BackendName], int]:
+        """Requests that were answered for other edges, as of the last `state`."""
+        return hop_counts(self._config.index, self._tally.totals()) if self._config else {}
+
+    def _render(self, snapshot: Snapshot) -> EdgeConfig:
+        credentials = self._credentials() if needs_peers(snapshot) else None
+        return render(snapshot, self._site, self._files.peering(credentials) if credentials else None)
 
     async def _settle(self) -> None:
         """Not before it is known whether an Envoy of an earlier run serves."""

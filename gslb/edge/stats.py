@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 from gslb.edge.render import StatsIndex
 from gslb.errors import HostError
-from gslb.snapshot.types import BackendName, RouteCounts, RouteId
+from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId
 
-__all__ = ["COUNTERS_FILTER", "Counters", "Tally", "parse_stats", "route_counts"]
+__all__ = ["COUNTERS_FILTER", "Counters", "Tally", "hop_counts", "parse_stats", "route_counts"]
 
 Counters = Mapping[str, int]
 
 _REQUESTS = "upstream_rq_completed"
 _MIRRORED = "upstream_rq_total"
 _SHADOW_LOSSES = {"upstream_cx_none_healthy": "target_down", "upstream_rq_pending_overflow": "target_busy"}
-_SKIPPED = "upstream_rq_completed"
+_COMPLETED = "upstream_rq_completed"
 COUNTERS_FILTER = (
     r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy|rq_pending_overflow)$"
     r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
@@ -51,12 +51,17 @@ def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCo
     mirrored: dict[RouteId, int] = dict.fromkeys(requests, 0)
     skipped: dict[RouteId, dict[str, int]] = {route: {} for route in requests}
     for prefix, skip in index.skips.items():
-        _add(skipped[skip.route], skip.reason, skip.mirrors * counters.get(f"{prefix}.{_SKIPPED}", 0))
+        _add(skipped[skip.route], skip.reason, skip.mirrors * counters.get(f"{prefix}.{_COMPLETED}", 0))
     for cluster, (route, _) in index.shadows.items():
         mirrored[route] += counters.get(f"cluster.{cluster}.{_MIRRORED}", 0)
         for name, reason in _SHADOW_LOSSES.items():
             _add(skipped[route], reason, counters.get(f"cluster.{cluster}.{name}", 0))
     return {route: RouteCounts(sides, mirrored[route], skipped[route]) for route, sides in requests.items()}
+
+
+def hop_counts(index: StatsIndex, counters: Counters) -> dict[tuple[AppName, BackendName], int]:
+    """Requests that were answered for other edges, by what answered them."""
+    return {hop: counters.get(f"{prefix}.{_COMPLETED}", 0) for prefix, hop in index.hops.items()}
 
 
 def _add(totals: dict[str, int], reason: str, count: int) -> None:

@@ -123,7 +123,9 @@ class Edge(Model):
 
     public: Addresses = Field(description="what DNS hands out")
     bind: Addresses | None = Field(None, description="what Envoy binds; default: public")
-    peer: EndpointText | None = Field(None, description="where other edges reach it")
+    peer: EndpointText | None = Field(
+        None, description="where other edges reach it, over mutual TLS; used by backends with via: edge"
+    )
 
     @property
     def bound(self) -> tuple[Any, ...]:
@@ -264,6 +266,9 @@ class Backend(Model):
     __pydantic_extra__: dict[str, Endpoints]
 
     check: Check | None = None
+    via: Literal["direct", "edge"] = Field(
+        "direct", description="edge: other sites reach it through the peer address of the edge beside it"
+    )
 
     @property
     def endpoints(self) -> Mapping[str, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Words that the policy language keeps for later: refused by name, with what to write instead.
 
 Silence would be worse than an error here: somebody who writes `tls` believes that it is in force. Where a reserved
-word is given the value that already holds (`via: direct`), it is accepted and dropped. No other checks belong here.
+word is given the value that already holds (`compare: false`), it is accepted and dropped. No other checks belong here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _WORDS = (
     _Word(("apps", "*", "tls"), _HTTP_ONLY),
     _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),
     _Word(("apps", "*", "backends", "*", "tls"), "delete it: edges speak plain HTTP to endpoints"),
-    _Word(("apps", "*", "backends", "*", "via"), "delete it, or write via: direct", "direct"),
     _Word(("apps", "*", "routes", "*", "mirror", "*", "compare"), "delete it, or write compare: false", False),
     _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),
 )  # fmt: skip

@@ -110,6 +110,7 @@ _FORMS = {
     "max": "max: 60s",
     "contact": "contact: hostmaster@example.com",
     "peer": 'peer: "10.0.0.4:8443"',
+    "via": "via: edge or direct",
     "https": "https: {alpn: [h2, http/1.1], port: 443}",
     "alpn": "alpn: [h2, http/1.1] (printable characters without spaces, 255 at most)",
     "port": "port: 443 (from 1 to 65535, without quotes)",

@@ -7,10 +7,11 @@ import os
 import signal
 
 from gslb import clock
-from gslb.control.protocol import EdgeState, EnvoyState, RoleState, RouteState, role_name
+from gslb.control.protocol import EdgeState, EnvoyState, HopState, RoleState, RouteState, role_name
 from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
 from gslb.errors import RefusedError
+from gslb.roles.edge_credentials import edge_credentials
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
@@ -58,6 +59,10 @@ class EdgeRole:
                     )
                     for item in routes
                 ),
+                hops=tuple(
+                    HopState(app=app, backend=backend, requests=number)
+                    for (app, backend), number in self._runner.hops().items()
+                ),
             ),
         )
 
@@ -74,7 +79,10 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     folder = settings.data / name
     folder.mkdir(mode=0o700, exist_ok=True)
     concurrency = settings.envoy_concurrency or os.cpu_count() or 1
-    runner = EdgeRunner(SiteName(site), folder, find_envoy(settings.envoy), concurrency)
+    trust = settings.data / "trust"
+    runner = EdgeRunner(
+        SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(trust, name)
+    )
     node = Node(EdgeRole(SiteName(site), runner), folder)
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None

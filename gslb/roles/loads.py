@@ -80,10 +80,12 @@ class LoadReader:
 
 def _counts(state: RoleState) -> dict[Hashable, int]:
     """Each counter by itself, because each begins anew by itself: requests when a split changes, mirrored copies with
-    the role."""
+    the role, and what was answered for other edges."""
     counts: dict[Hashable, int] = {}
     for route in state.edge.routes if state.edge else ():
         key = (route.app, route.route)
         counts |= {(*key, "request", backend): number for backend, number in route.requests.items()}
         counts[*key, "mirrored"] = route.mirrored
+    for hop in state.edge.hops if state.edge else ():
+        counts[hop.app, hop.backend, "hop"] = hop.requests
     return counts

@@ -220,6 +220,7 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
             for site in sites
             if backend.endpoints.get(site)
         },
+        via_edge=backend.via == "edge",
     )
 
 

@@ -77,11 +77,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A service of an app. `endpoints` holds only sites that have at least one, in policy order of the sites."""
+    """A service of an app. `endpoints` holds only sites that have at least one, in policy order of the sites.
+    `via_edge`: the edges of other sites reach it through the peer addresses of the edges beside it."""
 
     name: BackendName
     check: HealthCheck | None
     endpoints: Mapping[SiteName, tuple[Endpoint, ...]]
+    via_edge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

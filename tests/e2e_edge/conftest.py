@@ -10,6 +10,7 @@ import pytest
 
 from gslb.edge import EdgeRunner, find_envoy
 from gslb.model.policy import Policy
+from gslb.roles.edge_credentials import edge_credentials
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent, Overrides
 from gslb.snapshot.types import RouteId, SiteName
@@ -42,13 +43,19 @@ class Stage:
         return backend
 
     def snapshot(self, backends, routes, overrides: Overrides | None = None, **sites):
+        """`peers` are the peer addresses by site; other words the public addresses."""
         self.revision += 1
+        peers = sites.pop("peers", {})
+
+        def edge(public, site):
+            return {"public": [public], **({"peer": peers[site]} if site in peers else {})}
+
         policy = Policy.model_validate(
             {
                 "zone": {"name": "gslb.test", "nameservers": {"ns1": ["127.0.7.53"]}},
                 "sites": {
-                    "dc": {"edges": [{"public": [sites.get("dc", DC)]}], "listen": {"http": self.port}},
-                    "aws": {"edges": [{"public": [AWS]}], "listen": {"http": self.port}},
+                    "dc": {"edges": [edge(sites.get("dc", DC), "dc")], "listen": {"http": self.port}},
+                    "aws": {"edges": [edge(AWS, "aws")], "listen": {"http": self.port}},
                 },
                 "apps": {"shop": {"hosts": ["shop"], "backends": backends, "routes": routes}},
             }
@@ -57,7 +64,13 @@ class Stage:
 
     @asynccontextmanager
     async def edge(self, site: str = "dc", folder: str = "", end_envoy: bool = True):
-        runner = EdgeRunner(SiteName(site), self.folder / (folder or site), find_envoy(None))
+        trust = self.folder / "trust"
+        runner = EdgeRunner(
+            SiteName(site),
+            self.folder / (folder or site),
+            find_envoy(None),
+            credentials=lambda: edge_credentials(trust, f"edge-{site}"),
+        )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(runner.run())
             try:

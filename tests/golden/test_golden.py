@@ -18,15 +18,18 @@ import pytest
 from gslb.dns.compose import compose
 from gslb.dns.tables import Body
 from gslb.edge import find_envoy, render
-from gslb.edge.render import static_bootstrap
+from gslb.edge.render import Peering, secrets, static_bootstrap
 from gslb.model import load_folder
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState
+from tests.support.identities import Authority
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ADMIN = "/run/gslb/admin.sock"
+SECRETS = "/var/lib/gslb/sds"
+PEERING = Peering("gslb.example.com", f"{SECRETS}/identity.json", f"{SECRETS}/peers.json")
 
 
 def snapshots():
@@ -54,7 +57,7 @@ def zone_of(snapshot):
 
 SNAPSHOTS = [pytest.param(snapshot, id=name) for name, snapshot in snapshots()]
 RESOURCES = [
-    pytest.param(static_bootstrap(render(snapshot, site), ADMIN), id=f"{name}.{site}")
+    pytest.param(static_bootstrap(render(snapshot, site, PEERING), ADMIN), id=f"{name}.{site}")
     for name, snapshot in snapshots()
     for site in snapshot.sites
 ]
@@ -94,7 +97,11 @@ def test_no_output_is_left_of_a_policy_that_is_gone(folder, cases):
 @pytest.mark.parametrize("resources", RESOURCES)
 def test_envoy_takes_them(resources, tmp_path):
     file = tmp_path / "static.json"
-    file.write_text(json.dumps(resources))
+    file.write_text(json.dumps(resources).replace(SECRETS, str(tmp_path)))
+    authority = Authority(tmp_path / "trust")
+    folder = authority.give("edge", "machine/edge/site")
+    for name, secret in zip(("identity", "peers"), secrets(str(folder), str(authority.trust / "ca.pem")), strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"resources": [secret]}))
     result = subprocess.run(
         [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"],
         capture_output=True,

@@ -4,18 +4,22 @@ Pure: equal snapshots give equal resources. Live health never enters (Envoy chec
 would republish. Envoy semantics named here were tried on Envoy 1.40.
 """
 
-from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, static_bootstrap
-from gslb.edge.render.config import EdgeConfig, Resource, Skip, StatsIndex
+from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, secrets, static_bootstrap
+from gslb.edge.render.config import EdgeConfig, Peering, Resource, Skip, StatsIndex
 from gslb.edge.render.edge import render
+from gslb.edge.render.peers import needs_peers
 
 __all__ = [
     "EdgeConfig",
     "Paths",
+    "Peering",
     "Resource",
     "Skip",
     "StatsIndex",
     "bootstrap",
     "discovery",
+    "needs_peers",
     "render",
+    "secrets",
     "static_bootstrap",
 ]

@@ -13,10 +13,11 @@ from gslb.edge.render.config import ROUTES_NAME, EdgeConfig
 from gslb.edge.render.listeners import connection_manager
 from gslb.snapshot.types import SiteName
 
-__all__ = ["Paths", "bootstrap", "discovery", "static_bootstrap"]
+__all__ = ["Paths", "bootstrap", "discovery", "secrets", "static_bootstrap"]
 
 _TYPES = "type.googleapis.com/envoy.config"
 _MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
+_CREDENTIALS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 _MAX_HEAP_BYTES = 2 * 1024**3
 _MAX_CONNECTIONS = 50_000
 
@@ -46,7 +47,7 @@ def bootstrap(paths: Paths, site: SiteName) -> dict[str, Any]:
 
 def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
     """The same resources in one file."""
-    listeners = [connection_manager(dict(item), {"route_config": config.routes}) for item in config.listeners]
+    listeners = [connection_manager(item, {"route_config": config.routes}) for item in config.listeners]
     return {
         **_common(admin, config.site),
         "static_resources": {"listeners": listeners, "clusters": list(config.clusters)},
@@ -56,12 +57,30 @@ def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
 def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, Any]]]:
     """Resources by the file that holds them, each with its type."""
     rds = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _watched(paths.routes)}}
-    listeners = [connection_manager(dict(item), rds) for item in config.listeners]
+    listeners = [connection_manager(item, rds) for item in config.listeners]
     return {
         paths.listeners: [_typed("listener.v3.Listener", item) for item in listeners],
         paths.clusters: [_typed("cluster.v3.Cluster", item) for item in config.clusters],
         paths.routes: [_typed("route.v3.RouteConfiguration", config.routes)],
     }
+
+
+def secrets(identity: str, authority: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The secrets `identity` (cert.pem and key.pem in the folder `identity`, a link that is replaced whole) and `peers`
+    (the file `authority`), as envoy.extensions.transport_sockets.tls.v3.Secret. Paths are absolute."""
+    own = {
+        "certificate_chain": {"filename": f"{identity}/cert.pem"},
+        "private_key": {"filename": f"{identity}/key.pem"},
+        "watched_directory": {"path": identity.rpartition("/")[0]},
+    }
+    theirs = {
+        "trusted_ca": {"filename": authority},
+        "watched_directory": {"path": authority.rpartition("/")[0]},
+    }
+    return (
+        {"@type": _CREDENTIALS, "name": "identity", "tls_certificate": own},
+        {"@type": _CREDENTIALS, "name": "peers", "validation_context": theirs},
+    )
 
 
 def _typed(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:

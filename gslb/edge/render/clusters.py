@@ -1,21 +1,23 @@
 """Clusters: leaves (endpoints of one site), aliases (one side of one split), shadows (one mirror each).
 
 An alias is an aggregate over leaves: this site's first, then the others in the order of the policy, so that a dead
-pool's requests go on to the next site. A drained site stands last in its own edge's order. Behind a canary's own leaves
-stand those of the other sides of its split: what a dead canary would have got goes to them.
+pool's requests go on to the next site. Drained sites stand last, the own one behind the others. Behind a canary's
+own leaves stand those of the other sides of its split: what a dead canary would have got goes to them.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gslb.edge.render.config import alias_name, duration, elsewhere_name, leaf_name, shadow_name
+from gslb.edge.render.config import PROBE_HEADER, Peering, alias_name, duration, elsewhere_name, leaf_name, shadow_name
+from gslb.edge.render.peers import peer_endpoints, peer_socket
 from gslb.snapshot.checks import HealthCheck
-from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, SiteName
+from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
 
-__all__ = ["app_clusters", "has_local_probe"]
+__all__ = ["Place", "app_clusters", "has_local_probe"]
 
 _CONNECT_TIMEOUT = duration(1)
 _BUFFER_BYTES = 32_768  # Envoy's edge guide
@@ -28,6 +30,7 @@ _SHADOW_BREAKERS = {"max_connections": 64, "max_pending_requests": 64, "max_requ
 _SHADOW_MAX_S = 5.0
 _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AGGREGATE = "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig"
+_IS_CHECK = {"header": {"key": PROBE_HEADER, "value": "peer"}}
 _OUTLIERS = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 5,
@@ -44,11 +47,21 @@ _OUTLIERS = {
 status that a service means must not take it out."""
 
 
-def app_clusters(app: App, site: SiteName) -> Iterable[dict[str, Any]]:
-    """Every cluster that `app` needs at the edge of `site`: leaves before what stands on them."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The edge of `site` among all `sites`; `peering` None: it cannot talk to the others."""
+
+    site: SiteName
+    sites: Mapping[SiteName, Site]
+    peering: Peering | None
+
+
+def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
+    """Every cluster that `app` needs at the edge `here`: leaves before what stands on them."""
+    site = here.site
     for backend in app.backends.values():
-        for where, endpoints in backend.endpoints.items():
-            yield _leaf(leaf_name(app.name, backend.name, where), app, backend, [(where, endpoints)])
+        for where in backend.endpoints:
+            yield _pool(leaf_name(app.name, backend.name, where), app, backend, [where], here)
     for name in app.needed:
         if app.backends[name].check and not has_local_probe(app.backends[name], site):
             yield _aggregate(elsewhere_name(app.name, name), app, [app.backends[name]], site)
@@ -57,7 +70,7 @@ def app_clusters(app: App, site: SiteName) -> Iterable[dict[str, Any]]:
         for share in route.split:
             yield _aggregate(alias_name(route_id, share.backend), app, _takers(app, route, share), site)
         for index, mirror in enumerate(route.mirrors):
-            yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, site)
+            yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, here)
 
 
 def has_local_probe(backend: Backend, site: SiteName) -> bool:
@@ -75,10 +88,22 @@ def _takers(app: App, route: Route, share: Share) -> list[Backend]:
 
 
 def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:
-    """The sites that have endpoints: the own one first, or last where it is drained."""
-    own_place = len(backend.endpoints) if site in app.no_local else -1
-    places = {where: own_place if where == site else place for place, where in enumerate(backend.endpoints)}
-    return sorted(places, key=lambda where: places[where])
+    """The sites that have endpoints: the own one first, drained ones last, the own one behind all."""
+    drained = {where: (where in app.no_local) * (1 + (where == site)) for where in backend.endpoints}
+    return sorted(backend.endpoints, key=lambda where: (drained[where], where != site))
+
+
+def _pool(name: str, app: App, backend: Backend, sites: Sequence[SiteName], here: Place) -> dict[str, Any]:
+    """The endpoints at these sites, each site a priority; those of other sites through their edges where the policy
+    says so. `sites` are then the own one alone, or others."""
+    if not backend.via_edge or here.site in sites:
+        return _leaf(name, app, backend, [(where, backend.endpoints[where]) for where in sites])
+    pool = _leaf(name, app, backend, [(where, peer_endpoints(here.sites[where])) for where in sites])
+    for check in pool.get("health_checks", ()):
+        check["http_health_check"] |= {"codec_client_type": "HTTP2", "request_headers_to_add": [_IS_CHECK]}
+    pool["transport_socket"] = peer_socket(app, backend.name, sites, here.peering)
+    pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2()}
+    return pool
 
 
 def _leaf(
@@ -130,14 +155,26 @@ def _priority(place: int, where: SiteName, endpoints: tuple[Endpoint, ...]) -> d
     }
 
 
-def _http(max_stream_s: float | None = None) -> dict[str, Any]:
-    common = {"idle_timeout": _IDLE_TIMEOUT}
-    if max_stream_s is not None:
-        common["max_stream_duration"] = duration(max_stream_s)
+def _http() -> dict[str, Any]:
     return {
         "@type": _HTTP_OPTIONS,
-        "common_http_protocol_options": common,
+        "common_http_protocol_options": {"idle_timeout": _IDLE_TIMEOUT},
         "explicit_http_config": {"http_protocol_options": {}},
+    }
+
+
+def _http2() -> dict[str, Any]:
+    """Between edges: one connection carries many requests, and a dead peer shows by its silence."""
+    keepalive = {"interval": duration(5), "timeout": duration(2)}
+    return {
+        "@type": _HTTP_OPTIONS,
+        "explicit_http_config": {
+            "http2_protocol_options": {
+                "initial_stream_window_size": 1024**2,
+                "initial_connection_window_size": 16 * 1024**2,
+                "connection_keepalive": keepalive,
+            }
+        },
     }
 
 
@@ -179,15 +216,16 @@ def _aggregate(name: str, app: App, backends: Sequence[Backend], site: SiteName)
     }
 
 
-def _shadow(name: str, app: App, route: Route, mirror: Mirror, site: SiteName) -> dict[str, Any]:
+def _shadow(name: str, app: App, route: Route, mirror: Mirror, here: Place) -> dict[str, Any]:
     """A pool of its own, so that what the mirror does cannot take a connection or a breaker from the primary."""
     backend = app.backends[mirror.to]
-    order = _in_order(app, backend, site)
-    used = order[:1] if order[:1] == [site] else order
-    groups = [(where, backend.endpoints[where]) for where in used]
-    options = _http(min(route.timeout_s, _SHADOW_MAX_S))
-    return {
-        **_leaf(name, app, backend, groups),
-        "circuit_breakers": {"thresholds": [_SHADOW_BREAKERS]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-    }
+    order = _in_order(app, backend, here.site)
+    used = order[:1] if order[:1] == [here.site] else order
+    if backend.via_edge and len(used) > 1:
+        used = [where for where in used if where != here.site]
+    pool = _pool(name, app, backend, used, here)
+    (options,) = pool["typed_extension_protocol_options"].values()
+    longest = {"max_stream_duration": duration(min(route.timeout_s, _SHADOW_MAX_S))}
+    options["common_http_protocol_options"] = options.get("common_http_protocol_options", {}) | longest
+    pool["circuit_breakers"] = {"thresholds": [_SHADOW_BREAKERS]}
+    return pool

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gslb.snapshot.types import AppName, BackendName, RouteId, Share, SiteName
 
 __all__ = [
     "MIRROR_RUNTIME",
+    "PEER_HOST",
+    "PROBE_HEADER",
     "ROUTES_NAME",
     "STAT_PREFIX",
     "EdgeConfig",
+    "Peering",
     "Resource",
     "Skip",
     "StatsIndex",
     "alias_name",
     "duration",
     "elsewhere_name",
+    "hop_stats_prefix",
     "leaf_name",
     "route_stats",
     "shadow_name",
@@ -35,6 +39,22 @@ STAT_PREFIX = "edge"
 MIRROR_RUNTIME = "gslb.mirror"
 """Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (numerator of a million) override a mirror at once, without files."""
 
+PEER_HOST = "~peer"
+"""The virtual host of what other edges hand over. No app has such a name."""
+
+PROBE_HEADER = "x-gslb-probe"
+"""What a front-door probe asks about: a backend, or `edge`. Removed before a backend sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peering:
+    """What an edge needs to talk with others: the trust domain that they share, and the files (absolute) that name its
+    certificate and the authority of theirs, as secrets `identity` and `peers`."""
+
+    trust_domain: str
+    identity_file: str
+    authority_file: str
+
 
 @dataclass(frozen=True, slots=True)
 class Skip:
@@ -47,11 +67,13 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class StatsIndex:
-    """What Envoy's counters mean. Keys: name of an alias cluster, of a shadow cluster, prefix of a route's counters."""
+    """What Envoy's counters mean. Keys: name of an alias cluster, of a shadow cluster, prefix of a route's counters.
+    `hops` are what was answered for other edges."""
 
     aliases: Mapping[str, tuple[RouteId, BackendName]]
     shadows: Mapping[str, tuple[RouteId, int]]
     skips: Mapping[str, Skip]
+    hops: Mapping[str, tuple[AppName, BackendName]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +114,13 @@ def skip_prefix(route: str, reason: str, mirrors: int) -> str:
     return f"{route}~{reason}~{mirrors}"
 
 
-def route_stats(app: AppName, stat_prefix: str) -> str:
-    """How Envoy names the counters of a route with a `stat_prefix` (Route.stat_prefix)."""
-    return f"vhost.{app}.route.{stat_prefix}"
+def hop_stats_prefix(app: AppName, backend: BackendName) -> str:
+    return f"{app}/{backend}"
+
+
+def route_stats(host: str, stat_prefix: str) -> str:
+    """How Envoy names the counters of a route with a `stat_prefix` (Route.stat_prefix) in a virtual host."""
+    return f"vhost.{host}.route.{stat_prefix}"
 
 
 def duration(seconds: float) -> str:

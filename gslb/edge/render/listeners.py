@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gslb.edge.render.config import STAT_PREFIX, duration
@@ -9,7 +10,7 @@ from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
 
-__all__ = ["bound_addresses", "connection_manager", "site_listeners"]
+__all__ = ["bound_addresses", "connection_manager", "listener", "manager", "site_listeners"]
 
 _BUFFER_BYTES = 32_768
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
@@ -24,22 +25,32 @@ def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
 def site_listeners(site: Site, *, mirrored: bool) -> tuple[dict[str, Any], ...]:
     """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match."""
     extra = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
-    return tuple(connection_manager(_listener(address, site.http_port), extra) for address in bound_addresses(site))
+    port = site.http_port
+    return tuple(
+        listener(f"http-{address}-{port}", address, port, {**manager(STAT_PREFIX), **extra})
+        for address in bound_addresses(site)
+    )
 
 
-def connection_manager(listener: dict[str, Any], routes: dict[str, Any]) -> dict[str, Any]:
-    """`listener` with a route specifier (`rds` or `route_config`) in its connection manager."""
-    config = {**listener["filter_chains"][0]["filters"][0]["typed_config"], **routes}
-    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": config}]
-    return {**listener, "filter_chains": [{"filters": filters}]}
+def connection_manager(whole: Mapping[str, Any], routes: dict[str, Any]) -> dict[str, Any]:
+    """A listener with a route specifier (`rds` or `route_config`) in its connection manager, where it has none."""
+    (chain,) = whole["filter_chains"]
+    (filter_,) = chain["filters"]
+    config = filter_["typed_config"]
+    config = config if "route_config" in config else {**config, **routes}
+    return {**whole, "filter_chains": [{**chain, "filters": [{**filter_, "typed_config": config}]}]}
 
 
-def _listener(address: IpAddress, port: int) -> dict[str, Any]:
+def listener(
+    name: str, address: IpAddress, port: int, http: dict[str, Any], tls: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """With the connection manager `http`, and the transport socket `tls` where it has one."""
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": http}]
     return {
-        "name": f"http-{address}-{port}",
+        "name": name,
         "address": {"socket_address": {"address": str(address), "port_value": port}},
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "filter_chains": [{"filters": [{"typed_config": _http()}]}],
+        "filter_chains": [{"filters": filters} | ({"transport_socket": tls} if tls else {})],
     }
 
 
@@ -55,13 +66,15 @@ def _keep_transfer_encoding() -> dict[str, Any]:
     }
 
 
-def _http() -> dict[str, Any]:
-    """`internal_address_config` trusts nobody (an empty one would trust everybody), or private clients could set
+def manager(stat_prefix: str) -> dict[str, Any]:
+    """envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, without routes.
+
+    `internal_address_config` trusts nobody (an empty one would trust everybody), or private clients could set
     `x-envoy-*` and the request id. The id is left as it was drawn (`pack_trace_reason`): it is what a new sticky user
     is drawn by, and becomes the cookie. `dynamic_stats` stay on: they are the counters per side of a split."""
     return {
         "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": STAT_PREFIX,
+        "stat_prefix": stat_prefix,
         "codec_type": "AUTO",
         "use_remote_address": True,
         "internal_address_config": {"cidr_ranges": [_NOBODY]},

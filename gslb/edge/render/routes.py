@@ -6,17 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gslb.edge.render.clusters import has_local_probe
-from gslb.edge.render.config import Resource, alias_name, duration, elsewhere_name, leaf_name, skip_prefix
+from gslb.edge.render.config import PROBE_HEADER, Resource, alias_name, duration, elsewhere_name, leaf_name, skip_prefix
 from gslb.edge.render.matching import route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.types import App, BackendName, Match, Route, RouteId, SiteName
 
-__all__ = ["PROBE_HEADER", "cookie_name", "virtual_host"]
-
-PROBE_HEADER = "x-gslb-probe"
-"""What a front-door probe asks about: a backend, or `edge`. Removed before a backend sees it."""
+__all__ = ["cookie_name", "virtual_host"]
 
 _RETRY = "type.googleapis.com/envoy.extensions.retry"
 _COOKIE_MAX_AGE_S = 30 * 86_400

@@ -31,6 +31,9 @@ def _edge_sockets(report: Report) -> Iterator[tuple[_Socket, str]]:
         for edge in site.edges:
             for address in (*edge.public, *edge.bound):
                 yield (address, site.listen.http), name
+            host, port = parse_endpoint(edge.peer) if edge.peer else ("", 0)
+            if peer := _address(host):
+                yield (peer, port), name
 
 
 def _endpoints(report: Report, path: Path, backend: Backend, edges: dict[_Socket, str]) -> None:

@@ -1,4 +1,4 @@
-"""Sites and their edges: that every address has one owner, and that settings without effect are known as such."""
+"""Sites and their edges: that every address has one owner. Peer addresses are checked in `peers`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ class _Bind:
 
 
 def check_sites(report: Report) -> None:
-    """Names, public addresses, binds, and fields that are read and not used yet."""
+    """Names, public addresses and binds."""
     for name in report.policy.sites:
         if name in _RESERVED:
             message = f"{name} is a key of backends, so it cannot be the name of a site"
             report.error_at_key(("sites", name), "reserved-name", message, f"write another name, such as {name}-1")
     _public(report)
     _binds(report)
-    _without_effect(report)
 
 
 def _edges(report: Report, field: str) -> Iterator[tuple[str, Path, IpAddress]]:
@@ -96,16 +95,3 @@ def _within_site(report: Report, bind: _Bind, others: dict[IpAddress, _Bind]) ->
         message = f"{bind.address}:{bind.port} clashes with {clash.address} at {report.place(clash.path)}"
         report.error(bind.path, "duplicate-bind", message, "bind every address of a site once")
     others.setdefault(bind.address, bind)
-
-
-def _without_effect(report: Report) -> None:
-    unused: list[tuple[Path, str]] = []
-    for name, site in report.policy.sites.items():
-        unused += [
-            (("sites", name, "edges", index, "peer"), "edges reach endpoints directly")
-            for index, edge in enumerate(site.edges)
-            if edge.peer is not None
-        ]
-    for path, why in unused:
-        message = f"{path[-1]} has no effect in this version: {why}"
-        report.warn(path, "no-effect", message, "it may stay; do not rely on it")

@@ -65,7 +65,7 @@ def test_problems_come_with_place_rule_and_remedy_and_are_counted(here, capsys):
     assert lines[0] == "p.yaml:13:3: error [unknown-key] tll is not a key of zone"
     assert lines[1].startswith("    write ttl; the keys are name,")
     assert [line for line in lines if "[" in line and not line.startswith(" ")][1:] == [
-        "p.yaml:19:9: warning [no-effect] peer has no effect in this version: edges reach endpoints directly",
+        "p.yaml:19:9: warning [no-effect] peer has no effect: no backend says via: edge",
         "p.yaml:49:9: error [split-sum] the split adds up to 90, not 100",
     ]
     assert lines[-1] == "2 errors, 1 warning in ."

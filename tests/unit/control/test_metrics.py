@@ -98,6 +98,7 @@ def test_what_a_node_holds_and_does_by_itself(publisher):
         ("gslb_mirror_skipped_total", {"route": "pay", "reason": "body"}, 2),
         ("gslb_envoy_restarts_total", {"site": "dc"}, 2),
         ("gslb_envoy_up", {"site": "dc"}, 1),
+        ("gslb_peer_requests_total", {"site": "dc", "app": "shop", "backend": "checkout"}, 5),
     ],
 )
 def test_every_metric_says_what_the_roles_told(publisher, sample, labels, expected):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gslb.control.protocol import Applied, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
+from gslb.control.protocol import Applied, EdgeState, EnvoyState, HopState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
 from gslb.errors import HostError, RefusedError
@@ -78,7 +78,9 @@ def dns_state(snapshot, *verdicts, **changed):
 
 
 def edge_state(snapshot, site, *routes, **changed):
-    edge = EdgeState(envoy=EnvoyState(state="live", pid=99, since_wall_s=NOW_S, restarts=2), routes=routes)
+    envoy = EnvoyState(state="live", pid=99, since_wall_s=NOW_S, restarts=2)
+    hops = (HopState(app="shop", backend="checkout", requests=5),)
+    edge = EdgeState(envoy=envoy, routes=routes, hops=hops)
     given = {"name": f"edge-{site}", "role": "edge", "site": site, "pid": 12, "started_wall_s": NOW_S, "ready": True}
     return RoleState(**{**given, "applied": applied(snapshot), "edge": edge, **changed})
 

@@ -18,15 +18,19 @@ BACKENDS = {
 }
 
 
-def snapshot(routes=None, backends=None, drains=(), edges=None):
-    """Sites dc, aws and gcp; one app `shop`. `drains` are (site, entry_only)."""
+def snapshot(routes=None, backends=None, drains=(), edges=None, peers=None):
+    """Sites dc, aws and gcp; one app `shop`. `drains` are (site, entry_only), `peers` the peer addresses by site."""
+
+    def edge(public, site):
+        return [{"public": [public], **({"peer": peers[site]} if peers else {})}]
+
     policy = Policy.model_validate(
         {
             "zone": {"name": "gslb.example.com", "nameservers": {"ns1": ["192.0.2.53"]}},
             "sites": {
-                "dc": {"edges": edges or [{"public": ["192.0.2.10"]}]},
-                "aws": {"edges": [{"public": ["198.51.100.20"]}], "listen": {"http": 8080}},
-                "gcp": {"edges": [{"public": ["203.0.113.30"]}]},
+                "dc": {"edges": edges or edge("192.0.2.10", "dc")},
+                "aws": {"edges": edge("198.51.100.20", "aws"), "listen": {"http": 8080}},
+                "gcp": {"edges": edge("203.0.113.30", "gcp")},
             },
             "apps": {
                 "shop": {

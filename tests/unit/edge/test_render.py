@@ -50,7 +50,8 @@ def test_what_one_route_needs_is_a_canary_of_none():
         ("gcp", (), ["gcp", "dc", "aws"]),
         ("dc", [("dc", False)], ["aws", "gcp", "dc"]),
         ("dc", [("dc", True)], ["dc", "aws", "gcp"]),
-        ("aws", [("dc", False)], ["aws", "dc", "gcp"]),
+        ("aws", [("dc", False)], ["aws", "gcp", "dc"]),
+        ("dc", [("dc", False), ("aws", False)], ["gcp", "aws", "dc"]),
     ],
 )
 def test_an_edge_prefers_its_own_site_unless_that_is_drained(site, drains, order):

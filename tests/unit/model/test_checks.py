@@ -62,6 +62,10 @@ PAY = "match: {path: /pay}"
         (AWS_EDGE, "[{public: [10.0.0.4]}]", [(11, 23, "duplicate-bind")]),
         (AWS_EDGE, "[{public: [10.0.0.4]}]\n    listen: {http: 81}", []),
         (EDGE, '[{public: [192.0.2.10], peer: "10.0.0.4:8443"}]', [(8, 36, "no-effect")]),
+        # peers
+        ("      new:\n", "      new:\n        via: edge\n", [(24, 14, "no-peer")]),
+        ("      new:\n", "      new:\n        via: direct\n", []),
+        ("      new:\n", "      new:\n        via: proxy\n", [(24, 14, "value")]),
         ("listen: {http: 80}", "listen: {http: 80}\n    capacity: 5", []),
         ("listen: {http: 80}", "location: {country: NO, lat: 1, lon: 2}", []),
         # chains
@@ -240,3 +244,26 @@ def test_the_contact_may_be_a_mailbox_or_a_name():
         policy = load(spoiled("ttl: 10s", f"contact: {contact}")).policy
         assert policy.zone.contact == "hostmaster.example.com"
     assert places_of(spoiled("ttl: 10s", "contact: host.master@example.com")) == [(5, 12, "value")]
+
+
+@pytest.mark.parametrize(
+    ("dc", "aws", "expected"),
+    [
+        ("10.0.0.4:8443", "10.9.0.4:8443", []),
+        ("dc.internal:8443", "[2001:db8::1]:8443", []),
+        ("10.0.0.4:8443", "10.0.0.4:8443", [(11, 45, "duplicate-address")]),
+        ("0.0.0.0:8443", "10.9.0.4:8443", [(8, 60, "address-kind")]),
+        ("10.0.0.4:80", "10.9.0.4:8443", [(8, 60, "duplicate-bind")]),
+        ("10.1.0.11:8080", "10.9.0.4:8443", [(21, 14, "endpoint-loop")]),
+    ],
+)
+def test_peer_addresses_are_checked_where_a_backend_uses_them(dc, aws, expected):
+    text = spoiled("bind: [10.0.0.4]", f'bind: [10.0.0.4], peer: "{dc}"')
+    text = text.replace("public: [198.51.100.20]", f'public: [198.51.100.20], peer: "{aws}"')
+    assert places_of(text.replace("      new:\n", "      new:\n        via: edge\n")) == expected
+
+
+def test_a_backend_that_has_its_peer_address_is_good_and_says_so_in_the_snapshot():
+    text = spoiled("public: [198.51.100.20]", 'public: [198.51.100.20], peer: "10.9.0.4:8443"')
+    policy = load(text.replace("      new:\n", "      new:\n        via: edge\n")).policy
+    assert (policy.apps["shop"].backends["new"].via, policy.apps["shop"].backends["old"].via) == ("edge", "direct")

@@ -107,7 +107,7 @@ def test_the_digest_is_of_names_and_octets_wherever_the_folder_stands():
 
 def test_errors_are_told_before_warnings_where_not_all_can_be():
     sites = "".join(
-        f"  s{n}: {{edges: [{{public: [10.1.{n // 250}.{n % 250 + 1}], peer: 'a:1'}}]}}\n" for n in range(300)
+        f"  s{n}: {{edges: [{{public: [10.1.{n // 250}.{n % 250 + 1}], peer: 'a{n}:1'}}]}}\n" for n in range(300)
     )
     text = ZONE + "sites:\n" + sites + APPS.replace("dc:", "s0:").replace("aws:", "s1:").replace("old: 100", "old: 9")
     assert "split-sum" in [rule for *_, rule in refused(a=text)]

@@ -12,7 +12,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
         ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
         ("hosts: [shop]", "hosts: [shop]\n    ready: {path: /}", (15, 5)),
         ("      new:\n", "      new:\n        tls: {sni: a}\n", (24, 9)),
-        ("      new:\n", "      new:\n        via: edge\n", (24, 9)),
         ("percent: 10", "percent: 10, compare: true", (29, 41)),
         ("environment: test", "rollouts: {x: {route: shop/pay}}", (1, 1)),
     ],
@@ -24,7 +23,6 @@ def test_what_is_not_available_says_so(old, new, expected):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("      new:\n", "      new:\n        via: direct\n"),
         ("percent: 10", "percent: 10, compare: false"),
     ],
 )
@@ -37,9 +35,9 @@ def test_zero_is_not_false():
 
 
 def test_the_field_is_named_and_the_remedy_is_another_way_to_write_it():
-    (problem,) = problems_of(spoiled("      new:\n", "      new:\n        via: edge\n"))
-    assert problem.message == "via is not available in this version"
-    assert "via: direct" in problem.remedy
+    (problem,) = problems_of(spoiled("percent: 10", "percent: 10, compare: true"))
+    assert problem.message == "compare is not available in this version"
+    assert "compare: false" in problem.remedy
 
 
 def test_an_alias_shares_its_place_with_the_anchor():
@@ -49,6 +47,6 @@ def test_an_alias_shares_its_place_with_the_anchor():
     )
     assert {rule for _, _, rule in places_of(text)} == {"unreachable"}
     text = text.replace("        check: {path", "        tls: &t {}\n        check: {path").replace(
-        "      new:\n", "      new:\n        via: *t\n"
+        "      new:\n", "      new:\n        tls: *t\n"
     )
     assert [rule for _, _, rule in places_of(text)].count("not-available") == 2
