@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gslb.health.calculated import add_up
 from gslb.health.target import Health, Phase, Result, lasts_s, step, untried
-from gslb.snapshot.checks import Rounds
-from gslb.snapshot.targets import Place, ProbeTarget, TargetKey
+from gslb.snapshot.checks import CalculatedAsk, Rounds
+from gslb.snapshot.targets import CheckKey, CheckTarget, Key, Place, Target
 from gslb.snapshot.types import LiveState, Verdict
 
 __all__ = ["Board", "flip_s", "judge"]
@@ -50,44 +51,67 @@ class Board:
 
     def __init__(self) -> None:
         self.live = LiveState()
-        self._health: dict[TargetKey, Health] = {}
-        self._targets: dict[TargetKey, ProbeTarget] = {}
-        self._groups: dict[Place, list[TargetKey]] = {}
+        self._health: dict[Key, Health] = {}
+        self._targets: dict[Key, Target] = {}
+        self._groups: dict[Place, list[Key]] = {}
+        self._calculated: list[CheckTarget] = []
+        self._uncalculated = False
         self._unsettled: set[Place] = set()
-        self._untried = 0
+        self._untried: set[Key] = set()
 
     @property
     def first_round_done(self) -> bool:
-        """Whether every target has had a result."""
-        return self._untried == 0
+        """Whether every target was looked at, whatever came of it."""
+        return not self._untried
 
-    def watch(self, targets: Iterable[ProbeTarget]) -> None:
-        """Watch these targets and no others. Those that were watched before keep their health."""
-        before, self._health, self._targets, self._groups = self._health, {}, {}, {}
+    def watch(self, targets: Iterable[Target]) -> None:
+        """Watch these targets and no others. Those that were watched before keep their health. A calculated check comes
+        after what it is calculated from."""
+        before, known = self._health, self._health.keys() - self._untried
+        self._health, self._targets, self._groups, self._calculated = {}, {}, {}, []
         for target in targets:
             if target.key not in self._health:
                 self._health[target.key] = before.get(target.key) or untried(target.subject)
                 self._targets[target.key] = target
                 for place in target.places:
                     self._groups.setdefault(place, []).append(target.key)
-        self._untried = sum(health.phase == "unknown" for health in self._health.values())
+                if isinstance(target, CheckTarget) and isinstance(target.check.ask, CalculatedAsk):
+                    self._calculated.append(target)
+        self._untried = self._health.keys() - known - {target.key for target in self._calculated}
         self._unsettled = set(self._groups) | set(self.live.verdicts)
+        self._uncalculated = True
 
-    def health(self, key: TargetKey) -> Health:
+    def health(self, key: Key) -> Health:
         """The health of a watched target. Raises KeyError for any other."""
         return self._health[key]
 
-    def record(self, key: TargetKey, result: Result) -> None:
+    def record(self, key: Key, result: Result) -> None:
         """Count a result of a watched target."""
-        before, target = self._health[key], self._targets[key]
-        after = self._health[key] = step(before, result, target.check)
-        self._untried -= before.phase == "unknown"
-        if before != after:
-            self._unsettled.update(target.places)
+        self._put(key, step(self._health[key], result, self._targets[key].check))
+
+    def forget(self, key: Key, reason: str) -> None:
+        """A watched target was looked at, and nobody knows how it is (any more)."""
+        self._put(key, Health("unknown", reason))
+
+    def _put(self, key: Key, after: Health) -> None:
+        self._untried.discard(key)
+        if self._health[key] != after:
+            self._health[key] = after
+            self._unsettled.update(self._targets[key].places)
+            self._uncalculated |= isinstance(key, CheckKey)
+
+    def _calculate(self) -> None:
+        """Those that are calculated from others, in an order in which each finds its members done."""
+        for target in self._calculated if self._uncalculated else ():
+            assert isinstance(target.check.ask, CalculatedAsk)
+            members = {name: self._health[CheckKey(name)] for name in target.check.ask.of}
+            self._put(target.key, add_up(target.check, members))
+        self._uncalculated = False
 
     def settle(self, wall_s: float) -> bool:
         """Bring `live` up to date. Returns whether a state changed, or how long it lasts at least: a mere new reason is
         shown, but neither steers anybody nor bounds a TTL."""
+        self._calculate()
         old, new = self.live.verdicts, dict(self.live.verdicts) if self._unsettled else {}
         moved = False
         for place in self._unsettled:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
 
+from gslb.model.base import Model
+from gslb.model.check_words import Check, NamedCheck, UrlPath
 from gslb.model.words import Address, DnsName, EndpointText, HostName, Mailbox, Name, Network, Percent, Port, Seconds
 
 __all__ = [
@@ -58,16 +60,9 @@ _AlpnId = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
 _AlpnList = Annotated[tuple[_AlpnId, ...], _OneOrMore, Field(max_length=16)]
 AlpnIds = Annotated[_AlpnList, BeforeValidator(_as_list, json_schema_input_type=_AlpnId | _AlpnList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
-UrlPath = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
-
-
-class Model(BaseModel):
-    """Frozen, and a key that nobody defined is an error: a misspelt word must not be silently ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 _TtlSeconds = Annotated[Seconds, Field(ge=1, le=86400)]
@@ -187,6 +182,8 @@ class First(Model):
 _Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 _Continent = Literal["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
 _SiteList = Annotated[tuple[Name, ...], _OneOrMore]
+_CheckList = Annotated[tuple[Name, ...], _OneOrMore, Field(max_length=64)]
+Checks = Annotated[_CheckList, BeforeValidator(_as_list, json_schema_input_type=Name | _CheckList)]
 _Sites = Annotated[_SiteList, BeforeValidator(_as_list, json_schema_input_type=Name | _SiteList)]
 
 
@@ -244,19 +241,6 @@ SteerFilter = Annotated[
         "priority: [SITE], weighted: {SITE: WEIGHT}, first: N, shed",
     ),
 ]
-
-
-class Check(Model):
-    """The active check of a backend's endpoints. 200 is healthy."""
-
-    path: UrlPath
-    interval: Seconds = Field(2.0, ge=0.1, le=3600)
-    timeout: Seconds = Field(1.0, ge=0.05, le=300)
-    rise: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
-    fall: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
-    flaky: Annotated[int, Field(ge=2, le=100, strict=True)] | None = Field(
-        None, description="failures in all that take it down, too; only as many successes in a row clear them"
-    )
 
 
 class Backend(Model):
@@ -337,6 +321,7 @@ class App(Model):
     families: Literal["same", "mixed"] = "same"
     ttl: Ttl | None = Field(None, description="default: the zone's")
     https: Https | None = Field(None, description="publish HTTPS records; default: none")
+    ready: Mapping[Name, Checks] = Field({}, description="by site: checks without which it cannot serve this app")
     backends: Mapping[Name, Backend] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)
 
@@ -348,6 +333,7 @@ class Policy(Model):
     zone: Zone
     zones: tuple[Zone, ...] = Field((), max_length=100, description="more zones that the nameservers answer for")
     sites: Mapping[Name, Site] = Field(min_length=1)
+    checks: Mapping[Name, NamedCheck] = Field({}, max_length=10_000, description="checks that apps refer to by name")
     apps: Mapping[Name, App] = {}
     latency: Mapping[Network, Mapping[Name, Seconds]] = Field(
         {}, description="measured: network of clients to site to round-trip time, for the filter latency"

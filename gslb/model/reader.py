@@ -26,7 +26,7 @@ MAX_TOTAL_BYTES = 16 * 2**20
 MAX_FILES = 1000
 MAX_PROBLEMS = 200
 
-_MERGED = ("sites", "apps")
+_MERGED = ("sites", "apps", "checks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
 
 
 def _merge(roots: list[Node], problems: list[Problem]) -> Node | None:
-    """One mapping of all documents: `sites` and `apps` are put together, any other key may be given once."""
+    """One mapping of all documents: `sites`, `apps` and `checks` are put together, any other key may be given once."""
     merged: dict[str, Node] = {}
     keys: dict[str, Place] = {}
     first: Place | None = None

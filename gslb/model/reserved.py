@@ -31,7 +31,6 @@ _HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in 
 _WORDS = (
     _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
     _Word(("apps", "*", "tls"), _HTTP_ONLY),
-    _Word(("apps", "*", "ready"), "delete it; write a `check` on each backend instead"),
     _Word(("apps", "*", "backends", "*", "tls"), "delete it: edges speak plain HTTP to endpoints"),
     _Word(("apps", "*", "routes", "*", "mirror", "*", "compare"), "delete it, or write compare: false", False),
     _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),

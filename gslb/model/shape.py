@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gslb.errors import Problem
+from gslb.model import check_words
 from gslb.model import policy as words
+from gslb.model.check_forms import CHECK_FORMS
 from gslb.model.tree import Node, Path, Value, find, locate, plain, without
 from gslb.model.words import format_duration
 
@@ -41,7 +43,12 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "steer", "*", "geo"): words.GeoRules,
     ("apps", "*", "steer", "*", "shed"): words.Marks,
     ("apps", "*", "backends", "*"): words.Backend,
-    ("apps", "*", "backends", "*", "check"): words.Check,
+    ("apps", "*", "backends", "*", "check"): check_words.Check,
+    ("apps", "*", "backends", "*", "check", "expect"): check_words.BackendExpect,
+    ("checks", "*"): check_words.NamedCheck,
+    **{("checks", "*", kind): known.model for kind, known in check_words.KINDS.items()},
+    **{("checks", "*", kind, "tls"): check_words.TlsOptions for kind in ("http", "grpc", "prometheus")},
+    ("checks", "*", "http", "expect"): check_words.Expect,
     ("apps", "*", "routes", "*"): words.Route,
     ("apps", "*", "routes", "*", "match"): words.Match,
     ("apps", "*", "routes", "*", "mirror", "*"): words.Mirror,
@@ -79,6 +86,8 @@ _FORMS = {
     "hosts": "hosts: [shop]",
     "steer": "steer: [healthy, weighted: {dc: 80, aws: 20}]",
     "backends": "backends: {web: {check: {path: /healthz}, dc: [10.1.0.11:8080]}}",
+    "ready": "ready: {dc: [db-writable], aws: [db-aws-writable]} (checks by site)",
+    "checks": CHECK_FORMS["checks"],
     "check": "check: {path: /healthz, interval: 2s, timeout: 1s}",
     "path": "path: /healthz (it starts with a slash and has no spaces)",
     "exact": "exact: /login (it starts with a slash and has no spaces)",
@@ -117,11 +126,7 @@ _FORMS = {
     "http": "http: 80 (a port from 1 to 65535, without quotes)",
     "capacity": "capacity: 20000 (requests per second)",
     "by": "by: window, client or answer",
-    "interval": "interval: 2s",
-    "timeout": "timeout: 1s",
-    "rise": "rise: 2 (checks in a row)",
-    "fall": "fall: 3 (checks in a row)",
-    "flaky": "flaky: 10 (failures that as many successes in a row would clear; 2 to 100)",
+    "timeout": "timeout: 15s",
     "max_body": "max_body: 16384 (octets)",
     "sticky": "sticky: cookie",
     "retries": "retries: 2",
@@ -280,7 +285,7 @@ def _allowed(path: Path, node: Node | None) -> tuple[str, ...]:
 def _free_steps(path: Path) -> set[int]:
     """Which steps of a path are names that the operator chose, or indices."""
     free = {place for place, step in enumerate(path) if isinstance(step, int)}
-    if path and path[0] in ("sites", "apps"):
+    if path and path[0] in ("sites", "apps", "checks"):
         free.add(1)
     if len(path) > 3 and path[2] == "backends":
         free.add(3)
@@ -369,7 +374,8 @@ def _form(path: Path) -> str | None:
     names = [step for step in path if isinstance(step, str)]
     if names[:2] and names[0] in ("sites", "apps") and len(names) == 2:
         return _FORMS["edges" if names[0] == "sites" else "hosts"]
-    return next((_FORMS[name] for name in reversed(names) if name in _FORMS), None)
+    forms = {**_FORMS, **CHECK_FORMS} if names[:1] == ["checks"] or "check" in names[4:5] else _FORMS
+    return next((forms[name] for name in reversed(names) if name in forms), None)
 
 
 def _show(value: Value) -> str:

@@ -30,8 +30,10 @@ __all__ = [
     "format_duration",
     "format_endpoint",
     "iso",
+    "parse_comparison",
     "parse_duration",
     "parse_endpoint",
+    "parse_status",
 ]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -88,6 +90,22 @@ def parse_endpoint(text: str) -> tuple[str, int]:
 def format_endpoint(host: str, port: int) -> str:
     """What `parse_endpoint` reads back: an IPv6 address gets its brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_status(text: str) -> tuple[int, int]:
+    """`200` or `200-299` as the first and the last status."""
+    found = re.fullmatch(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?", text)
+    if found is None or (found[2] and int(found[2]) < int(found[1])):
+        raise ValueError(f"{text!r} is not a status; write one such as 200, or a range such as 200-299")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def parse_comparison(text: str) -> tuple[str, float]:
+    """`< 30` as the sign and the number."""
+    found = re.fullmatch(r"(<=|>=|==|!=|<|>)\s*([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?)", text.strip())
+    if found is None:
+        raise ValueError(f'{text!r} is not a comparison; write one such as "< 30", ">= 0.99" or "== 1"')
+    return found[1], float(found[2])
 
 
 def absolute(name: str, apex: str) -> str:

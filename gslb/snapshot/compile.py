@@ -16,7 +16,8 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
-from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.checks import CheckName
+from gslb.snapshot.compile_checks import backend_check, named_checks
 from gslb.snapshot.intent import Drain, Intent, Key, Latency, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
@@ -77,6 +78,7 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
         zones=tuple(_zone(zone, intent) for zone in policy.zones),
         latency=_latency(intent),
+        checks=named_checks(policy.checks),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
 
@@ -149,6 +151,7 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
         site_hosts={made.name: SiteName(made.site) for made in site_hosts(policy, app) if made.name},
         https=Https(app.https.alpn, app.https.port) if app.https else None,
+        ready={SiteName(site): tuple(map(CheckName, names)) for site, names in app.ready.items()},
     )
 
 
@@ -214,7 +217,7 @@ def _latency(intent: Intent) -> NetworkMap[Latencies]:
 def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, written.Site]) -> Backend:
     return Backend(
         name=name,
-        check=_check(backend.check) if backend.check else None,
+        check=backend_check(backend.check) if backend.check else None,
         endpoints={
             SiteName(site): tuple(Endpoint(*parse_endpoint(text)) for text in backend.endpoints[site])
             for site in sites
@@ -222,10 +225,6 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
         },
         via_edge=backend.via == "edge",
     )
-
-
-def _check(check: written.Check) -> HealthCheck:
-    return HealthCheck(check.path, check.interval, check.timeout, check.rise, check.fall, check.flaky or 0)
 
 
 def _route(route: written.Route, shift: Shift | None) -> Route:

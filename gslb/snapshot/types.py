@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from gslb.model.words import IpAddress
-from gslb.snapshot.checks import HealthCheck
+from gslb.snapshot.checks import CheckName, HealthCheck, NamedCheck
 from gslb.snapshot.networks import GeoMap, NetworkMap
 
 __all__ = [
@@ -169,7 +169,7 @@ class App:
     health. `needed` are the backends that take a site out when they cannot be used from it (a share of half or more of
     some route). `no_entry` sites are kept out of DNS, `no_local` ones send what still arrives to others.
     A TTL is `ttl_s` where health is stable, and no less than `ttl_min_s`; where they are equal it is fixed. Hosts with
-    `https` have HTTPS records."""
+    `https` have HTTPS records. `ready` are the named checks without which a site cannot serve the app."""
 
     name: AppName
     hosts: tuple[str, ...]
@@ -185,6 +185,7 @@ class App:
     no_local: tuple[SiteName, ...]
     site_hosts: Mapping[str, SiteName] = field(default_factory=dict)
     https: Https | None = None
+    ready: Mapping[SiteName, tuple[CheckName, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,7 @@ class Snapshot:
     apps: Mapping[AppName, App]
     zones: tuple[Zone, ...] = ()
     latency: NetworkMap[Latencies] = field(default_factory=NetworkMap)
+    checks: Mapping[CheckName, NamedCheck] = field(default_factory=dict)
 
 
 # Observations ---------------------------------------------------------------------------------------------------------

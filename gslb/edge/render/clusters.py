@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gslb.edge.render.checks import health_check
 from gslb.edge.render.config import PROBE_HEADER, Peering, alias_name, duration, elsewhere_name, leaf_name, shadow_name
 from gslb.edge.render.peers import peer_endpoints, peer_socket
-from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
 
 __all__ = ["Place", "app_clusters", "has_local_probe"]
@@ -100,7 +100,9 @@ def _pool(name: str, app: App, backend: Backend, sites: Sequence[SiteName], here
         return _leaf(name, app, backend, [(where, backend.endpoints[where]) for where in sites])
     pool = _leaf(name, app, backend, [(where, peer_endpoints(here.sites[where])) for where in sites])
     for check in pool.get("health_checks", ()):
-        check["http_health_check"] |= {"codec_client_type": "HTTP2", "request_headers_to_add": [_IS_CHECK]}
+        asked = check["http_health_check"]
+        added = [*asked.get("request_headers_to_add", ()), _IS_CHECK]
+        asked |= {"codec_client_type": "HTTP2", "request_headers_to_add": added}
     pool["transport_socket"] = peer_socket(app, backend.name, sites, here.peering)
     pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2()}
     return pool
@@ -130,7 +132,7 @@ def _leaf(
     if named:
         cluster["dns_lookup_family"] = "V4_PREFERRED"
     if backend.check:
-        cluster["health_checks"] = [_health_check(backend.check, app.hosts[0])]
+        cluster["health_checks"] = [health_check(backend.check, app.hosts[0])]
     else:
         cluster["outlier_detection"] = _OUTLIERS
     return cluster
@@ -174,25 +176,6 @@ def _http2() -> dict[str, Any]:
                 "initial_connection_window_size": 16 * 1024**2,
                 "connection_keepalive": keepalive,
             }
-        },
-    }
-
-
-def _health_check(check: HealthCheck, host: str) -> dict[str, Any]:
-    """200 is healthy. Any other status counts towards `fall` like a timeout; without `retriable_statuses` Envoy would
-    take an endpoint out at the first one. An idle cluster is checked as often as a busy one."""
-    interval = duration(check.interval_s)
-    return {
-        "timeout": duration(check.timeout_s),
-        "interval": interval,
-        "no_traffic_interval": interval,
-        "no_traffic_healthy_interval": interval,
-        "healthy_threshold": check.rise,
-        "unhealthy_threshold": check.fall,
-        "http_health_check": {
-            "host": host,
-            "path": check.path,
-            "retriable_statuses": [{"start": 100, "end": 600}],
         },
     }
 

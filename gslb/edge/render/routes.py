@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gslb.edge.render.checks import added_headers
 from gslb.edge.render.clusters import has_local_probe
 from gslb.edge.render.config import PROBE_HEADER, Resource, alias_name, duration, elsewhere_name, leaf_name, skip_prefix
 from gslb.edge.render.matching import route_match
@@ -54,15 +55,21 @@ def _probes(app: App, site: SiteName) -> Iterator[dict[str, Any]]:
 def _backend_probe(app: App, name: BackendName, check: HealthCheck, site: SiteName) -> dict[str, Any]:
     local = has_local_probe(app.backends[name], site)
     path = check.path.partition("?")[0]
-    return {
-        "name": f"{app.name}/{name}~probe",
-        "match": route_match(Match(exact=path, methods=("GET",), headers=((PROBE_HEADER, name),))),
-        "route": {
-            "cluster": leaf_name(app.name, name, site) if local else elsewhere_name(app.name, name),
-            "timeout": duration(check.timeout_s),
-            "retry_policy": {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 1},
-        },
+    route: dict[str, Any] = {
+        "cluster": leaf_name(app.name, name, site) if local else elsewhere_name(app.name, name),
+        "timeout": duration(check.timeout_s),
+        "retry_policy": {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 1},
     }
+    if check.host is not None:
+        route["host_rewrite_literal"] = check.host
+    probe: dict[str, Any] = {
+        "name": f"{app.name}/{name}~probe",
+        "match": route_match(Match(exact=path, methods=(check.method,), headers=((PROBE_HEADER, name),))),
+        "route": route,
+    }
+    if check.headers:
+        probe["request_headers_to_add"] = added_headers(check.headers)
+    return probe
 
 
 # Splits ---------------------------------------------------------------------------------------------------------------

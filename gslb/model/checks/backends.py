@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from gslb.model.check_words import Check
+from gslb.model.checks.named import check_headers, check_rounds
 from gslb.model.checks.report import Report
-from gslb.model.policy import Backend, Check
+from gslb.model.policy import Backend
 from gslb.model.tree import Path
 from gslb.model.words import IpAddress, parse_endpoint
 
@@ -64,12 +66,11 @@ def _address(host: str) -> IpAddress | None:
 
 
 def _check(report: Report, path: Path, check: Check) -> None:
-    if check.timeout > check.interval:
-        message = f"a check may take {check.timeout:g} s, and the next comes after {check.interval:g} s"
-        report.warn((*path, "timeout"), "check-timeout", message, "write a timeout below the interval")
-    if check.flaky is not None and check.flaky <= check.fall:
-        message = f"{check.flaky} failures in all take it down before {check.fall} in a row can"
-        report.warn((*path, "flaky"), "check-flaky", message, "write a flaky above fall, such as 10")
+    check_rounds(report, path, check)
     if "#" in check.path:
         message = "the part after # is never sent"
         report.error((*path, "path"), "path-query", message, "write the path without it")
+    check_headers(report, (*path, "headers"), check.headers)
+    if check.expect.body is not None and check.method == "HEAD":
+        message = "an answer to HEAD has no body"
+        report.error((*path, "expect", "body"), "check-body", message, "write method: GET, or leave it out")

@@ -10,7 +10,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
     [
         ("http: 80", "http: 80, https: 443", (9, 24)),
         ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
-        ("hosts: [shop]", "hosts: [shop]\n    ready: {path: /}", (15, 5)),
         ("      new:\n", "      new:\n        tls: {sni: a}\n", (24, 9)),
         ("percent: 10", "percent: 10, compare: true", (29, 41)),
         ("environment: test", "rollouts: {x: {route: shop/pay}}", (1, 1)),

@@ -1,0 +1,127 @@
+"""Checks as the policy writes them to checks as they are made. Pure; precedence stands in `compile`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gslb.model import check_words as written
+from gslb.model.words import parse_comparison, parse_endpoint, parse_status
+from gslb.snapshot.checks import (
+    Ask,
+    CalculatedAsk,
+    CheckName,
+    CommandAsk,
+    DnsAsk,
+    GrpcAsk,
+    Headers,
+    HealthCheck,
+    HttpAsk,
+    HttpExpect,
+    IcmpAsk,
+    NamedCheck,
+    PrometheusAsk,
+    PushedAsk,
+    TcpAsk,
+    Tls,
+    TlsAsk,
+)
+
+__all__ = ["backend_check", "named_checks"]
+
+TOLD_S = 1.0
+"""How often a check that is told, not asked, is looked at: by then what was pushed may be out of date."""
+
+
+def backend_check(check: written.Check) -> HealthCheck:
+    return HealthCheck(
+        path=check.path,
+        interval_s=check.interval,
+        timeout_s=check.timeout,
+        rise=check.rise,
+        fall=check.fall,
+        flaky=check.flaky or 0,
+        method=check.method,
+        host=check.host,
+        headers=_headers(check.headers),
+        expect=HttpExpect(_statuses(check.expect.status), body=check.expect.body),
+    )
+
+
+def named_checks(checks: Mapping[str, written.NamedCheck]) -> dict[CheckName, NamedCheck]:
+    return {CheckName(name): _named(CheckName(name), check) for name, check in checks.items()}
+
+
+def _named(name: CheckName, check: written.NamedCheck) -> NamedCheck:
+    kind, word = check.kind, getattr(check, check.kind)
+    if not written.KINDS[kind].asked:
+        return NamedCheck(name, kind, _ask(word), TOLD_S, TOLD_S, 1, 1, 0, check.invert, check.monitor)
+    return NamedCheck(
+        name=name,
+        kind=kind,
+        ask=_ask(word),
+        interval_s=check.interval,
+        timeout_s=check.timeout,
+        rise=check.rise,
+        fall=check.fall,
+        flaky=check.flaky or 0,
+        invert=check.invert,
+        monitor=check.monitor,
+    )
+
+
+def _ask(word: object) -> Ask:
+    match word:
+        case written.Http():
+            return _http(word)
+        case written.Tcp():
+            return TcpAsk(*parse_endpoint(word.to), word.send, word.expect)
+        case written.Tls():
+            tls = Tls(word.sni, word.ca, word.client)
+            return TlsAsk(*parse_endpoint(word.to), tls, word.warn, word.fail)
+        case written.Grpc():
+            return GrpcAsk(*parse_endpoint(word.to), word.service, _tls(word.tls) if word.tls else None)
+        case written.DnsQuestion():
+            return DnsAsk(*parse_endpoint(word.server), word.name, word.type, word.expect, word.tcp)
+    return _other(word)
+
+
+def _other(word: object) -> Ask:
+    match word:
+        case written.Icmp():
+            return IcmpAsk(word.to)
+        case written.Command():
+            return CommandAsk(word.run)
+        case written.Pushed():
+            return PushedAsk(word.expires, word.then)
+        case written.Prometheus():
+            return PrometheusAsk(word.url, word.query, *parse_comparison(word.healthy), _tls(word.tls), word.bearer)
+        case written.Calculated():
+            of = tuple(map(CheckName, word.of))
+            return CalculatedAsk(of, word.at_least or len(of), tuple(map(CheckName, word.critical)))
+    raise AssertionError(word)
+
+
+def _http(word: written.Http) -> HttpAsk:
+    expect = word.expect
+    return HttpAsk(
+        url=word.url,
+        method=word.method,
+        host=word.host,
+        headers=_headers(word.headers),
+        http2=word.http2,
+        tls=_tls(word.tls),
+        bearer=word.bearer,
+        expect=HttpExpect(_statuses(expect.status), _headers(expect.headers), expect.body, expect.regex),
+    )
+
+
+def _tls(word: written.TlsOptions) -> Tls:
+    return Tls(word.sni, word.ca, word.client)
+
+
+def _headers(headers: Mapping[str, str]) -> Headers:
+    return tuple(sorted((name.lower(), value) for name, value in headers.items()))
+
+
+def _statuses(texts: Iterable[str]) -> tuple[tuple[int, int], ...]:
+    return tuple(parse_status(text) for text in texts)
