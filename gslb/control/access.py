@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Literal
 
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import AccessRole
+from gslb.trust.spiffe import SpiffeId
 
 __all__ = [
-    "LOCAL", "NEEDS", "READER", "Caller", "ForbiddenError", "Need", "UnknownCallerError", "is_loopback",
+    "LOCAL", "NEEDS", "READER", "STRANGER", "Caller", "ForbiddenError", "Need", "UnknownCallerError", "is_loopback",
     "no_token", "require_app", "require_complete", "require_guarded", "require_role",
 ]  # fmt: skip
 
@@ -25,12 +27,14 @@ _RANKS: Mapping[AccessRole, int] = {"viewer": 0, "operator": 1, "admin": 2}
 @dataclass(frozen=True, slots=True)
 class Need:
     """`per_app`: what the route changes belongs to one app, so that a caller with apps of its own may use it for
-    them."""
+    them. `open`: anybody may ask, because what is asked carries its own authority, or is no secret."""
 
     role: AccessRole
     per_app: bool = False
+    open: bool = False
 
 
+_OPEN = Need("viewer", open=True)
 _VIEW, _OPERATE, _ADMIN, _OWN_APP = Need("viewer"), Need("operator"), Need("admin"), Need("operator", per_app=True)
 
 NEEDS: Mapping[str, Need] = {
@@ -61,23 +65,35 @@ NEEDS: Mapping[str, Need] = {
     "GET /v1/tokens": _ADMIN,
     "POST /v1/tokens": _ADMIN,
     "DELETE /v1/tokens/{name}": _ADMIN,
+    "GET /v1/trust": _OPEN,
+    "GET /v1/identity": _VIEW,
+    "POST /v1/join-tokens": _ADMIN,
+    "POST /v1/join": _OPEN,
+    "POST /v1/certificates": _OPEN,
+    "DELETE /v1/machines/{name}": _ADMIN,
 }
 """By method and path, as they stand in the table of routes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name` is the token's, empty where there was none. `apps` empty: every app."""
+    """`name` is the token's, the person's or the process', empty where there was none. `apps` empty: every app.
+    `spiffe`: what the certificate says that they have shown, made at `made_s` (Unix seconds)."""
 
     name: str
     role: AccessRole
     apps: frozenset[str] = frozenset()
+    kind: Literal["token", "operator", "process"] = "token"
+    spiffe: SpiffeId | None = None
+    made_s: float = 0.0
 
 
 LOCAL = Caller("", "admin")
 """Whoever may open the unix socket: its mode has said that they are the same user, or root."""
 READER = Caller("", "viewer")
 """Whoever comes over loopback without a token."""
+STRANGER = Caller("", "viewer")
+"""Whoever shows nothing, and asks what is open to anybody."""
 
 
 class UnknownCallerError(RefusedError):
@@ -97,14 +113,20 @@ def require_complete(routes: Iterable[str]) -> None:
 
 
 def require_role(caller: Caller, need: Need) -> None:
-    """Raises UnknownCallerError, rule `no-token`, or ForbiddenError, rule `role`."""
+    """Raises UnknownCallerError, rule `no-token`, or ForbiddenError, rules `role` and `process`."""
+    if caller.kind == "process" and not need.open:
+        raise ForbiddenError(
+            "process",
+            f"{caller.name} is a process of this installation, which may do nothing here but renew its certificate",
+            "use a token, or a certificate of a person: gslb identity issue operator NAME",
+        )
     if _RANKS[caller.role] >= _RANKS[need.role]:
         return
     if not caller.name:
         raise no_token(need.role)
     raise ForbiddenError(
         "role",
-        f"the token {caller.name} has the role {caller.role}, and this needs {need.role}",
+        f"the {caller.kind} {caller.name} has the role {caller.role}, and this needs {need.role}",
         f"use another token: gslb token create NAME --role {need.role}",
     )
 
@@ -129,7 +151,7 @@ def require_app(caller: Caller, need: Need, app: str | None) -> None:
     asked = "changes more than one app" if app is None or not need.per_app else f"is about {app}"
     raise ForbiddenError(
         "app",
-        f"the token {caller.name} is for {', '.join(sorted(caller.apps))}, and this {asked}",
+        f"the {caller.kind} {caller.name} is for {', '.join(sorted(caller.apps))}, and this {asked}",
         "name an app of the token (--app), or use a token without apps",
     )
 

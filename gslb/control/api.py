@@ -13,19 +13,20 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from gslb import clock
-from gslb.control import access, tokens
+from gslb.control import access
 from gslb.control.access import Caller
+from gslb.control.callers import Door, caller_of
 from gslb.control.conditions import ANY, only_if, tag_in_force, tag_of
 from gslb.control.events import Events
 from gslb.control.once import Once
-from gslb.control.problems import BadRequestError, MisdirectedError, problem_of, request_problem
+from gslb.control.problems import BadRequestError, problem_of, request_problem
 from gslb.control.publishing import Publisher
 from gslb.control.rate import Rate
 from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media, Stream
@@ -33,16 +34,11 @@ from gslb.errors import HostError, PolicyError, RefusedError
 
 __all__ = ["Door", "build_app", "request_id"]
 
-Door = Literal["local", "loopback", "guarded"]
-"""How callers come in. `local`: over the unix socket, whose mode says who they are. `loopback`: over TCP on this
-machine; reading is free, and every change needs a token. `guarded`: over TLS, where everything needs a token."""
-
 BODY_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
 """Of what only reads. A change is not cut short: it has bounds of its own, and half of one helps nobody."""
 SLOW_LISTENER_S = 10.0
 
-_LITERAL_HOST = re.compile(r"(localhost|\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])(:\d{1,5})?", re.IGNORECASE)
 _KEY = re.compile(r"[!-~]{1,128}")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -130,40 +126,10 @@ def _knowing(desk: _Desk) -> Any:
 
     @web.middleware
     async def know(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        request[_CALLER] = access.LOCAL if desk.door == "local" else _caller(request, desk)
+        request[_CALLER] = caller_of(request, desk.door, desk.publisher)
         return await handler(request)
 
     return know
-
-
-def _caller(request: web.Request, desk: _Desk) -> Caller:
-    """Raises UnknownCallerError and MisdirectedError.
-
-    Without a token no name may be used: a page from elsewhere that points its own name at this machine (DNS rebinding)
-    must not read what this installation does.
-    """
-    given = request.headers.getall("Authorization", [])
-    if given:
-        return _holder(given, desk.publisher)
-    if desk.door == "guarded":
-        raise access.no_token("viewer")
-    if not _LITERAL_HOST.fullmatch(request.headers.get("Host", "")):
-        raise MisdirectedError(
-            "host", "the Host of the request is a name", "ask by address, such as http://127.0.0.1:8053"
-        )
-    return access.READER
-
-
-def _holder(given: list[str], publisher: Publisher) -> Caller:
-    """Whose token it is. One that is wrong is never taken for none."""
-    scheme, _, secret = given[0].partition(" ")
-    current = publisher.current()
-    token = tokens.find(current[0] if current else None, secret.strip(), clock.wall_s())
-    if len(given) > 1 or scheme.lower() != "bearer" or token is None:
-        raise access.UnknownCallerError(
-            "token", "the token is unknown, revoked, or over", "ask an admin for one: gslb token create NAME --for 30d"
-        )
-    return Caller(token.name, token.role, frozenset(token.apps))
 
 
 def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
@@ -177,16 +143,16 @@ def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
         body = await asyncio.to_thread(endpoint.body.model_validate_json, octets) if endpoint.body else None
         query = _query(request, endpoint.query)
         access.require_app(caller, need, _app_of(request, body, query))
-        publisher = only_if(desk.publisher, _tags(request) if endpoint.method != "GET" else None)
-        asked = Asked(publisher, request.match_info, _signed(query, caller), _signed(body, caller), desk.events)
+        publisher = only_if(desk.publisher, _tags(request, endpoint))
+        asked = Asked(publisher, request.match_info, _signed(query, caller), _signed(body, caller), desk.events, caller)
         if endpoint.method == "GET":
             return await _read(request, endpoint, asked)
         if caller is not access.LOCAL:
-            desk.rate.take(caller.name, clock.mono_s())
+            desk.rate.take(f"{caller.kind} {caller.name}", clock.mono_s())
         if key is None:
             return _tagged(*_json_and_tag(await endpoint.handler(asked)))
         target = hashlib.sha256(f"{endpoint.method} {request.path_qs}\n".encode() + octets).digest()
-        return await _once(desk.once, (caller.name, key), target, lambda: endpoint.handler(asked))
+        return await _once(desk.once, (f"{caller.kind} {caller.name}", key), target, lambda: endpoint.handler(asked))
 
     return serve
 
@@ -274,9 +240,13 @@ def _key(request: web.Request, endpoint: Endpoint) -> str | None:
     return given[0]
 
 
-def _tags(request: web.Request) -> list[str] | None:
+def _tags(request: web.Request, endpoint: Endpoint) -> list[str] | None:
     """What If-Match names; weak tags never match (RFC 9110 section 13.1.1), nor does what is no tag. None: no
-    condition."""
+    condition. Raises BadRequestError where it would be ignored."""
+    if endpoint.method == "GET":
+        return None
+    if not endpoint.conditional and "If-Match" in request.headers:
+        raise BadRequestError("if-match", "no If-Match is taken here: the policy stays as it is", "leave it out")
     given = ", ".join(request.headers.getall("If-Match", [])).strip()
     if given == ANY:
         return [ANY]
@@ -314,7 +284,7 @@ def _app_of(request: web.Request, *models: BaseModel | None) -> str | None:
 
 
 def _signed(model: BaseModel | None, caller: Caller) -> BaseModel | None:
-    """The author is whose token it is, whatever the request says."""
+    """The author is whose token or certificate it is, whatever the request says."""
     if model is None or not caller.name or "author" not in type(model).model_fields:
         return model
-    return model.model_copy(update={"author": f"token {caller.name}"})
+    return model.model_copy(update={"author": f"{caller.kind} {caller.name}"})

@@ -40,6 +40,8 @@ class Described(Protocol):
     def versioned(self) -> bool: ...
     @property
     def repeatable(self) -> bool: ...
+    @property
+    def conditional(self) -> bool: ...
 
 
 _DESCRIPTION = """Over the unix socket nobody needs a token. Over TCP every change needs one; reading does where TLS is
@@ -96,11 +98,12 @@ def _schemas(table: Sequence[Described]) -> dict[str, Any]:
 def _operation(line: Described) -> dict[str, Any]:
     media = _json(line.answer) if isinstance(line.answer, type) else {line.answer.content_type: {}}
     need = NEEDS[f"{line.method} {line.path}"]
-    tagged = line.versioned or line.method != "GET"
+    tagged = line.versioned or (line.method != "GET" and line.conditional)
     own_app = ", for an app of the token" if need.per_app else ""
+    told = "Anybody may ask." if need.open else f"Needs the role {need.role}{own_app}."
     operation: dict[str, Any] = {
         "summary": line.summary,
-        "description": f"Needs the role {need.role}{own_app}.",
+        "description": told,
         "security": [{"token": []}, *([{}] if need.role == "viewer" else [])],
         "operationId": "-".join([line.method.lower(), *re.findall(r"[a-z]+", line.path)]),
         "parameters": [*_path_parameters(line.path), *_query_parameters(line.query), *_headers(line)],
@@ -119,7 +122,7 @@ def _operation(line: Described) -> dict[str, Any]:
 
 
 def _headers(line: Described) -> list[dict[str, Any]]:
-    if line.method == "GET":
+    if line.method == "GET" or not line.conditional:
         return []
     return [_IF_MATCH, _KEY] if line.method == "POST" and line.repeatable else [_IF_MATCH]
 

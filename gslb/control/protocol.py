@@ -168,6 +168,7 @@ class RoleState(Message):
     wire: str | None = Field(None, description="native or python, of a dns role")
     signature_expires_wall_s: dict[str, float] = Field({}, description="by signed zone, of the first that expires")
     edge: EdgeState | None = None
+    identity_ends_wall_s: float | None = Field(None, description="of its certificate; None: it has none")
 
 
 def role_name(role: str, site: str | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from gslb.control.followed import Followed
 from gslb.control.protocol import RoleState
+from gslb.control.registrar import Registrar
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
@@ -65,6 +66,11 @@ class Publisher(Protocol):
 
     def followed(self) -> Followed | None:
         """The git repository that this control follows; None where it follows none."""
+        ...
+
+    @property
+    def registrar(self) -> Registrar | None:
+        """What keeps the installation's trust; None where it has no authority."""
         ...
 
     async def refresh(self) -> None:

@@ -22,13 +22,14 @@ FOLDER = "machines"
 
 
 class Machine(Message):
-    """`processes`: by name (`dns`, `edge-SITE`) the URL of the node endpoint, `https://HOST:PORT`. `joined_at`: Unix
-    seconds."""
+    """`processes`: by name (`dns`, `edge-SITE`) the URL of the node endpoint, `https://HOST:PORT`; `control`: that of
+    its control's API; empty: it has none that others reach. `joined_at`: Unix seconds."""
 
     name: str
     roles: tuple[str, ...] = ()
     site: str | None = None
     processes: Mapping[str, str] = {}
+    control: str = ""
     joined_at: float = Field(0.0, ge=0)
     joined_by: str = ""
     state: Literal["active", "removed"] = "active"

@@ -11,6 +11,8 @@ from gslb import __version__, clock
 from gslb.control import (
     answers,
     changes,
+    join_messages,
+    join_routes,
     key_messages,
     key_routes,
     latency,
@@ -22,6 +24,7 @@ from gslb.control import (
     token_messages,
     token_routes,
 )
+from gslb.control.access import LOCAL, Caller
 from gslb.control.events import Events
 from gslb.control.explain import explain
 from gslb.control.followed import git_seen
@@ -49,6 +52,7 @@ class Asked:
     query: Any = None
     body: Any = None
     events: Events | None = None
+    caller: Caller = LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`query` and `body` say what is taken; `answer` what comes back. `versioned`: a reading whose ETag a change may
-    name in If-Match. `repeatable`: a change that takes an Idempotency-Key."""
+    name in If-Match. `repeatable`: a change that takes an Idempotency-Key. `conditional`: one that If-Match may hold
+    up; others do not change the Intent."""
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
@@ -82,6 +87,7 @@ class Endpoint:
     limit_bytes: int = LIMIT_BYTES
     versioned: bool = False
     repeatable: bool = True
+    conditional: bool = True
 
 
 async def _status(asked: Asked) -> dict[str, Any]:
@@ -210,6 +216,31 @@ async def _revoke_token(asked: Asked) -> dict[str, Any]:
     return await token_routes.revoke(asked.publisher, asked.path["name"], asked.query)
 
 
+async def _trust(asked: Asked) -> dict[str, Any]:
+    return await join_routes.trust(asked.publisher)
+
+
+async def _identity(asked: Asked) -> dict[str, Any]:
+    await asked.publisher.refresh()
+    return await join_routes.seen(asked.publisher)
+
+
+async def _join_token(asked: Asked) -> dict[str, Any]:
+    return await join_routes.new_token(asked.publisher, asked.body)
+
+
+async def _join(asked: Asked) -> dict[str, Any]:
+    return await join_routes.join(asked.publisher, asked.body)
+
+
+async def _certify(asked: Asked) -> dict[str, Any]:
+    return await join_routes.certify(asked.publisher, asked.body, asked.caller)
+
+
+async def _remove_machine(asked: Asked) -> dict[str, Any]:
+    return await join_routes.remove(asked.publisher, asked.path["name"], asked.query)
+
+
 async def _events(asked: Asked) -> Stream:
     assert asked.events is not None
     return Stream("text/event-stream", asked.events.lines())
@@ -329,6 +360,18 @@ TABLE = (
              token_messages.TokenMade, body=token_messages.TokenRequest, repeatable=False),
     Endpoint("DELETE", "/v1/tokens/{name}", _revoke_token, "Take a token back, at once",
              token_messages.TokenChange, query=messages.Undoing),
+    Endpoint("GET", "/v1/trust", _trust, "The roots that this installation believes", join_messages.TrustSeen),
+    Endpoint("GET", "/v1/identity", _identity, "Who has which certificate until when", join_messages.IdentitySeen),
+    Endpoint("POST", "/v1/join-tokens", _join_token, "Make a token for one machine to join; its secret is told once",
+             join_messages.JoinTokenMade, body=join_messages.JoinTokenRequest, repeatable=False,
+             conditional=False),
+    Endpoint("POST", "/v1/join", _join, "Join, by a token: certificates, roots and configuration in one answer",
+             join_messages.JoinAnswer, body=join_messages.JoinRequest, repeatable=False, conditional=False),
+    Endpoint("POST", "/v1/certificates", _certify, "The next certificate of a role process",
+             join_messages.CertificateAnswer, body=join_messages.CertificateRequest, repeatable=False,
+             conditional=False),
+    Endpoint("DELETE", "/v1/machines/{name}", _remove_machine, "Believe a machine no more",
+             join_messages.MachineChange, query=messages.Undoing, conditional=False),
     Endpoint("GET", "/v1/events", _events, "The state, again whenever version, roles or verdicts change",
              Media("text/event-stream")),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",

@@ -22,6 +22,7 @@ from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
 from gslb.control.protocol import Applied, Offer, Refusal, RoleState
 from gslb.control.publishing import Make, Published
+from gslb.control.registrar import Registrar
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
@@ -88,6 +89,7 @@ class RolePublisher:
         self._on_intent = on_intent
         self._geo = geo or GeoFile(None)
         self._make_key = make_key
+        self.registrar: Registrar | None = None
         self._lock = asyncio.Lock()
         self._current: _Current | None = None
         self.git: Followed | None = None

@@ -16,8 +16,9 @@ from pathlib import Path
 from gslb.dns import cookies
 from gslb.dns.dnssec import keys
 from gslb.errors import HostError
+from gslb.trust import envelope
 
-__all__ = ["SecretFile", "cookie_secret", "dnssec_secret"]
+__all__ = ["SecretFile", "cookie_secret", "dnssec_secret", "installation_secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class _Kind:
 
 _COOKIE = _Kind("cookie secret", cookies.SECRET_BYTES, 2, "one or two lines")
 _DNSSEC = _Kind("DNSSEC secret", keys.SECRET_BYTES, 8, "one to eight lines")
+_INSTALLATION = _Kind("secret of the installation", envelope.SECRET_BYTES, 8, "one to eight lines")
 
 
 class SecretFile:
@@ -107,3 +109,9 @@ def dnssec_secret(path: Path | None, data: Path) -> SecretFile:
     To roll it, put the new one above the old; control seals every key anew within a minute; then delete the old.
     """
     return SecretFile(_DNSSEC, path or data / "dnssec.secret")
+
+
+def installation_secret(trust: Path) -> SecretFile:
+    """What controls seal before they give it to the store, such as the issuer's key. In the folder `trust` of every
+    control, and of no other machine."""
+    return SecretFile(_INSTALLATION, trust / "installation.secret")

@@ -50,7 +50,8 @@ class Control(BaseModel):
 
 class MachineFile(BaseModel):
     """What a machine knows of itself since it joined. `processes` are its role processes, `address` (host, first port)
-    is where their node endpoints are; None: nowhere but on this machine."""
+    is where their node endpoints are; None: nowhere but on this machine. Of a control: `api` is its URL for the others,
+    `store` the store that it was last run with."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -60,6 +61,7 @@ class MachineFile(BaseModel):
     sites: tuple[str, ...] = ()
     address: tuple[str, int] | None = None
     api: str | None = None
+    store: str | None = None
     controls: tuple[Control, ...] = ()
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "SECRET_BYTES",
     "JoinToken",
     "Ticket",
+    "parse_secret",
     "parse_token",
     "processes_of",
     "require_processes",
@@ -56,6 +57,11 @@ class JoinToken:
     @property
     def text(self) -> str:
         return ".".join((_PREFIX, self.id, _coded(self.secret), _coded(self.root_hash)))
+
+    @property
+    def secret_text(self) -> str:
+        """As `parse_secret` reads it."""
+        return _coded(self.secret)
 
     @property
     def hash(self) -> str:
@@ -95,6 +101,14 @@ def parse_token(text: str) -> JoinToken:
     ):
         raise _no_token()
     return token
+
+
+def parse_secret(text: str) -> bytes:
+    """The secret as a message has it. Raises RefusedError, rule `join-token`."""
+    try:
+        return _decoded(text)
+    except ValueError:
+        raise _no_token() from None
 
 
 def spend(ticket: Ticket | None, secret: bytes, machine: str, wall_s: float) -> Ticket:

@@ -14,9 +14,9 @@ from gslb.trust.identity_files import IdentityFolder
 
 __all__ = ["IDENTITY_NAME", "client_context", "load", "only_trusting", "peer_uri", "server_context"]
 
-IDENTITY_NAME = "identity.gslb.internal"
-"""The server name (SNI) by which processes of an installation ask for the certificate with the SPIFFE id, where another
-one is shown to people."""
+IDENTITY_NAME = "control.gslb.internal"
+"""A name in the certificate of every control. As server name (SNI) it asks for that certificate where people are shown
+another one; an etcd may be told to let in nobody else (`--client-cert-allowed-hostname`)."""
 
 
 def server_context(identity: IdentityFolder, *, required: bool) -> ssl.SSLContext:

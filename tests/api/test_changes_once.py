@@ -19,9 +19,14 @@ BODIES = {
     "POST /v1/dnssec/rolls": {"zone": "gslb.example.com", "role": "zsk"},
     "POST /v1/dnssec/ds": {"zone": "gslb.example.com", "seen": True},
 }
+IDENTITY = {
+    "/v1/join-tokens": {"roles": ["dns"]},
+    "/v1/join": {"id": "0" * 16, "secret": "x", "machine": "m2", "requests": {"dns": "x"}},
+    "/v1/certificates": {"csr": "x"},
+}
 NOT_HERE = ("/v1/plan", "/v1/apply")
 """The one changes nothing, the other names its base itself; its tests are the plan's."""
-CHANGES = [line for line in TABLE if line.method != "GET" and line.path not in NOT_HERE]
+CHANGES = [line for line in TABLE if line.method != "GET" and line.path not in NOT_HERE and line.conditional]
 
 
 def path_of(line):
@@ -39,6 +44,13 @@ async def test_no_change_is_made_on_what_is_not_in_force(api, publisher, line, t
     await problem(response, 412, "if-match")
     assert response.headers["ETag"] == f'"{tag}"'
     assert publisher.intent is before
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if not line.conditional], ids=lambda line: line.path)
+async def test_a_condition_that_would_be_ignored_is_refused(api, line):
+    body = IDENTITY.get(line.path)
+    response = await api.request(line.method, path_of(line), json=body, headers={**bearer("admin"), "If-Match": "*"})
+    await problem(response, 400, "if-match")
 
 
 async def test_the_tag_of_an_answer_is_good_for_the_next_change(api, publisher):

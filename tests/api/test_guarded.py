@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from gslb.cli.main import run
+from gslb.control.access import NEEDS
 from gslb.control.api import build_app
 from gslb.control.client import Client
 from gslb.control.routes import TABLE
@@ -47,7 +48,10 @@ def guarded(publisher, certificate):
     thread.join()
 
 
-@pytest.mark.parametrize("line", TABLE, ids=lambda line: f"{line.method} {line.path}")
+CLOSED = [line for line in TABLE if not NEEDS[f"{line.method} {line.path}"].open]
+
+
+@pytest.mark.parametrize("line", CLOSED, ids=lambda line: f"{line.method} {line.path}")
 async def test_nothing_is_told_without_a_token(guarded, trusting, line):
     path = line.path.format(app="shop", route="pay", site="dc", name="viewer")
     async with aiohttp.ClientSession(guarded) as session:

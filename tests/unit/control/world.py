@@ -94,6 +94,29 @@ def pay(requests, mirrored=0, **skipped):
     return RouteState(app="shop", route="pay", requests=requests, mirrored=mirrored, skipped=skipped)
 
 
+class FakeRegistrar:
+    """An installation with an authority, of which nothing is asked but to be there; see tests/unit/roles for one that
+    does something."""
+
+    def __init__(self):
+        self.people = {}
+
+    async def trust(self):
+        return {"domain": "gslb.example.com", "roots": "x"}
+
+    async def seen(self, ends_wall_s):
+        return {
+            "domain": "gslb.example.com", "root_ends": "x", "issuer_ends": "x", "machines": [], "operators": [],
+            "alarms": [],
+        }  # fmt: skip
+
+    def ends_wall_s(self):
+        return {"issuer": NOW_S + 86400.0}
+
+    def operator(self, asker, key):
+        return self.people.get((asker.name, key))
+
+
 class MemoryPublisher:
     """A publisher without processes: what is made is in force at once. `broken` makes every change fail."""
 
@@ -108,6 +131,7 @@ class MemoryPublisher:
         self.broken = False
         self.geo = None
         self.git = None
+        self.registrar = FakeRegistrar()
         self.refreshed = 0
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
