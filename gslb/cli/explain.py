@@ -23,17 +23,22 @@ __all__ = ["explain"]
 @click.argument("host", metavar="HOST")
 @click.option("--client", metavar="ADDRESS", help="Who asks DNS: a resolver's or a user's address.")
 @click.option("--type", "qtype", default="A", show_default=True, metavar="TYPE", help="Type of the records.")
-@click.option("--path", metavar="PATH", help="A request that follows: GET this path, with its query.")
+@click.option("--path", metavar="PATH", help="A request that follows: for this path, with its query.")
+@click.option("--method", metavar="METHOD", default="GET", show_default=True, help="Its method.")
+@click.option("--header", "headers", metavar="NAME:VALUE", multiple=True, help="A header of it; may be repeated.")
 @click.option("--user", metavar="VALUE", help="The value of the app's cookie in that request.")
 @SERVER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def explain(*, server: str | None, as_json: bool, **asked: str | None) -> None:
+def explain(*, server: str | None, as_json: bool, headers: tuple[str, ...], **asked: str | None) -> None:
     """Why HOST is answered as it is: the chain filter by filter, every possible answer, and the one for this client.
 
     With --path also which route takes a request, and with --user to which backend it sends that user.
     """
     if asked["user"] is not None and asked["path"] is None:
         raise click.UsageError("--user is of a request: say which with --path")
+    if headers and asked["path"] is None:
+        raise click.UsageError("--header is of a request: say which with --path")
+    asked["headers"] = "\n".join(headers)
     asked["type"] = asked.pop("qtype")
     seen = client_of(server).get("/v1/explain", asked)
     if as_json:
@@ -89,6 +94,9 @@ def _request(seen: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield routes
     yield f"route    {asked['route'] or 'none'}: {asked['why']}"
     if asked["route"] is None:
+        return
+    yield f"action   {asked['action']}"
+    if not asked["split"]:
         return
     yield f"split    {_shares(asked['split'])}  (source: {asked['source']})"
     yield f"side     {asked['side'] or 'any of them'}: {asked['side_why']}"

@@ -48,7 +48,11 @@ def shift(intent: Intent, app: str, route: str, wanted: Mapping[str, float], by:
     """
     written = _route(intent.policy, app, route)
     problems = [*_bad_shares(intent.policy.apps[app], wanted), *_bad_expiry(by)]
-    if problems:
+    if written.split is None:
+        problems.append(
+            _request("no-split", f"{app}/{route} answers at the edge: it has no split", "name another route")
+        )
+    if problems or written.split is None:
         raise PolicyError(problems)
     snapshot = compile_snapshot(intent, by.at_s)
     shares_bp = dict.fromkeys(written.split, 0) | _split_bp(snapshot, app, route)

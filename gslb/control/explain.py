@@ -16,7 +16,7 @@ from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 from gslb.control.changes import require
 from gslb.control.messages import ExplainQuery
 from gslb.control.protocol import RoleState
-from gslb.control.request import explain_request
+from gslb.control.request import explain_request, read_headers
 from gslb.control.status import UNREACHABLE_S, loads_of, reachable
 from gslb.dns.compose import compose
 from gslb.dns.draw import pick
@@ -77,7 +77,7 @@ def explain(
         **_kept(reply),
         "answer": [_text(record) for record in reply.rr],
         "notes": _notes(roles, ages_s),
-        "request": explain_request(app, asked.path, asked.user) if app and asked.path else None,
+        "request": _request(app, asked),
     }
     if app and pool is not None:
         decision = decide(snapshot, live, app, asked.client, _FAMILIES[qtype])
@@ -89,6 +89,12 @@ def explain(
         elif said["rcode"] == "NOERROR":
             said["drawn"] = _drawn(decision, pick(tables.pools[pool], (asked.client or _NOBODY).packed, wall_s, 0))
     return said
+
+
+def _request(app: App | None, asked: ExplainQuery) -> dict[str, Any] | None:
+    if app is None or asked.path is None:
+        return None
+    return explain_request(app, asked.method, asked.path, read_headers(asked.headers), asked.user)
 
 
 def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> LiveState:

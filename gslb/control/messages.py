@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gslb.model.base import METHOD_PATTERN
 from gslb.model.words import Address, DnsName, Name, Network, Seconds
 
 __all__ = [
@@ -82,13 +83,15 @@ class HistoryQuery(Body):
 
 
 class ExplainQuery(Body):
-    """One question. `host` without a dot stands in the zone; `client` is who asks DNS; `path` and `user` (the value of
-    the app's cookie) are of a request that follows."""
+    """One question. `host` without a dot stands in the zone; `client` is who asks DNS; `path`, `method`, `headers` (one
+    `NAME: VALUE` a line) and `user` (the value of the app's cookie) are of a request that follows."""
 
     host: DnsName
     client: Address | None = None
     type: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")] = "A"
     path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2048)] | None = None
+    method: Annotated[str, Field(pattern=METHOD_PATTERN)] = "GET"
+    headers: Annotated[str, Field(pattern=r"^(?:[!#-'*+.^-z|~0-9A-Z-]+:[ -~]*\n?)*$", max_length=4096)] = ""
     user: Annotated[str, Field(pattern=r"^[!#-:<-~]{1,256}$")] | None = None
 
 
@@ -284,14 +287,15 @@ class RouteExplained(Body):
 
 
 class RequestExplained(Body):
-    """A request at an edge. `path` as the edges compare it, None: they refuse it. `split` and `mirrors` in percent;
-    `side` is the backend of a sticky user, None where nobody can tell."""
+    """A request at an edge. `path` as the edges compare it, None: they refuse it. `action` says what becomes of it.
+    `split` and `mirrors` in percent; `side` is the backend of a sticky user, None where nobody can tell."""
 
     method: str
     path: str | None
     steps: list[RouteExplained]
     route: str | None
     why: str
+    action: str
     split: Mapping[str, float]
     source: str
     sticky: bool

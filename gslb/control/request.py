@@ -1,34 +1,44 @@
-"""What an edge does with one GET: the route that takes it, the split, and the side of a sticky user. Pure.
+"""What an edge does with one request: the route that takes it, the split, and the side of a sticky user. Pure.
 
 Shares are the intended ones. A side that is dead hands its share to the others of its split; only the edges know.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
 import xxhash
 
-from gslb.edge.render.routes import cookie_name
+from gslb.edge.render.routes import VARIANT_HEADER, cookie_name
 from gslb.edge.render.weights import TOTAL_WEIGHT, to_weights
-from gslb.snapshot.types import App, Route
-from gslb.steering import RouteStep, normal_path, take_route
+from gslb.snapshot.routing import Route
+from gslb.snapshot.types import App
+from gslb.steering import Request, RouteStep, normal_path, take_route
 
-__all__ = ["explain_request", "side_of"]
-
-METHOD = "GET"
+__all__ = ["explain_request", "read_headers", "side_of"]
 
 
-def explain_request(app: App, target: str, user: str | None) -> dict[str, Any]:
-    """A GET of `target` (path and query) by the sticky user `user` (the value of the app's cookie; None: unknown), as
-    messages.RequestExplained."""
+def read_headers(lines: str) -> dict[str, str]:
+    """`NAME: VALUE`, one a line, as `Request.headers`."""
+    headers: dict[str, str] = {}
+    for line in lines.splitlines():
+        name, _, value = line.partition(":")
+        key, text = name.strip().lower(), value.strip()
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return headers
+
+
+def explain_request(app: App, method: str, target: str, headers: Mapping[str, str], user: str | None) -> dict[str, Any]:
+    """`method` of `target` (path and query) by the sticky user `user` (the value of the app's cookie; None: unknown),
+    as messages.RequestExplained. `headers` as in `Request`."""
     written, _, query = target.partition("?")
     path = normal_path(written)
-    steps = take_route(app, METHOD, path, query) if path is not None else ()
+    steps = take_route(app, Request(method, path, query, headers)) if path is not None else ()
     route = steps[-1].route if steps and not steps[-1].missing else None
     return {
-        "method": METHOD,
+        "method": method,
         "path": path,
         "steps": [{"route": step.route.name, "takes": not step.missing, "reason": _reason(step)} for step in steps],
         "route": f"{app.name}/{route.name}" if route else None,
@@ -36,8 +46,8 @@ def explain_request(app: App, target: str, user: str | None) -> dict[str, Any]:
         "split": {str(share.backend): share.share_bp / 100 for share in route.split} if route else {},
         "source": f"{route.source.kind} {route.source.detail}".strip() if route else "",
         "sticky": route.sticky if route else False,
-        "side": side_of(route, user) if route and route.sticky and user else None,
-        "side_why": _side_why(app, route, user) if route else "",
+        "action": _action(route) if route else "",
+        **(_side(app, route, headers, user) if route else {"side": None, "side_why": ""}),
         "mirrors": {str(mirror.to): mirror.share_bp / 100 for mirror in route.mirrors} if route else {},
     }
 
@@ -60,8 +70,27 @@ def _why(path: str | None, route: Route | None) -> str:
     return "the first route that matches" if route else "no route takes it: the edges answer 404"
 
 
-def _side_why(app: App, route: Route, user: str | None) -> str:
+def _action(route: Route) -> str:
+    """What becomes of the request, in words."""
+    if route.respond is not None:
+        return f"the edge answers {route.respond.status} itself"
+    if route.redirect is None:
+        return "to a backend of its split"
+    parts = ("scheme", "host", "port", "path", "prefix")
+    told = [f"{part} {value}" for part in parts if (value := getattr(route.redirect, part)) is not None]
+    return f"the edge redirects ({route.redirect.status}): {', '.join(told)}"
+
+
+def _side(app: App, route: Route, headers: Mapping[str, str], user: str | None) -> dict[str, Any]:
+    """`side` and `side_why`."""
+    if not route.split:
+        return {"side": None, "side_why": "no backend sees it"}
+    picked = headers.get(VARIANT_HEADER)
+    if route.variants and picked in {share.backend for share in route.split}:
+        return {"side": picked, "side_why": f"picked by the header {VARIANT_HEADER}"}
     if not route.sticky:
-        return "drawn anew for every request: the route is not sticky"
+        return {"side": None, "side_why": "drawn anew for every request: the route is not sticky"}
     cookie = f"the cookie {cookie_name(app)}"
-    return f"by {cookie}={user}" if user else f"by {cookie}; a first request draws, and keeps its side"
+    if not user:
+        return {"side": None, "side_why": f"by {cookie}; a first request draws, and keeps its side"}
+    return {"side": side_of(route, user), "side_why": f"by {cookie}={user}"}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 
-from gslb.model.base import Model
+from gslb.model.base import Model, UrlPath
 from gslb.model.words import EndpointText, HostName, Name, Seconds, parse_comparison, parse_status
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "TlsOptions",
 ]
 
-UrlPath = Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)]
 _Url = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=2048)]
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$")]
 _Method = Literal["GET", "HEAD", "OPTIONS", "POST"]

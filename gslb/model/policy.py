@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag
 
-from gslb.model.base import Model
-from gslb.model.check_words import Check, NamedCheck, UrlPath
+from gslb.model.base import Model, OneOrMore, as_list
+from gslb.model.check_words import Check, NamedCheck
+from gslb.model.routing import SAFE_METHODS, Match, Mirror, Route
 from gslb.model.words import Address, DnsName, EndpointText, HostName, Mailbox, Name, Network, Percent, Port, Seconds
 
 __all__ = [
+    "SAFE_METHODS",
     "App",
     "Backend",
     "Check",
@@ -42,24 +44,15 @@ __all__ = [
 ]
 
 
-def _as_list(value: Any) -> Any:
-    """One value may be written without brackets."""
-    return (value,) if isinstance(value, str) else value
-
-
-_OneOrMore = Field(min_length=1)
-_Method = Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")]
-_AddressList = Annotated[tuple[Address, ...], _OneOrMore]
-_HostList = Annotated[tuple[HostName, ...], _OneOrMore]
-_MethodList = Annotated[tuple[_Method, ...], _OneOrMore]
+_AddressList = Annotated[tuple[Address, ...], OneOrMore]
+_HostList = Annotated[tuple[HostName, ...], OneOrMore]
 _EndpointList = tuple[EndpointText, ...]
-Addresses = Annotated[_AddressList, BeforeValidator(_as_list, json_schema_input_type=Address | _AddressList)]
-Hosts = Annotated[_HostList, BeforeValidator(_as_list, json_schema_input_type=HostName | _HostList)]
-Methods = Annotated[_MethodList, BeforeValidator(_as_list, json_schema_input_type=_Method | _MethodList)]
+Addresses = Annotated[_AddressList, BeforeValidator(as_list, json_schema_input_type=Address | _AddressList)]
+Hosts = Annotated[_HostList, BeforeValidator(as_list, json_schema_input_type=HostName | _HostList)]
 _AlpnId = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
-_AlpnList = Annotated[tuple[_AlpnId, ...], _OneOrMore, Field(max_length=16)]
-AlpnIds = Annotated[_AlpnList, BeforeValidator(_as_list, json_schema_input_type=_AlpnId | _AlpnList)]
-Endpoints = Annotated[_EndpointList, BeforeValidator(_as_list, json_schema_input_type=EndpointText | _EndpointList)]
+_AlpnList = Annotated[tuple[_AlpnId, ...], OneOrMore, Field(max_length=16)]
+AlpnIds = Annotated[_AlpnList, BeforeValidator(as_list, json_schema_input_type=_AlpnId | _AlpnList)]
+Endpoints = Annotated[_EndpointList, BeforeValidator(as_list, json_schema_input_type=EndpointText | _EndpointList)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
@@ -181,10 +174,10 @@ class First(Model):
 
 _Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 _Continent = Literal["AF", "AN", "AS", "EU", "NA", "OC", "SA"]
-_SiteList = Annotated[tuple[Name, ...], _OneOrMore]
-_CheckList = Annotated[tuple[Name, ...], _OneOrMore, Field(max_length=64)]
-Checks = Annotated[_CheckList, BeforeValidator(_as_list, json_schema_input_type=Name | _CheckList)]
-_Sites = Annotated[_SiteList, BeforeValidator(_as_list, json_schema_input_type=Name | _SiteList)]
+_SiteList = Annotated[tuple[Name, ...], OneOrMore]
+_CheckList = Annotated[tuple[Name, ...], OneOrMore, Field(max_length=64)]
+Checks = Annotated[_CheckList, BeforeValidator(as_list, json_schema_input_type=Name | _CheckList)]
+_Sites = Annotated[_SiteList, BeforeValidator(as_list, json_schema_input_type=Name | _SiteList)]
 
 
 class GeoRules(Model):
@@ -258,49 +251,6 @@ class Backend(Model):
     def endpoints(self) -> Mapping[str, tuple[str, ...]]:
         """Site name to endpoints, in the order they were written."""
         return self.__pydantic_extra__
-
-
-class Match(Model):
-    """Which requests a route takes. Everything that is given must hold."""
-
-    path: UrlPath | None = Field(None, description="prefix, per segment")
-    exact: UrlPath | None = Field(None, description="the whole path")
-    regex: Annotated[str, Field(max_length=1024)] | None = Field(None, description="the whole path, RE2 syntax")
-    method: Methods | None = None
-    headers: Mapping[str, str] = Field({}, description="header name to exact value")
-    query: Mapping[str, str] = Field({}, description="query parameter to exact value")
-
-    @model_validator(mode="after")
-    def _one_path(self) -> Match:
-        if sum(value is not None for value in (self.path, self.exact, self.regex)) > 1:
-            raise ValueError("path, exact and regex exclude each other; keep one of them")
-        return self
-
-
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110 section 9.2.1, without TRACE
-
-
-class Mirror(Model):
-    """A copy of a share of a route's requests, sent to a backend whose answers are thrown away."""
-
-    to: Name
-    percent: Percent = Field(description="of all requests of the route, whichever side answered")
-    methods: Methods = SAFE_METHODS
-    max_body: Annotated[int, Field(ge=0, le=1_048_576, strict=True)] = Field(
-        16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"
-    )
-
-
-class Route(Model):
-    """Where the matching requests go. The first route that matches wins."""
-
-    name: Name
-    match: Match = Match()
-    split: Mapping[Name, Percent] = Field(min_length=1, description="percent per backend; they add up to 100")
-    sticky: Literal["cookie"] | None = None
-    mirror: tuple[Mirror, ...] = Field((), max_length=8)
-    timeout: Seconds = Field(15.0, ge=0.01, le=3600)
-    retries: Annotated[int, Field(ge=0, le=10, strict=True)] = 2
 
 
 class Https(Model):

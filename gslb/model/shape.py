@@ -14,9 +14,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gslb.errors import Problem
-from gslb.model import check_words
+from gslb.model import check_words, routing
 from gslb.model import policy as words
 from gslb.model.check_forms import CHECK_FORMS
+from gslb.model.forms import FORMS
 from gslb.model.tree import Node, Path, Value, find, locate, plain, without
 from gslb.model.words import format_duration
 
@@ -49,9 +50,29 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     **{("checks", "*", kind): known.model for kind, known in check_words.KINDS.items()},
     **{("checks", "*", kind, "tls"): check_words.TlsOptions for kind in ("http", "grpc", "prometheus")},
     ("checks", "*", "http", "expect"): check_words.Expect,
-    ("apps", "*", "routes", "*"): words.Route,
-    ("apps", "*", "routes", "*", "match"): words.Match,
-    ("apps", "*", "routes", "*", "mirror", "*"): words.Mirror,
+    ("apps", "*", "routes", "*"): routing.Route,
+    ("apps", "*", "routes", "*", "match"): routing.Match,
+    ("apps", "*", "routes", "*", "match", "*"): routing.Match,
+    ("apps", "*", "routes", "*", "match", "headers", "*"): routing.ValueTest,
+    ("apps", "*", "routes", "*", "match", "query", "*"): routing.ValueTest,
+    ("apps", "*", "routes", "*", "match", "*", "headers", "*"): routing.ValueTest,
+    ("apps", "*", "routes", "*", "match", "*", "query", "*"): routing.ValueTest,
+    ("apps", "*", "routes", "*", "mirror", "*"): routing.Mirror,
+    ("apps", "*", "routes", "*", "redirect"): routing.Redirect,
+    ("apps", "*", "routes", "*", "respond"): routing.Respond,
+    ("apps", "*", "routes", "*", "rewrite"): routing.Rewrite,
+    ("apps", "*", "routes", "*", "request"): routing.Edits,
+    ("apps", "*", "routes", "*", "response"): routing.Edits,
+    ("apps", "*", "routes", "*", "sides", "*"): routing.Side,
+    ("apps", "*", "routes", "*", "sides", "*", "request"): routing.Edits,
+    ("apps", "*", "routes", "*", "sides", "*", "response"): routing.Edits,
+    ("apps", "*", "routes", "*", "cors"): routing.Cors,
+    ("apps", "*", "routes", "*", "retries"): routing.Retries,
+    ("apps", "*", "routes", "*", "rate"): routing.Rate,
+    ("apps", "*", "routes", "*", "fault"): routing.Fault,
+    ("apps", "*", "routes", "*", "fault", "delay"): routing.Delay,
+    ("apps", "*", "routes", "*", "fault", "abort"): routing.Abort,
+    ("apps", "*", "routes", "*", "auth"): routing.Auth,
 }
 _FILTERS: Mapping[str, type[BaseModel]] = {
     "only": words.Only,
@@ -61,79 +82,9 @@ _FILTERS: Mapping[str, type[BaseModel]] = {
     "first": words.First,
     "shed": words.Shed,
 }
+_TAGS = frozenset({"duration", "bounds", "switch", "how", "plain", "parts"})
+"""Of what may be written in two ways; pydantic puts them between the steps of a path."""
 _FILTER_WORDS = ("healthy", "networks", "latency", *_FILTERS)
-
-_FORMS = {
-    "zone": "zone: {name: gslb.example.com, nameservers: {ns1: [192.0.2.53]}}",
-    "zones": "zones: [{name: example.com, nameservers: {ns1: [192.0.2.53]}, records: example.com.zone}]",
-    "dnssec": "dnssec: true, or dnssec: {algorithm: ed25519, zsk_lifetime: 90d}",
-    "algorithm": "algorithm: ecdsa-p256 or ed25519",
-    "zsk_lifetime": "zsk_lifetime: 90d",
-    "records": "records: static.zone (a zone file beside the policy)",
-    "sites": "sites: {dc: {edges: [{public: [192.0.2.10]}]}}",
-    "apps": "apps: {shop: {hosts: [shop], backends: ..., routes: ...}}",
-    "environment": "environment: production (printable characters without spaces, 64 at most)",
-    "nameservers": "nameservers: {ns1: [192.0.2.53]}",
-    "edges": "edges: [{public: [192.0.2.10]}]",
-    "public": "public: [192.0.2.10]",
-    "bind": "bind: [10.0.0.4]",
-    "listen": "listen: {http: 80}",
-    "location": "location: {country: DE, lat: 50.11, lon: 8.68}",
-    "country": "country: DE (two capital letters, ISO 3166)",
-    "lat": "lat: 50.11",
-    "lon": "lon: 8.68",
-    "networks": "networks: [10.0.0.0/8]",
-    "hosts": "hosts: [shop]",
-    "steer": "steer: [healthy, weighted: {dc: 80, aws: 20}]",
-    "backends": "backends: {web: {check: {path: /healthz}, dc: [10.1.0.11:8080]}}",
-    "ready": "ready: {dc: [db-writable], aws: [db-aws-writable]} (checks by site)",
-    "checks": CHECK_FORMS["checks"],
-    "check": "check: {path: /healthz, interval: 2s, timeout: 1s}",
-    "path": "path: /healthz (it starts with a slash and has no spaces)",
-    "exact": "exact: /login (it starts with a slash and has no spaces)",
-    "regex": "regex: /item/[0-9]+ (1,024 characters at most)",
-    "method": "method: [GET, POST]",
-    "methods": "methods: [GET, HEAD]",
-    "routes": "routes: [{name: all, split: {web: 100}}]",
-    "match": "match: {path: /checkout}",
-    "headers": 'headers: {x-beta: "1"}',
-    "query": 'query: {beta: "1"}',
-    "split": "split: {web: 100}",
-    "mirror": "mirror: [{to: web, percent: 10}]",
-    "to": "to: web (a backend of this app)",
-    "percent": "percent: 10",
-    "weighted": "weighted: {dc: 80, aws: 20}",
-    "only": "only: [dc]",
-    "geo": "geo, or geo: {bias: {dc: 1.5}, countries: {DE: dc}, continents: {EU: [dc, aws]}}",
-    "bias": "bias: {dc: 1.5} (0.01 to 100; the distance counts times this)",
-    "countries": "countries: {DE: dc} (two capital letters, ISO 3166)",
-    "continents": "continents: {EU: [dc, aws]} (AF, AN, AS, EU, NA, OC or SA)",
-    "latency": "latency: {203.0.113.0/24: {dc: 12ms, aws: 80ms}}",
-    "priority": "priority: [dc, aws]",
-    "first": "first: 1",
-    "shed": "shed, or shed: {low: 70, high: 95}",
-    "low": "low: 70 (percent of a site's capacity)",
-    "high": "high: 95 (percent of a site's capacity)",
-    "ttl": "ttl: 10s, or ttl: {min: 5s, max: 60s}",
-    "min": "min: 5s",
-    "max": "max: 60s",
-    "contact": "contact: hostmaster@example.com",
-    "peer": 'peer: "10.0.0.4:8443"',
-    "via": "via: edge or direct",
-    "https": "https: {alpn: [h2, http/1.1], port: 443}",
-    "alpn": "alpn: [h2, http/1.1] (printable characters without spaces, 255 at most)",
-    "port": "port: 443 (from 1 to 65535, without quotes)",
-    "http": "http: 80 (a port from 1 to 65535, without quotes)",
-    "capacity": "capacity: 20000 (requests per second)",
-    "by": "by: window, client or answer",
-    "timeout": "timeout: 15s",
-    "max_body": "max_body: 16384 (octets)",
-    "sticky": "sticky: cookie",
-    "retries": "retries: 2",
-    "failover": "failover: auto or manual",
-    "families": "families: same or mixed",
-    "name": "name: NAME (lower-case letters, digits and hyphens)",
-}
 
 _EXPECTED = {
     "tuple_type": "a list",
@@ -235,11 +186,7 @@ def _is_meaningful(path: Path) -> bool:
 def _refused(root: Node, detail: ErrorDetails) -> _Refused:
     """Drop from pydantic's `loc` what is no key of the document: the tag of a filter or of what may be written in two
     ways, the mark of a key."""
-    path = detail["loc"]
-    if path[:2] in (("zone", "ttl"), ("zone", "dnssec")):
-        path = (*path[:2], *path[3:])
-    if path[:1] in (("apps",), ("zones",)) and path[2:3] in (("ttl",), ("dnssec",)):
-        path = (*path[:3], *path[4:])
+    path = _in_tree(root, detail["loc"])
     is_key = path[-1:] == ("[key]",) and find(root, path) is None
     if is_key:
         path = path[:-1]
@@ -248,9 +195,25 @@ def _refused(root: Node, detail: ErrorDetails) -> _Refused:
     return _Refused(path, is_key, detail)
 
 
+def _in_tree(root: Node, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """`loc` without the tags of what may be written in two ways, and without the index of a value that stands for a
+    list of one."""
+    kept: list[str | int] = []
+    node: Node | None = root
+    for step in loc:
+        child = find(node, (step,)) if node else None
+        extra = step in _TAGS or (isinstance(step, int) and node is not None and not isinstance(node.value, list))
+        if child is None and extra:
+            continue
+        kept.append(step)
+        node = child
+    return tuple(kept)
+
+
 def _without_echoes(refusals: list[_Refused]) -> list[_Refused]:
     """A list whose items were refused is also called too short, and a misspelt key is also missed: once is enough."""
     inner = {item.path[:length] for item in refusals for length in range(len(item.path))}
+    inner |= {item.path for item in refusals if item.detail["type"] != "too_short"}
     meant = {
         (*item.path[:-1], closest(str(item.path[-1]), _allowed(item.path[:-1], None)))
         for item in refusals
@@ -289,6 +252,8 @@ def _free_steps(path: Path) -> set[int]:
         free.add(1)
     if len(path) > 3 and path[2] == "backends":
         free.add(3)
+    named = ("headers", "query", "sides")
+    free.update(place + 1 for place, step in enumerate(path[:-1]) if place > 3 and step in named)
     return free
 
 
@@ -359,7 +324,7 @@ def _bad_filter(value: Value, where: str) -> tuple[str, str, str]:
     name = value if isinstance(value, str) else next(iter(value), "") if isinstance(value, dict) else ""
     guess = closest(name, _FILTER_WORDS)
     if guess == name:
-        return "unknown-filter", f"{where}: {name} needs its value", f"write {_FORMS[name]}"
+        return "unknown-filter", f"{where}: {name} needs its value", f"write {FORMS[name]}"
     forms = "healthy, networks, geo, latency, only: [SITE], priority: [SITE], weighted: {SITE: WEIGHT}, first: N, shed"
     hint = f"write {guess}; " if guess else ""
     return (
@@ -373,8 +338,8 @@ def _form(path: Path) -> str | None:
     """How to write what stands at `path`; for a name that the operator chose, what it stands in."""
     names = [step for step in path if isinstance(step, str)]
     if names[:2] and names[0] in ("sites", "apps") and len(names) == 2:
-        return _FORMS["edges" if names[0] == "sites" else "hosts"]
-    forms = {**_FORMS, **CHECK_FORMS} if names[:1] == ["checks"] or "check" in names[4:5] else _FORMS
+        return FORMS["edges" if names[0] == "sites" else "hosts"]
+    forms = {**FORMS, **CHECK_FORMS} if names[:1] == ["checks"] or "check" in names[4:5] else FORMS
     return next((forms[name] for name in reversed(names) if name in forms), None)
 
 

@@ -43,7 +43,7 @@ def conflicts(after: Side, wall_s: float) -> Iterator[Conflict]:
 def _shift(policy: Policy, shift: Shift) -> Iterator[Conflict]:
     route = next(route for route in policy.apps[shift.app].routes if route.name == shift.route)
     effective = {name: percent for name, percent in shift.split.items() if percent}
-    written = {name: percent for name, percent in route.split.items() if percent}
+    written = {name: percent for name, percent in (route.split or {}).items() if percent}
     if effective != written:
         what, shifted = f"{shift.app}/{shift.route}", f"by a shift {_by(shift.by)}"
         yield Conflict(

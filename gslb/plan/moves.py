@@ -118,7 +118,7 @@ def _routes(before: App | None, after: App) -> Iterator[RouteChange]:
 
 def _told(route: Route) -> tuple[object, ...]:
     """What decides which requests go where; the rest of a route stands among the differences of the policies."""
-    return route.split, route.source, route.mirrors, route.match
+    return route.split, route.source, route.mirrors, route.matches
 
 
 def _route_change(before: Route | None, after: Route | None) -> RouteChange:
@@ -134,7 +134,7 @@ def _route_change(before: Route | None, after: Route | None) -> RouteChange:
         moved_percent=round(100 * moved_bp / WHOLE_BP, 2) if before and after else 0.0,
         source=f"{route.source.kind} {route.source.detail}".strip(),
         mirrors=tuple(_mirrors(before, after)),
-        is_matched_anew=bool(before and after and before.match != after.match),
+        is_matched_anew=bool(before and after and before.matches != after.matches),
     )
 
 

@@ -18,6 +18,7 @@ from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot.checks import CheckName
 from gslb.snapshot.compile_checks import backend_check, named_checks
+from gslb.snapshot.compile_routes import compile_route
 from gslb.snapshot.intent import Drain, Intent, Key, Latency, Shift
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
@@ -32,14 +33,9 @@ from gslb.snapshot.types import (
     Https,
     Latencies,
     Location,
-    Match,
-    Mirror,
-    Route,
-    Share,
     Site,
     SiteName,
     Snapshot,
-    Source,
     Version,
     Zone,
     ZoneKey,
@@ -129,7 +125,7 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:
     policy, app = intent.policy, intent.policy.apps[name]
     shifts = {shift.route: shift for shift in intent.overrides.shifts if shift.app == name and _active(shift, wall_s)}
-    routes = tuple(_route(route, shifts.get(route.name)) for route in app.routes)
+    routes = tuple(compile_route(route, shifts.get(route.name)) for route in app.routes)
     half = WHOLE_BP // 2
     needed = sorted({share.backend for route in routes for share in route.split if share.share_bp >= half})
     drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
@@ -227,35 +223,6 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
     )
 
 
-def _route(route: written.Route, shift: Shift | None) -> Route:
-    source = Source("policy")
-    split: Mapping[str, float] = route.split
-    if shift is not None:
-        split = {**dict.fromkeys(route.split, 0.0), **shift.split}
-        source = Source("shift", " ".join(filter(None, [f"by {shift.by.author or 'unknown'}", shift.by.reason])))
-    match = route.match
-    return Route(
-        name=route.name,
-        match=Match(
-            prefix=match.path,
-            exact=match.exact,
-            regex=match.regex,
-            methods=tuple(match.method or ()),
-            headers=tuple(sorted((name.lower(), value) for name, value in match.headers.items())),
-            query=tuple(sorted(match.query.items())),
-        ),
-        split=tuple(Share(BackendName(name), round(split[name] * 100)) for name in sorted(split)),
-        source=source,
-        sticky=route.sticky is not None,
-        mirrors=tuple(
-            Mirror(BackendName(mirror.to), round(mirror.percent * 100), tuple(mirror.methods), mirror.max_body)
-            for mirror in route.mirror
-        ),
-        timeout_s=route.timeout,
-        retries=route.retries,
-    )
-
-
 def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
     """Overrides that name what this policy does not have: an operator must undo them first, nothing is dropped. And
     shifts that do not say where every request goes: Envoy would take their sum for the whole."""
@@ -284,7 +251,8 @@ def _bad_drain(policy: written.Policy, drain: Drain) -> Iterable[Problem]:
 
 def _bad_shift(policy: written.Policy, shift: Shift) -> Iterable[Problem]:
     app, what = policy.apps.get(shift.app), f"{shift.app}/{shift.route}"
-    known = app is not None and any(route.name == shift.route for route in app.routes)
+    route = next((route for route in app.routes if route.name == shift.route), None) if app else None
+    known = route is not None and route.split is not None
     if app is None or not known or not set(shift.split) <= set(app.backends):
         yield Problem("overrides", 0, 0, "override-dangling", f"the shift of {what} names what this policy lacks",
                       f"undo it first: gslb shift {what} --undo")  # fmt: skip

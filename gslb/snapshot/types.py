@@ -14,6 +14,7 @@ from typing import Literal, NewType
 from gslb.model.words import IpAddress
 from gslb.snapshot.checks import CheckName, HealthCheck, NamedCheck
 from gslb.snapshot.networks import GeoMap, NetworkMap
+from gslb.snapshot.routing import BackendName, Match, Mirror, Route, Share, Source
 
 __all__ = [
     "App",
@@ -50,7 +51,6 @@ __all__ = [
 
 SiteName = NewType("SiteName", str)
 AppName = NewType("AppName", str)
-BackendName = NewType("BackendName", str)
 
 WHOLE_BP = 10_000
 
@@ -84,57 +84,6 @@ class Backend:
     check: HealthCheck | None
     endpoints: Mapping[SiteName, tuple[Endpoint, ...]]
     via_edge: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One side of a split. Shares of a route stand in the order of backend names, whatever their weights: a sticky
-    draw is a point on a line, and the sides must keep their places on it."""
-
-    backend: BackendName
-    share_bp: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an effective value comes from: the policy, or an override with who, when and why."""
-
-    kind: Literal["policy", "shift", "rollout"]
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    to: BackendName
-    share_bp: int
-    methods: tuple[str, ...]
-    max_body_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """At most one of `prefix` (per segment), `exact`, `regex` (RE2, whole path) is set; none: every path."""
-
-    prefix: str | None = None
-    exact: str | None = None
-    regex: str | None = None
-    methods: tuple[str, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """`split` includes backends at share 0 that the policy or an override names, so that a shift keeps their pools."""
-
-    name: str
-    match: Match
-    split: tuple[Share, ...]
-    source: Source
-    sticky: bool
-    mirrors: tuple[Mirror, ...]
-    timeout_s: float
-    retries: int
 
 
 @dataclass(frozen=True, slots=True)

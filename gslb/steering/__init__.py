@@ -2,7 +2,16 @@
 
 from gslb.steering.chain import decide
 from gslb.steering.classes import client_classes, telling_filters
-from gslb.steering.routes import RouteStep, normal_path, take_route
+from gslb.steering.routes import Request, RouteStep, normal_path, take_route
 from gslb.steering.shed import kept_ratio
 
-__all__ = ["RouteStep", "client_classes", "decide", "kept_ratio", "normal_path", "take_route", "telling_filters"]
+__all__ = [
+    "Request",
+    "RouteStep",
+    "client_classes",
+    "decide",
+    "kept_ratio",
+    "normal_path",
+    "take_route",
+    "telling_filters",
+]

@@ -7,14 +7,15 @@ expressions are RE2's here as there, so that nothing matches differently and non
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import re2
 
-from gslb.snapshot.types import App, Match, Route
+from gslb.snapshot.routing import Match, Route, ValueMatch
+from gslb.snapshot.types import App
 
-__all__ = ["RouteStep", "normal_path", "take_route"]
+__all__ = ["Request", "RouteStep", "normal_path", "take_route"]
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
@@ -25,6 +26,17 @@ _SLASHES = re.compile(r"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What an edge looks at. `path` is normal (see `normal_path`), `query` as it was sent, without its `?`; names of
+    `headers` are lower-case, a header that was sent twice has both values with a comma between."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RouteStep:
     """One route that was looked at. `missing` says what of its match does not hold; empty where it took the request."""
 
@@ -32,14 +44,11 @@ class RouteStep:
     missing: str
 
 
-def take_route(app: App, method: str, path: str, query: str = "") -> tuple[RouteStep, ...]:
-    """The routes of `app` in order, up to the first that matches; where the last step misses something, none does.
-
-    `path` is normal (see `normal_path`). Headers are unknown, so that a match that wants one does not hold.
-    """
+def take_route(app: App, request: Request) -> tuple[RouteStep, ...]:
+    """The routes of `app` in order, up to the first that matches; where the last step misses something, none does."""
     steps = []
     for route in app.routes:
-        steps.append(RouteStep(route, next(_missing(route.match, method, path, query), "")))
+        steps.append(RouteStep(route, _missing_of_all(route, request)))
         if not steps[-1].missing:
             break
     return tuple(steps)
@@ -62,20 +71,55 @@ def normal_path(path: str) -> str | None:
             kept.append(segment)
     if segments[-1] in (".", ".."):
         kept.append("")
-    return _SLASHES.sub("/", "/" + "/".join(kept))
+    made = "/" + "/".join(kept)
+    if len(made) > 1 and not made.strip("/"):
+        return "//"  # Envoy puts the first and the last slash back, though there is nothing between them
+    return _SLASHES.sub("/", made)
 
 
-def _missing(match: Match, method: str, path: str, query: str) -> Iterator[str]:
-    if not _path_matches(match, path):
+def _missing_of_all(route: Route, request: Request) -> str:
+    """Empty where one of the route's matches holds, else what each lacks."""
+    reasons = []
+    for match in route.matches:
+        reason = next(_missing(match, request), "")
+        if not reason:
+            return ""
+        reasons.append(reason)
+    return "; or ".join(dict.fromkeys(reasons))
+
+
+def _missing(match: Match, request: Request) -> Iterator[str]:
+    if not _path_matches(match, request.path):
         yield _wanted_path(match)
-    if match.methods and method not in match.methods:
+    if match.methods and request.method not in match.methods:
         yield f"takes {', '.join(match.methods)} only"
-    for name, value in match.headers:
-        yield f"wants the header {name}: {value}"
-    given = _parameters(query)
-    for name, value in match.query:
-        if given.get(name) != value:
-            yield f"wants {name}={value} in the query"
+    for test in match.headers:
+        if not _holds(test, request.headers.get(test.name)):
+            yield _wanted_header(test)
+    given = _parameters(request.query)
+    for test in match.query:
+        if not _holds(test, given.get(test.name)):
+            yield _wanted_parameter(test)
+
+
+def _holds(test: ValueMatch, value: str | None) -> bool:
+    if value is None or test.kind in ("present", "absent"):
+        return test.kind == ("absent" if value is None else "present")
+    if test.kind == "regex":
+        return re2.compile(test.value, _QUIET).fullmatch(value) is not None
+    return value == test.value
+
+
+def _wanted_header(test: ValueMatch) -> str:
+    words = {"regex": f"like {test.value}", "present": "with any value"}
+    if test.kind == "absent":
+        return f"takes what has no header {test.name}"
+    return f"wants the header {test.name}: {words.get(test.kind, test.value)}"
+
+
+def _wanted_parameter(test: ValueMatch) -> str:
+    words = {"regex": f" like {test.value}", "present": " with any value"}
+    return f"wants {test.name}{words.get(test.kind, f'={test.value}')} in the query"
 
 
 def _path_matches(match: Match, path: str) -> bool:

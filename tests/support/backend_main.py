@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import socket
+from collections import Counter
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from aiohttp import web
 class App:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.seen = options, []
+        self.failures: Counter[str] = Counter()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/~seen":
@@ -22,18 +24,31 @@ class App:
             return web.json_response(None)
         if request.path == self.options.check_path:
             return web.Response(status=self.options.check_status)
+        if self.options.guard:
+            return self.judge(request)
         body = await request.read()
         saw = {
             "name": self.options.name,
             "method": request.method,
             "path": request.path_qs,
-            "headers": {key.lower(): value for key, value in request.headers.items()},
+            "headers": {key.lower(): ",".join(request.headers.getall(key)) for key in request.headers},
             "body": len(body),
         }
         self.seen.append(saw)
         await asyncio.sleep(float(request.query.get("delay", 0)) or self.options.delay)
         status = int(request.query.get("status", self.options.status))
+        if self.failures[request.path] < int(request.query.get("fail", 0)):
+            self.failures[request.path] += 1
+            status = int(request.query.get("with", 500))
+        saw["pad"] = "x" * int(request.query.get("size", 0))
         return web.json_response(saw, status=status, headers={"server": "test-backend"})
+
+    def judge(self, request: web.Request) -> web.Response:
+        """`Bearer NAME` is let in under that name, `Bearer nameless` without one."""
+        name = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not name or not request.path.startswith("/check/guarded") or "cookie" in request.headers:
+            return web.Response(status=403)
+        return web.Response(headers={"x-user": name} if name != "nameless" else {})
 
 
 def stalled(options: argparse.Namespace) -> None:
@@ -66,6 +81,7 @@ def main() -> None:
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--stall", default="")
+    parser.add_argument("--guard", default="")
     options = parser.parse_args()
     if options.stall:
         stalled(options)

@@ -66,9 +66,20 @@ async def _read(reader: asyncio.StreamReader, *, bodiless: bool) -> Reply:
     status = int(head[0].split()[1])
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in head[1:] if line)]
     reply = Reply(status, headers, b"")
-    if not bodiless:
+    if reply.get("transfer-encoding") == "chunked":
+        reply.body = await _chunks(reader)
+    elif not bodiless:
         reply.body = await reader.readexactly(int(reply.get("content-length") or 0))
     return reply
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return body
 
 
 @dataclass

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gslb.edge.render.checks import health_check
-from gslb.edge.render.config import PROBE_HEADER, Peering, alias_name, duration, elsewhere_name, leaf_name, shadow_name
+from gslb.edge.render.config import (
+    PROBE_HEADER,
+    Peering,
+    alias_name,
+    auth_name,
+    duration,
+    elsewhere_name,
+    leaf_name,
+    shadow_name,
+    variant_name,
+)
 from gslb.edge.render.peers import peer_endpoints, peer_socket
 from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
 
@@ -65,10 +75,14 @@ def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
     for name in app.needed:
         if app.backends[name].check and not has_local_probe(app.backends[name], site):
             yield _aggregate(elsewhere_name(app.name, name), app, [app.backends[name]], site)
+    for name in sorted({route.auth.backend for route in app.routes if route.auth}):
+        yield _aggregate(auth_name(app.name, name), app, [app.backends[name]], site)
     for route in app.routes:
         route_id = RouteId(app.name, route.name)
         for share in route.split:
             yield _aggregate(alias_name(route_id, share.backend), app, _takers(app, route, share), site)
+            if route.variants:
+                yield _aggregate(variant_name(route_id, share.backend), app, [app.backends[share.backend]], site)
         for index, mirror in enumerate(route.mirrors):
             yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, here)
 

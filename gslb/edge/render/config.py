@@ -20,6 +20,7 @@ __all__ = [
     "Skip",
     "StatsIndex",
     "alias_name",
+    "auth_name",
     "duration",
     "elsewhere_name",
     "hop_stats_prefix",
@@ -27,6 +28,7 @@ __all__ = [
     "route_stats",
     "shadow_name",
     "skip_prefix",
+    "variant_name",
 ]
 
 Resource = Mapping[str, Any]
@@ -104,6 +106,16 @@ def elsewhere_name(app: AppName, backend: BackendName) -> str:
 def alias_name(route: RouteId, backend: BackendName) -> str:
     """One side of one route's split: counters of its own over shared pools."""
     return f"{route}/{backend}"
+
+
+def variant_name(route: RouteId, backend: BackendName) -> str:
+    """One side of a split for testers who picked it: they must not count in the split."""
+    return f"{route}/{backend}~variant"
+
+
+def auth_name(app: AppName, backend: BackendName) -> str:
+    """All pools of a backend that is asked about requests."""
+    return f"{app}/{backend}~auth"
 
 
 def shadow_name(route: RouteId, index: int, backend: BackendName) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gslb.edge.render.config import STAT_PREFIX, duration
+from gslb.edge.render.config import STAT_PREFIX, Resource, duration
 from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
@@ -15,6 +15,10 @@ __all__ = ["bound_addresses", "connection_manager", "listener", "manager", "site
 _BUFFER_BYTES = 32_768
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
+_ROUTER = {
+    "name": "envoy.filters.http.router",
+    "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
+}
 
 
 def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
@@ -22,9 +26,11 @@ def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
     return tuple(dict.fromkeys(address for edge in site.edges for address in edge.bind))
 
 
-def site_listeners(site: Site, *, mirrored: bool) -> tuple[dict[str, Any], ...]:
-    """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match."""
-    extra = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
+def site_listeners(site: Site, *, mirrored: bool, filters: Sequence[Resource]) -> tuple[dict[str, Any], ...]:
+    """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match.
+    `filters` are those of the routes, which come before the router."""
+    extra: dict[str, Any] = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
+    extra |= {"http_filters": [*filters, _ROUTER]} if filters else {}
     port = site.http_port
     return tuple(
         listener(f"http-{address}-{port}", address, port, {**manager(STAT_PREFIX), **extra})
@@ -102,10 +108,5 @@ def manager(stat_prefix: str) -> dict[str, Any]:
         "request_headers_timeout": duration(10),
         "stream_idle_timeout": duration(300),
         "delayed_close_timeout": duration(1),
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
-            }
-        ],
+        "http_filters": [_ROUTER],
     }

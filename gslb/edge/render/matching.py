@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gslb.edge.render.config import Resource
-from gslb.snapshot.types import Match
+from gslb.snapshot.routing import Match, ValueMatch
 
 __all__ = ["header_equals", "method_in", "route_match"]
 
@@ -14,9 +14,9 @@ __all__ = ["header_equals", "method_in", "route_match"]
 def route_match(match: Match, guards: Sequence[Resource] = ()) -> dict[str, Any]:
     """All of `match`, and all of `guards` (header matchers) too."""
     headers = [method_in(match.methods)] if match.methods else []
-    headers += [header_equals(name, value) for name, value in match.headers]
+    headers += [_header(test) for test in match.headers]
     headers += guards
-    query = [{"name": name, "string_match": {"exact": value}} for name, value in match.query]
+    query = [_parameter(test) for test in match.query]
     return {
         **_path(match),
         **({"headers": headers} if headers else {}),
@@ -32,6 +32,20 @@ def _path(match: Match) -> dict[str, Any]:
     prefix = (match.prefix or "/").rstrip("/")
     # Per segment: `/v2` takes `/v2` and `/v2/x`, not `/v2x`. The field refuses `/` and a slash at the end.
     return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+
+
+def _header(test: ValueMatch) -> Resource:
+    if test.kind == "absent":
+        return {"name": test.name, "present_match": True, "invert_match": True}
+    return _parameter(test)
+
+
+def _parameter(test: ValueMatch) -> Resource:
+    if test.kind == "present":
+        return {"name": test.name, "present_match": True}
+    if test.kind == "regex":
+        return {"name": test.name, "string_match": {"safe_regex": {"regex": test.value}}}
+    return header_equals(test.name, test.value)
 
 
 def header_equals(name: str, value: str) -> Resource:

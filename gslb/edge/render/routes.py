@@ -1,34 +1,48 @@
-"""Routes: virtual hosts, front-door probes, splits, sticky twins, retries. Guards of mirrors stand in `mirroring`."""
+"""Routes: virtual hosts, front-door probes, splits, sticky twins.
+
+Guards of mirrors stand in `mirroring`, tries in `retries`, what else a route does in `actions` and `filters`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from gslb.edge.render.actions import header_edits, redirect_action, respond_parts, rewrite_parts, side_parts
 from gslb.edge.render.checks import added_headers
 from gslb.edge.render.clusters import has_local_probe
-from gslb.edge.render.config import PROBE_HEADER, Resource, alias_name, duration, elsewhere_name, leaf_name, skip_prefix
-from gslb.edge.render.matching import route_match
+from gslb.edge.render.config import (
+    PROBE_HEADER,
+    Resource,
+    alias_name,
+    duration,
+    elsewhere_name,
+    leaf_name,
+    skip_prefix,
+    variant_name,
+)
+from gslb.edge.render.filters import route_filters
+from gslb.edge.render.matching import header_equals, route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
+from gslb.edge.render.retries import retry_parts
 from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
-from gslb.snapshot.types import App, BackendName, Match, Route, RouteId, SiteName
+from gslb.snapshot.routing import BackendName, Match, Route, ValueMatch
+from gslb.snapshot.types import App, RouteId, SiteName
 
-__all__ = ["cookie_name", "virtual_host"]
+__all__ = ["VARIANT_HEADER", "cookie_name", "virtual_host"]
 
-_RETRY = "type.googleapis.com/envoy.extensions.retry"
+VARIANT_HEADER = "x-gslb-variant"
+"""Where a route has `variants`: the side that a tester wants."""
+
 _COOKIE_MAX_AGE_S = 30 * 86_400
-_TRY_MAX_S = 1.0
-_RETRY_SAFE = "gateway-error,reset,connect-failure,refused-stream"
-_RETRY_UNSENT = "connect-failure,refused-stream,reset-before-request"
-"""What may be tried again for every method: nothing of the request had reached a backend."""
 
 
-def virtual_host(app: App, site: SiteName) -> dict[str, Any]:
+def virtual_host(app: App, site: SiteName, http_port: int) -> dict[str, Any]:
     """Probes first, then the routes in the order of the policy: Envoy takes the first that matches."""
     routes = [*_probes(app, site)]
     for route in app.routes:
-        routes += _route(app, route)
+        routes += _route(app, route, http_port)
     return {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
 
 
@@ -47,7 +61,7 @@ def _probes(app: App, site: SiteName) -> Iterator[dict[str, Any]]:
     if not checked:
         yield {
             "name": f"{app.name}~probe",
-            "match": route_match(Match(exact="/", headers=((PROBE_HEADER, "edge"),))),
+            "match": route_match(Match(exact="/", headers=(ValueMatch(PROBE_HEADER, "edge"),))),
             "direct_response": {"status": 200},
         }
 
@@ -64,7 +78,7 @@ def _backend_probe(app: App, name: BackendName, check: HealthCheck, site: SiteNa
         route["host_rewrite_literal"] = check.host
     probe: dict[str, Any] = {
         "name": f"{app.name}/{name}~probe",
-        "match": route_match(Match(exact=path, methods=(check.method,), headers=((PROBE_HEADER, name),))),
+        "match": route_match(Match(exact=path, methods=(check.method,), headers=(ValueMatch(PROBE_HEADER, name),))),
         "route": route,
     }
     if check.headers:
@@ -72,72 +86,88 @@ def _backend_probe(app: App, name: BackendName, check: HealthCheck, site: SiteNa
     return probe
 
 
-# Splits ---------------------------------------------------------------------------------------------------------------
+# Actions --------------------------------------------------------------------------------------------------------------
 
 
-def _route(app: App, route: Route) -> Iterator[dict[str, Any]]:
+def _route(app: App, route: Route, http_port: int) -> Iterator[dict[str, Any]]:
+    """Every Envoy route that `route` needs, for each of its matches: requests that one of those takes end there."""
+    on_all = {"name": str(RouteId(app.name, route.name)), **_extras(app, route)}
+    for match in route.matches:
+        taken = {"match": route_match(match)}
+        if route.redirect is not None:
+            yield {**on_all, **taken, "redirect": redirect_action(route.redirect, match, http_port)}
+        elif route.respond is not None:
+            yield _joined({**on_all, **taken}, respond_parts(route.respond))
+        else:
+            yield from _testers(app, route, match, on_all)
+            yield from _split(app, route, match, on_all)
+
+
+def _extras(app: App, route: Route) -> dict[str, Any]:
+    """What holds for all requests of a route, whatever becomes of them."""
+    parts = header_edits(route.request, route.response)
+    filters = route_filters(app, route)
+    return {**parts, "typed_per_filter_config": filters} if filters else parts
+
+
+def _joined(route: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """With the headers of both added to the answer."""
+    added = [*route.get("response_headers_to_add", ()), *more.get("response_headers_to_add", ())]
+    return {**route, **more, **({"response_headers_to_add": added} if added else {})}
+
+
+def _testers(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Who names a side gets it, also at share 0, without mirrors, and uncounted."""
+    route_id = RouteId(app.name, route.name)
+    sides = {side.backend: side for side in route.sides}
+    for share in route.split if route.variants else ():
+        picked = header_equals(VARIANT_HEADER, share.backend)
+        side = sides.get(share.backend)
+        for variant in variants(()):
+            cluster = {"name": variant_name(route_id, share.backend), "weight": 1, **(side_parts(side) if side else {})}
+            action = {"weighted_clusters": {"clusters": [cluster]}, **_action_parts(route, match, safe=variant.safe)}
+            yield {**on_all, "match": route_match(match, [picked, *variant.guards]), "route": action}
+
+
+def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iterator[dict[str, Any]]:
     route_id = RouteId(app.name, route.name)
     for variant in variants(route.mirrors):
-        action = _action(route_id, route, variant)
-        twin: dict[str, Any] = {"name": str(route_id)}
+        action = _action(route_id, route, match, variant)
+        twin = dict(on_all)
         if variant.skip:
             missed = len(route.mirrors) - len(variant.mirrors)
             twin["stat_prefix"] = skip_prefix(route.name, variant.skip, missed)
         if route.sticky:
-            yield from _sticky(app, route, variant.guards, twin, action)
+            yield from _sticky(app, match, variant.guards, twin, action)
         else:
-            yield {**twin, "match": route_match(route.match, variant.guards), "route": action}
+            yield {**twin, "match": route_match(match, variant.guards), "route": action}
 
 
-def _action(route_id: RouteId, route: Route, variant: Variant) -> dict[str, Any]:
+def _action(route_id: RouteId, route: Route, match: Match, variant: Variant) -> dict[str, Any]:
     weights = to_weights([share.share_bp for share in route.split])
+    parts = {side.backend: side_parts(side) for side in route.sides}
     sides = [
-        {"name": alias_name(route_id, share.backend), "weight": weight}
+        {"name": alias_name(route_id, share.backend), "weight": weight, **parts.get(share.backend, {})}
         for share, weight in zip(route.split, weights, strict=True)
     ]
-    action: dict[str, Any] = {"weighted_clusters": {"clusters": sides}, "timeout": duration(route.timeout_s)}
-    if route.retries:
-        action |= _retries_safe(route) if variant.safe else {"retry_policy": _retry_policy(route, _RETRY_UNSENT)}
+    action = {"weighted_clusters": {"clusters": sides}, **_action_parts(route, match, safe=variant.safe)}
     if variant.mirrors:
         action["request_mirror_policies"] = mirror_policies(route_id, route, variant.mirrors)
     return action
 
 
-def _retries_safe(route: Route) -> dict[str, Any]:
-    """A safe method is tried again also when a try takes too long; the slow try goes on (hedging), so that a service
-    that is merely slow still answers within the route's timeout."""
-    per_try = duration(min(_TRY_MAX_S, route.timeout_s / (route.retries + 1)))
-    return {
-        "retry_policy": {**_retry_policy(route, _RETRY_SAFE), "per_try_timeout": per_try},
-        "hedge_policy": {"hedge_on_per_try_timeout": True},
-    }
-
-
-def _retry_policy(route: Route, conditions: str) -> dict[str, Any]:
-    """Each try goes to another site (or, behind a canary, side) where there is one, else to another endpoint."""
-    return {
-        "retry_on": conditions,
-        "num_retries": route.retries,
-        "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.050s"},
-        "retry_priority": {
-            "name": "envoy.retry_priorities.previous_priorities",
-            "typed_config": {
-                "@type": f"{_RETRY}.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-                "update_frequency": 1,
-            },
-        },
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {"@type": f"{_RETRY}.host.previous_hosts.v3.PreviousHostsPredicate"},
-            }
-        ],
-        "host_selection_retry_max_attempts": 3,
-    }
+def _action_parts(route: Route, match: Match, *, safe: bool) -> dict[str, Any]:
+    """Of a RouteAction, all but where it goes."""
+    parts: dict[str, Any] = {"timeout": duration(route.timeout_s), **retry_parts(route, safe=safe)}
+    if route.rewrite is not None:
+        parts |= rewrite_parts(route.rewrite, match)
+    if route.websocket:
+        parts["upgrade_configs"] = [{"upgrade_type": "websocket"}]
+    return parts
 
 
 def _sticky(
-    app: App, route: Route, guards: Iterable[Resource], twin: dict[str, Any], action: dict[str, Any]
+    app: App, match: Match, guards: Iterable[Resource], twin: dict[str, Any], action: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """With a cookie, its hash draws. Without one, the request id does, and becomes the cookie: the next request draws
     the same. An empty cookie counts as none."""
@@ -146,19 +176,18 @@ def _sticky(
     split = {**action["weighted_clusters"], "use_hash_policy": True}
     yield {
         **twin,
-        "match": route_match(route.match, [*guards, present]),
+        "match": route_match(match, [*guards, present]),
         "route": {**action, "weighted_clusters": split, "hash_policy": [{"cookie": {"name": name}}]},
     }
     value = f"{name}=%REQ(X-REQUEST-ID)%; Max-Age={_COOKIE_MAX_AGE_S}; Path=/; HttpOnly; SameSite=Lax"
-    yield {
+    first = {
         **twin,
-        "match": route_match(route.match, list(guards)),
+        "match": route_match(match, list(guards)),
         "route": {
             **action,
             "weighted_clusters": split,
             "hash_policy": [{"header": {"header_name": "x-request-id"}}],
         },
-        "response_headers_to_add": [
-            {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
-        ],
     }
+    cookie = {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
+    yield _joined(first, {"response_headers_to_add": [cookie]})

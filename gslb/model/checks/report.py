@@ -35,6 +35,11 @@ class Report:
         node = find(self._root, path)
         return tuple(node.keys) if node else ()
 
+    def item(self, path: Path, index: int) -> Path:
+        """The path of the item `index` of what may be written as one value or as a list."""
+        node = find(self._root, path)
+        return (*path, index) if node and isinstance(node.value, list) else tuple(path)
+
     def error(self, path: Path, rule: str, message: str, remedy: str) -> None:
         """The value at `path` is wrong."""
         self._add(locate(self._root, path), rule, message, remedy, "error")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from gslb.model.checks.actions import check_actions
+from gslb.model.checks.headers import check_header_name, check_header_value
 from gslb.model.checks.re2 import re2_refusal
 from gslb.model.checks.report import Report
-from gslb.model.policy import App, Match, Route
+from gslb.model.policy import App
+from gslb.model.routing import Match, Route, Test
 from gslb.model.tree import Path
 
 __all__ = ["check_routes"]
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.1 and 5.6.2
-_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")  # RFC 9110 section 5.5, without obs-text
 
 
 def check_routes(report: Report) -> None:
@@ -27,9 +27,12 @@ def check_routes(report: Report) -> None:
                 message = f"the route {route.name} stands at {first} already"
                 report.error((*path, "name"), "duplicate-route", message, "give every route of an app its own name")
             seen.setdefault(route.name, index)
-            _split(report, (*path, "split"), route.split, app)
+            if route.split is not None:
+                _split(report, (*path, "split"), route.split, app)
             _mirrors(report, path, route, app)
-            _match(report, (*path, "match"), route.match)
+            for place, match in enumerate(route.match):
+                _match(report, report.item((*path, "match"), place), match)
+            check_actions(report, path, route, app)
         _reach(report, ("apps", app_name, "routes"), app)
 
 
@@ -81,27 +84,36 @@ def _match(report: Report, path: Path, match: Match) -> None:
             (*path, "regex"), "regex", f"the edge cannot use this pattern: {refusal}", "write it in RE2 syntax"
         )
     _headers(report, (*path, "headers"), match.headers)
-    if "" in match.query:
-        report.error_at_key((*path, "query", ""), "query-name", "a query parameter without a name", "write its name")
+    _query(report, (*path, "query"), match.query)
 
 
-def _headers(report: Report, path: Path, headers: Mapping[str, str]) -> None:
-    seen = set()
-    for name, value in headers.items():
+def _headers(report: Report, path: Path, headers: Mapping[str, Test]) -> None:
+    seen: set[str] = set()
+    for name, test in headers.items():
+        check_header_name(report, (*path, name), name, seen)
+        if isinstance(test, str):
+            check_header_value(report, (*path, name), test)
+        elif test.exact is not None:
+            check_header_value(report, (*path, name, "exact"), test.exact)
+        _regex(report, (*path, name), test)
+
+
+def _query(report: Report, path: Path, query: Mapping[str, Test]) -> None:
+    for name, test in query.items():
         place = (*path, name)
-        if name.startswith(":"):
-            message = f"{name} is no header field but a part of the request itself"
-            report.error_at_key(place, "header-name", message, "write path:, method: or the app's hosts instead")
-        elif not _TOKEN.fullmatch(name):
-            message = f"{name!r} is not the name of a header field"
-            report.error_at_key(place, "header-name", message, "use letters, digits and hyphens, such as x-beta")
-        elif name.lower() in seen:
-            message = f"{name} stands here already; upper and lower case mean the same header"
-            report.error_at_key(place, "duplicate-header", message, "keep one of the two")
-        if not _VALUE.fullmatch(value):
-            message = f"no header can have the value {value!r:.80}"
-            report.error(place, "header-value", message, "write printable ASCII without spaces at its ends")
-        seen.add(name.lower())
+        if not name:
+            report.error_at_key(place, "query-name", "a query parameter without a name", "write its name")
+        if not isinstance(test, str) and test.present is False:
+            message = "edges cannot tell that a query lacks a parameter"
+            report.error((*place, "present"), "query-absent", message, "put a route for those that have it before")
+        _regex(report, place, test)
+
+
+def _regex(report: Report, path: Path, test: Test) -> None:
+    refusal = re2_refusal(test.regex) if not isinstance(test, str) and test.regex is not None else None
+    if refusal:
+        message = f"the edge cannot use this pattern: {refusal}"
+        report.error((*path, "regex"), "regex", message, "write it in RE2 syntax")
 
 
 def _is_unconditional(match: Match) -> bool:
@@ -114,12 +126,11 @@ def _reach(report: Report, path: Path, app: App) -> None:
     prefixes: dict[tuple[str, ...], str] = {}
     exacts: dict[str, str] = {}
     for index, route in enumerate(app.routes):
-        match = route.match
-        taker = _taker(match, prefixes, exacts)
-        if taker:
-            message = f"{route.name} is never reached: the earlier route {taker} takes all of its requests"
-            report.warn((*path, index, "name"), "unreachable", message, f"put it before {taker}")
-        if _is_unconditional(match):
+        takers = [_taker(match, prefixes, exacts) for match in route.match]
+        if all(takers):
+            message = f"{route.name} is never reached: the earlier route {takers[0]} takes all of its requests"
+            report.warn((*path, index, "name"), "unreachable", message, f"put it before {takers[0]}")
+        for match in filter(_is_unconditional, route.match):
             if match.exact is not None:
                 exacts.setdefault(match.exact, route.name)
             else:

@@ -5,6 +5,7 @@ import pytest
 from gslb.errors import PolicyError
 from gslb.model import shape
 from gslb.model.check_forms import CHECK_FORMS
+from gslb.model.forms import FORMS
 from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spoiled
 
 
@@ -137,7 +138,7 @@ def test_messages_say_what_and_what_instead(old, new, message, remedy):
 def test_every_key_has_a_form_to_copy():
     models = {**shape._MODELS, **shape._FILTERS}
     keys = {key for model in models.values() for key in model.model_fields}
-    assert keys <= set(shape._FORMS) | set(CHECK_FORMS)
+    assert keys <= set(FORMS) | set(CHECK_FORMS)
 
 
 def test_a_mirror_list_that_is_too_long():

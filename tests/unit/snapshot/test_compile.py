@@ -11,6 +11,7 @@ from gslb.snapshot import compile_snapshot, next_expiry_s, probe_targets
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.compile import _filter
 from gslb.snapshot.intent import Intent
+from gslb.snapshot.routing import Retry, ValueMatch
 from gslb.snapshot.targets import EDGE_CHECK
 from gslb.snapshot.types import Endpoint, Filter, Share, Source, Version
 from tests.unit.steering.world import CHECK, NOW_S, SITES, app, drain, intent, ip, policy, shift, snapshot
@@ -266,10 +267,11 @@ def test_routes_carry_their_match_and_mirrors():
         "retries": 1,
     }
     made = compiled(routes=[route]).apps["shop"].routes[0]
-    assert (made.match.prefix, made.match.methods) == ("/pay", ("GET",))
-    assert made.match.headers == (("x-a", "1"), ("x-b", "2"))
-    assert made.match.query == (("a", "1"), ("b", "2"))
-    assert (made.sticky, made.timeout_s, made.retries) == (True, 3.0, 1)
+    (match,) = made.matches
+    assert (match.prefix, match.methods) == ("/pay", ("GET",))
+    assert match.headers == (ValueMatch("x-a", "1"), ValueMatch("x-b", "2"))
+    assert match.query == (ValueMatch("a", "1"), ValueMatch("b", "2"))
+    assert (made.sticky, made.timeout_s, made.retry) == (True, 3.0, Retry(1))
     mirror = made.mirrors[0]
     assert (mirror.to, mirror.share_bp, mirror.methods, mirror.max_body_bytes) == ("checkout", 1250, ("GET",), 10)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gslb.steering import normal_path, take_route
+from gslb.steering import Request, normal_path, take_route
 from tests.unit.steering.world import app, policy, snapshot
 
 
@@ -12,7 +12,7 @@ def compiled(*matches):
 
 
 def taken(matches, path, method="GET", query=""):
-    step = take_route(compiled(*matches), method, path, query)[-1]
+    step = take_route(compiled(*matches), Request(method, path, query))[-1]
     return step.missing or step.route.name
 
 
@@ -35,7 +35,7 @@ def test_a_path_is_compared_as_the_edges_do(match, takes, leaves):
 
 def test_the_first_that_matches_wins_and_those_before_it_say_why_not():
     steps = take_route(
-        compiled({"exact": "/a"}, {"regex": "/b+"}, {"path": "/c"}, {"path": "/d"}, {}), "GET", "/d/x", ""
+        compiled({"exact": "/a"}, {"regex": "/b+"}, {"path": "/c"}, {"path": "/d"}, {}), Request("GET", "/d/x")
     )
     assert [(step.route.name, step.missing) for step in steps] == [
         ("r0", "takes the path /a only"),
@@ -64,6 +64,8 @@ def test_no_route_may_take_it():
     [
         ("/", "/"),
         ("/a//b", "/a/b"),
+        ("//", "//"),
+        ("///", "//"),
         ("/a/./b/../c", "/a/c"),
         ("/a/..", "/"),
         ("/a/.", "/a/"),

@@ -1,0 +1,113 @@
+"""What a route does besides splitting, as parts of Envoy's Route: rewrites, redirects, own answers, header edits.
+
+No filters (see `filters`) and no splits (see `routes`) here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gslb.snapshot.routing import Edits, Match, Redirect, Respond, Rewrite, Side
+
+__all__ = ["header_edits", "redirect_action", "respond_parts", "rewrite_parts", "side_parts"]
+
+_REDIRECT_CODES = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+_SCHEME_PORTS = {"http": 80, "https": 443}
+
+
+def header_edits(request: Edits, response: Edits) -> dict[str, Any]:
+    """`*_headers_to_add` and `*_headers_to_remove` of a Route, virtual host or weighted cluster; it removes first."""
+    parts: dict[str, Any] = {}
+    for what, edits in (("request", request), ("response", response)):
+        values = [_value(name, value, "OVERWRITE_IF_EXISTS_OR_ADD") for name, value in edits.set]
+        values += [_value(name, value, "APPEND_IF_EXISTS_OR_ADD") for name, value in edits.added]
+        if values:
+            parts[f"{what}_headers_to_add"] = values
+        if edits.removed:
+            parts[f"{what}_headers_to_remove"] = list(edits.removed)
+    return parts
+
+
+def _value(name: str, value: str, how: str) -> dict[str, Any]:
+    """`%` begins a command of Envoy's formatter; doubled it is itself. An empty value is a value, too."""
+    item = {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": how}
+    return item if value else {**item, "keep_empty_value": True}
+
+
+def side_parts(side: Side) -> dict[str, Any]:
+    """What a weighted cluster gets for its side."""
+    parts = header_edits(side.request, side.response)
+    return {**parts, "host_rewrite_literal": side.host} if side.host else parts
+
+
+def rewrite_parts(rewrite: Rewrite, match: Match) -> dict[str, Any]:
+    """Fields of a RouteAction. The query stays."""
+    parts: dict[str, Any] = {"host_rewrite_literal": rewrite.host} if rewrite.host else {}
+    if rewrite.path is not None:
+        parts["regex_rewrite"] = {"pattern": {"regex": "^/.*$"}, "substitution": _literal(rewrite.path)}
+    elif rewrite.prefix is not None:
+        parts["regex_rewrite"] = _swapped_prefix(match, rewrite.prefix)
+    return parts
+
+
+def redirect_action(redirect: Redirect, match: Match, http_port: int) -> dict[str, Any]:
+    """RedirectAction at an edge whose clients come to `http_port`."""
+    action: dict[str, Any] = {"response_code": _REDIRECT_CODES[redirect.status]}
+    if redirect.scheme is not None:
+        action["scheme_redirect"] = redirect.scheme
+    if redirect.host is not None:
+        action["host_redirect"] = redirect.host
+    port = _port(redirect, http_port)
+    if port is not None:
+        action["port_redirect"] = port
+    if redirect.path is not None:
+        action["path_redirect"] = redirect.path
+    elif redirect.prefix is not None:
+        action["regex_rewrite"] = _swapped_prefix(match, redirect.prefix)
+    return action
+
+
+def _port(redirect: Redirect, http_port: int) -> int | None:
+    """What the location must name. A scheme without a port means the scheme's own (Gateway API,
+    HTTPRequestRedirectFilter), which is left out where nothing else would stand there: Envoy takes the request's host
+    with its port, and a host of the policy without."""
+    usual = http_port == _SCHEME_PORTS["http"]
+    if redirect.scheme is None:
+        return redirect.port or (http_port if redirect.host and not usual else None)
+    own = _SCHEME_PORTS[redirect.scheme]
+    port = redirect.port or own
+    return None if port == own and (redirect.host or usual) else port
+
+
+def _swapped_prefix(match: Match, new: str) -> dict[str, Any]:
+    """Envoy's `prefix_rewrite` would make `//x` or `/newx` where one of the two ends in a slash: written by segment."""
+    old, target = (match.prefix or "/").rstrip("/"), new.rstrip("/")
+    if not target:
+        return {"pattern": {"regex": f"^{re.escape(old)}/*"}, "substitution": "/"}
+    if not old:
+        return {"pattern": {"regex": "^/"}, "substitution": f"{_literal(target)}/"}
+    return {"pattern": {"regex": f"^{re.escape(old)}"}, "substitution": _literal(target)}
+
+
+def _literal(text: str) -> str:
+    """RE2 reads a backslash in a substitution; a policy's path has none, and this keeps it so."""
+    return text.replace("\\", "\\\\")
+
+
+def respond_parts(respond: Respond) -> dict[str, Any]:
+    """`direct_response` and its type, as parts of a Route."""
+    action: dict[str, Any] = {"status": respond.status}
+    if not respond.body:
+        return {"direct_response": action}
+    content_type = _value("content-type", respond.content_type, "OVERWRITE_IF_EXISTS_OR_ADD")
+    return {
+        "direct_response": {**action, "body": {"inline_string": respond.body}},
+        "response_headers_to_add": [content_type],
+    }

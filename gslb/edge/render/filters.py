@@ -1,0 +1,176 @@
+"""HTTP filters that routes ask for, and how a route turns on its own. A filter is there only where some route needs it.
+
+Filters that hold their settings per route (CORS, faults, rate limits) are there once; the others are there once per
+setting, off, and turned on by name where they belong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gslb.edge.render.config import auth_name, duration
+from gslb.snapshot.routing import Auth, Cors, Fault, Rate, Route
+from gslb.snapshot.types import App
+
+__all__ = ["http_filters", "route_filters"]
+
+_FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
+_ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+_GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
+_COMPRESSIBLE = (
+    "text/html", "text/plain", "text/css", "text/xml", "text/javascript", "application/javascript",
+    "application/json", "application/xml", "application/xhtml+xml", "application/wasm", "image/svg+xml",
+)  # fmt: skip
+_LEAST_COMPRESSED_BYTES = 1024
+_ORDER = ("cors", "local_ratelimit", "forget", "ext_authz", "body_size_limit", "fault", "compressor")
+"""Cheap refusals first; nobody is asked about what is refused anyway."""
+
+_Setting = tuple[str, str, dict[str, Any] | None, dict[str, Any]]
+"""Kind, name, what stands on the listener (None: nothing but the kind), what stands on the route."""
+
+
+def http_filters(apps: Iterable[App]) -> list[dict[str, Any]]:
+    """Everything that the routes of `apps` need before the router, each once."""
+    needed: dict[str, tuple[int, dict[str, Any]]] = {}
+    for app in apps:
+        for route in app.routes:
+            for kind, name, listed, _ in _settings(app, route):
+                assert listed is not None
+                needed.setdefault(name, (_ORDER.index(kind), listed))
+    return [item for _, item in sorted(needed.values(), key=lambda found: (found[0], found[1]["name"]))]
+
+
+def route_filters(app: App, route: Route) -> dict[str, Any]:
+    """`typed_per_filter_config` of `route`."""
+    return {name: on_route for _, name, _, on_route in _settings(app, route)}
+
+
+def _settings(app: App, route: Route) -> Iterator[_Setting]:
+    if route.cors is not None:
+        yield _per_route("cors", {"@type": f"{_FILTERS}.cors.v3.Cors"}, _cors(route.cors))
+    if route.rate is not None:
+        listed = {"@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "rate"}
+        yield _per_route("local_ratelimit", listed, _rate(route.rate))
+    if route.auth is not None:
+        if route.auth.take:
+            mutation = f"{_FILTERS}.header_mutation.v3"
+            forget: dict[str, Any] = {
+                "mutations": {"request_mutations": [{"remove": take} for take in route.auth.take]}
+            }
+            name = "envoy.filters.http.header_mutation"
+            filter_: dict[str, Any] = {"name": name, "typed_config": {"@type": f"{mutation}.HeaderMutation"}}
+            yield "forget", name, filter_, {"@type": f"{mutation}.HeaderMutationPerRoute", **forget}
+        yield _switched("ext_authz", _auth(app, route.auth))
+    if route.max_body_bytes is not None:
+        config = {
+            "@type": f"{_FILTERS}.body_size_limit.v3.BodySizeLimit",
+            "max_request_bytes": route.max_body_bytes,
+        }
+        yield _switched("body_size_limit", config)
+    if route.fault is not None:
+        yield _per_route("fault", {"@type": f"{_FILTERS}.fault.v3.HTTPFault"}, _fault(route.fault))
+    if route.compress:
+        yield _switched("compressor", _compressor())
+
+
+def _per_route(kind: str, listed: dict[str, Any], on_route: dict[str, Any]) -> _Setting:
+    name = f"envoy.filters.http.{kind}"
+    return kind, name, {"name": name, "typed_config": listed}, on_route
+
+
+def _switched(kind: str, config: dict[str, Any]) -> _Setting:
+    """Named after its setting, so that routes that agree share one."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    name = f"gslb.{kind}.{digest}"
+    return kind, name, {"name": name, "disabled": True, "typed_config": config}, _ON
+
+
+def _cors(cors: Cors) -> dict[str, Any]:
+    policy: dict[str, Any] = {
+        "@type": f"{_FILTERS}.cors.v3.CorsPolicy",
+        "allow_origin_string_match": [_origin(origin) for origin in cors.origins],
+        "allow_credentials": cors.credentials,
+        "forward_not_matching_preflights": False,
+    }
+    for field, values in (
+        ("allow_methods", cors.methods),
+        ("allow_headers", cors.headers),
+        ("expose_headers", cors.expose),
+    ):
+        if values:
+            policy[field] = ", ".join(values)
+    if cors.max_age_s is not None:
+        policy["max_age"] = str(cors.max_age_s)
+    return policy
+
+
+def _origin(origin: str) -> dict[str, Any]:
+    if origin == "*":
+        return {"safe_regex": {"regex": ".*"}}
+    if "*" not in origin:
+        return {"exact": origin}
+    before, _, after = origin.partition("*")
+    return {"safe_regex": {"regex": f"{re.escape(before)}[^/:]+{re.escape(after)}"}}
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return {
+        "@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "rate",
+        "token_bucket": {
+            "max_tokens": rate.burst,
+            "tokens_per_fill": rate.requests,
+            "fill_interval": duration(rate.per_s),
+        },
+        "filter_enabled": always,
+        "filter_enforced": always,
+    }
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    config: dict[str, Any] = {"@type": f"{_FILTERS}.fault.v3.HTTPFault"}
+    if fault.delay_bp:
+        config["delay"] = {"fixed_delay": duration(fault.delay_s), "percentage": _share(fault.delay_bp)}
+    if fault.abort_bp:
+        config["abort"] = {"http_status": fault.abort_status, "percentage": _share(fault.abort_bp)}
+    return config
+
+
+def _share(share_bp: int) -> dict[str, Any]:
+    return {"numerator": share_bp, "denominator": "TEN_THOUSAND"}
+
+
+def _auth(app: App, auth: Auth) -> dict[str, Any]:
+    cluster = auth_name(app.name, auth.backend)
+    return {
+        "@type": f"{_FILTERS}.ext_authz.v3.ExtAuthz",
+        "transport_api_version": "V3",
+        "failure_mode_allow": auth.fail_open,
+        "status_on_error": {"code": "ServiceUnavailable"},
+        "allowed_headers": {"patterns": [{"exact": name} for name in auth.send]},
+        "http_service": {
+            "server_uri": {"uri": f"http://{app.hosts[0]}", "cluster": cluster, "timeout": duration(auth.timeout_s)},
+            "path_prefix": auth.path.rstrip("/"),
+            "authorization_response": {
+                "allowed_upstream_headers": {"patterns": [{"exact": name} for name in auth.take]},
+                "allowed_client_headers": {
+                    "patterns": [{"exact": name} for name in ("www-authenticate", "location", "set-cookie")]
+                },
+            },
+        },
+    }
+
+
+def _compressor() -> dict[str, Any]:
+    return {
+        "@type": f"{_FILTERS}.compressor.v3.Compressor",
+        "response_direction_config": {
+            "common_config": {"min_content_length": _LEAST_COMPRESSED_BYTES, "content_type": list(_COMPRESSIBLE)},
+        },
+        "compressor_library": {"name": "gzip", "typed_config": {"@type": _GZIP}},
+    }
