@@ -41,6 +41,7 @@ _COMMANDS = {
     "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),
+    "export": ("gslb.cli.export:export", "Print zones as files, for a second DNS provider."),
     "token": ("gslb.cli.token:token", "Make, list and revoke tokens for the API over TCP."),
     "node": ("gslb.cli.node:node", "Ask the nodes of this machine without control; drain in an emergency."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),

@@ -52,6 +52,7 @@ NEEDS: Mapping[str, Need] = {
     "GET /v1/latency": _VIEW,
     "GET /v1/policy": _VIEW,
     "GET /v1/status": _VIEW,
+    "GET /v1/zone-file": _VIEW,
     "POST /v1/shifts": _OWN_APP,
     "DELETE /v1/shifts/{app}/{route}": _OWN_APP,
     "POST /v1/drains": _OWN_APP,

@@ -11,6 +11,7 @@ from gslb import __version__, clock
 from gslb.control import (
     answers,
     changes,
+    export_messages,
     join_messages,
     join_routes,
     key_messages,
@@ -26,11 +27,12 @@ from gslb.control import (
 )
 from gslb.control.access import LOCAL, Caller
 from gslb.control.events import Events
-from gslb.control.explain import explain
+from gslb.control.explain import explain, live_of
 from gslb.control.followed import git_seen
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import status
+from gslb.control.zone_export import zone_file
 from gslb.model.words import format_duration, iso
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.store import AuditEntry
@@ -280,6 +282,16 @@ async def _explain(asked: Asked) -> dict[str, Any]:
     return await asyncio.to_thread(explain, *seen, asked.query, clock.wall_s(), places)
 
 
+async def _zone_file(asked: Asked) -> dict[str, Any]:
+    publisher = asked.publisher
+    await publisher.refresh()
+    current = publisher.current()
+    changes.require(current[0] if current else None)
+    assert current is not None
+    live = live_of(publisher.roles(), publisher.ages_s())
+    return await asyncio.to_thread(zone_file, current[1], live, asked.query, clock.wall_s())
+
+
 async def _metrics(asked: Asked) -> Media:
     await asked.publisher.refresh()
     return Media(metrics.CONTENT_TYPE_LATEST, metrics.exposition(asked.publisher))
@@ -380,6 +392,8 @@ TABLE = (
              versioned=True),
     Endpoint("GET", "/v1/explain", _explain, "Why this answer, and where a request goes",
              messages.Explanation, query=messages.ExplainQuery),
+    Endpoint("GET", "/v1/zone-file", _zone_file, "A zone as a standard zone file, with the answers of this moment",
+             export_messages.ZoneFile, query=export_messages.ZoneFileQuery),
     Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),
     Endpoint("GET", "/healthz", _healthz, "Does control itself answer?", messages.Healthz),
     Endpoint("GET", "/openapi.json", _openapi, "This description", Media("application/json")),

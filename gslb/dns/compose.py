@@ -19,7 +19,7 @@ from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
 from gslb.steering import kept_ratio
 
-__all__ = ["compose", "recompile"]
+__all__ = ["compose", "recompile", "zone_records"]
 
 _INFRASTRUCTURE_TTL_S = 3600
 """NS records and addresses of nameservers: they do not steer, and a short TTL would only multiply queries."""
@@ -44,7 +44,7 @@ def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> 
     at_sites = site_records(snapshot, zones)
     for apex in sorted(zones, key=len):  # a zone before those below it, which may add to what it left at their apex
         below = [other for other in zones if other != apex and is_below(other, apex)]
-        records = _records(zones[apex], snapshot.version.revision, at_sites[apex])
+        records = zone_records(zones[apex], snapshot.version.revision, at_sites[apex])
         for child in below:
             _add_ds(records, child, zones[child])
         static = compile_names(apex, records, below)
@@ -132,7 +132,7 @@ def _add_hosts(
 # The zones themselves -------------------------------------------------------------------------------------------------
 
 
-def _records(zone: Zone, serial: int, at_sites: Records) -> Records:
+def zone_records(zone: Zone, serial: int, at_sites: Records) -> Records:
     """The static records of a zone, and those that gslb makes itself: `at_sites` are those of names for one site."""
     records = read_lines(zone.records)
     apex, ttl_s = from_text(zone.name), max(zone.ttl_s, _INFRASTRUCTURE_TTL_S)

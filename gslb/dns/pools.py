@@ -20,7 +20,7 @@ from gslb.snapshot.networks import GeoMap, Spans
 from gslb.snapshot.types import App, AppName, Decision, LiveState, Outcome, Snapshot
 from gslb.steering import client_classes, decide, telling_filters
 
-__all__ = ["app_pools", "client_class_map", "content_mark", "pool_places", "qtype_of"]
+__all__ = ["app_datas", "app_pools", "client_class_map", "content_mark", "pool_places", "published_types", "qtype_of"]
 
 _FAMILIES: Mapping[Qtype, int | None] = {Qtype.A: 4, Qtype.AAAA: 6, Qtype.HTTPS: None}
 """What an app can be asked for, and which addresses steering is asked for then; None: those of both families."""
@@ -54,10 +54,12 @@ def _numbered(spans: Spans[Hashable], address: type[IPv4Address | IPv6Address]) 
 def pool_places(snapshot: Snapshot) -> Places:
     """A pool for every type that an app may ever answer, numbered in the order of the apps."""
     numbers = map(PoolIndex, count())
-    return {app.name: {qtype: next(numbers) for qtype in _published(snapshot, app)} for app in snapshot.apps.values()}
+    return {
+        app.name: {qtype: next(numbers) for qtype in published_types(snapshot, app)} for app in snapshot.apps.values()
+    }
 
 
-def _published(snapshot: Snapshot, app: App) -> Sequence[Qtype]:
+def published_types(snapshot: Snapshot, app: App) -> Sequence[Qtype]:
     """Addresses of the families that there are: a type of which no site has any is denied as every other is.
 
     Who sees an HTTPS record asks for nothing but https (RFC 9460 section 9.5), so that only who says so has one.
@@ -77,7 +79,7 @@ def app_pools(
             pools += kept[app.name]
             continue
         filters = telling_filters(app.chain)
-        for qtype in _published(snapshot, app):
+        for qtype in published_types(snapshot, app):
             chain = _Chain(snapshot, live, app, qtype)
             v4, v6 = (chain.ranges(classes[filters, version]) for version in (4, 6))
             pools.append(Pool(_u64(app.name), app.ttl_s, v4, v6))
@@ -112,16 +114,17 @@ class _Chain:
             reached += outcome.weight
             upto = round(reached * 2**32) if outcome is not outcomes[-1] else 2**32
             key = _u64("\n".join(outcome.sites))
-            body = _body(self.qtype, self.datas(outcome.addresses), decision.ttl_s)
+            body = _body(self.qtype, app_datas(self.app, self.qtype, outcome.addresses), decision.ttl_s)
             variants.append(Variant(outcome.sites, outcome.weight, key, upto, body))
         return Choice(decision.draw, tuple(variants))
 
-    def datas(self, addresses: Sequence[IpAddress]) -> list[bytes]:
-        """Of the records that tell `addresses`; none of them: no record."""
-        packed = [ip.packed for ip in dict.fromkeys(addresses)]
-        if self.qtype == Qtype.HTTPS and packed and self.app.https:
-            return [https_data(self.app.https, packed)]
-        return packed
+
+def app_datas(app: App, qtype: int, addresses: Sequence[IpAddress]) -> list[bytes]:
+    """Of the records that tell `addresses`; none of them: no record."""
+    packed = [ip.packed for ip in dict.fromkeys(addresses)]
+    if qtype == Qtype.HTTPS and packed and app.https:
+        return [https_data(app.https, packed)]
+    return packed
 
 
 def qtype_of(ip: IpAddress) -> Qtype:

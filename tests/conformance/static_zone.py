@@ -115,8 +115,10 @@ types     TYPE65280 \\# 3 010203
 """
 
 
+FILES = {"p/a.yaml": POLICY.encode(), "p/static.zone": STATIC.encode(), "p/org.zone": ORG.encode()}
+
+
 def tables() -> Tables:
-    files = {"p/a.yaml": POLICY.encode(), "p/static.zone": STATIC.encode(), "p/org.zone": ORG.encode()}
-    intent = Intent(revision=7, policy=parse_policy(files).policy)
+    intent = Intent(revision=7, policy=parse_policy(FILES).policy)
     carried = Intent.model_validate_json(intent.model_dump_json())  # as every role gets it
     return compose(compile_snapshot(carried, 0.0), LiveState())
