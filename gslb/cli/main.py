@@ -43,6 +43,7 @@ _COMMANDS = {
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),
     "export": ("gslb.cli.export:export", "Print zones as files, for a second DNS provider."),
     "token": ("gslb.cli.token:token", "Make, list and revoke tokens for the API over TCP."),
+    "nodes": ("gslb.cli.nodes:nodes", "Show every node: what it has, how far behind it is, and the waves."),
     "node": ("gslb.cli.node:node", "Ask the nodes of this machine without control; drain in an emergency."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }

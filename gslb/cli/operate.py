@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,9 +21,12 @@ from gslb.cli.tables import change_lines, console, history_page, status_page
 from gslb.control.client import Client, path_of
 from gslb.errors import HostError
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
 __all__ = [
-    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "shift", "status",
-    "taking", "tell", "undrain",
+    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "seconds", "shift",
+    "status", "taking", "tell", "undrain", "watched",
 ]  # fmt: skip
 
 WATCH_S = 1.0
@@ -61,7 +64,7 @@ def taking(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Ca
     return decorate
 
 
-def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+def seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
     from gslb.model.words import parse_duration
 
     try:
@@ -71,7 +74,7 @@ def _seconds(_context: click.Context, _option: click.Parameter, value: str | Non
 
 
 FOR = click.option(
-    "--for", "lasting", metavar="TIME", callback=_seconds, help="Ends by itself after this, such as 30m or 1h."
+    "--for", "lasting", metavar="TIME", callback=seconds, help="Ends by itself after this, such as 30m or 1h."
 )
 
 
@@ -90,18 +93,18 @@ def status(*, watch: bool, wish: Wish) -> None:
         return
     if wish.as_json:
         raise click.UsageError("--watch and --json exclude each other")
-    _watch(client)
+    watched(client, "/v1/status", status_page)
 
 
-def _watch(client: Client) -> None:
+def watched(client: Client, path: str, page: Callable[[Any], RenderableType]) -> None:
+    """What is at `path`, again every second, until Ctrl-C."""
     from rich.live import Live
 
-    seen = client.get("/v1/status")
-    with Live(status_page(seen), console=console(), auto_refresh=False) as live:
+    with Live(page(client.get(path)), console=console(), auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(WATCH_S)
-                live.update(status_page(client.get("/v1/status")), refresh=True)
+                live.update(page(client.get(path)), refresh=True)
         except KeyboardInterrupt:
             return
 

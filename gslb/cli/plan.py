@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from gslb.cli.check import default_folder
 from gslb.cli.operate import JSON, SERVER, Wish, author, require_acknowledged, taking
 from gslb.cli.plan_file import read_plan_file, write_plan_file
 from gslb.cli.printing import problem_text
+from gslb.cli.waves import Pace, pacing, say_wave, wait_for_waves
 from gslb.control.client import Client
 from gslb.errors import RefusedError
 
@@ -57,6 +58,7 @@ class _Consent:
     yes: bool
     allow: tuple[str, ...]
     reason: str
+    pace: Pace = field(default_factory=Pace)
 
 
 @click.command()
@@ -101,22 +103,29 @@ def plan(*, directory: Path | None, output: Path | None, markdown: bool, app: st
 @_YES
 @_ALLOW
 @_APP
+@pacing
 @taking(_REASON, SERVER, JSON)
-def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...], app: str | None, wish: Wish) -> None:
+def apply(*, source: Path, app: str | None, pace: Pace, wish: Wish, **said: Any) -> None:
     """Bring the policy in DIR, or the plan in FILE, into force: plan, show, ask, apply exactly that.
 
     What has changed since the plan was made makes it stale: it is refused (rule stale-plan), and nothing changes. A
     guard rail that refuses is named, and can be overruled by --allow RULE --reason TEXT.
+
+    With several machines the policy goes in waves: one edge, half, all, then name servers likewise. Each bakes; one
+    that alarms takes the policy back. The command returns when the first wave is in force.
 
     \b
     Examples:
       gslb apply policies -m 'checkout to the cloud, first tenth'
       gslb apply friday.plan -m 'as reviewed' --yes
       gslb apply --app shop policies -m 'our new hosts'
+      gslb apply policies -m 'new edges' --bake 5m --wait
       gslb apply policies -m 'all of it' --allow large-move --reason 'load test of Tuesday'
     """
-    if not message:
+    if not said["message"]:
         raise click.UsageError("say what it is for: -m TEXT")
+    if pace.all_at_once and not wish.reason:
+        raise RefusedError("reason", "the waves are left out without a reason", "say why: --reason TEXT")
     if source.is_file():
         file = read_plan_file(source)
         if app not in (None, file.app):
@@ -124,7 +133,7 @@ def apply(*, source: Path, message: str | None, yes: bool, allow: tuple[str, ...
         wanted, base = {"policy": file.policy, "app": file.app}, (file.base, file.digest)
     else:
         wanted, base = {"policy": _policy_of(source), "app": app}, None
-    _bring(wanted, _Consent(message, yes, allow, wish.reason), wish, base)
+    _bring(wanted, _Consent(reason=wish.reason, pace=pace, **said), wish, base)
 
 
 @click.command()
@@ -223,9 +232,12 @@ def _bring(
             "message": consent.message,
             "reason": consent.reason,
             "author": author(),
+            **consent.pace.asked(),
         },
     )
     _tell(answer, as_json=wish.as_json)
+    if consent.pace.wait and answer["wave"] is not None:
+        wait_for_waves(client, answer["wave"])
 
 
 def _ask(consent: _Consent) -> None:
@@ -285,6 +297,7 @@ def _tell(answer: Mapping[str, Any], *, as_json: bool) -> None:
     else:
         was = f" (before: {answer['revision_before']})" if answer["revision_before"] else ""
         click.echo(f"environment {answer['environment']}: revision {answer['snapshot']['revision']} is in force{was}")
+        say_wave(answer["wave"])
         if answer["undo"]:
             click.echo(f"to undo: {answer['undo']}")
     require_acknowledged(answer)

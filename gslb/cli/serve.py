@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from gslb.cli.dns_options import ADDRESS, dns_options, take_dns_options
+from gslb.cli.operate import seconds
 from gslb.control.client import runtime_folder
 from gslb.errors import HostError
 
@@ -133,6 +134,8 @@ def demo(**options: Any) -> None:
               help="Folder of everything that must survive a restart.")  # fmt: skip
 @click.option("--store", metavar="URL", default="sqlite", show_default=True, callback=_store,
               help="Where policies, overrides and history rest: a file in the data folder, or an etcd.")  # fmt: skip
+@click.option("--bake", "bake_s", metavar="TIME", default="30s", show_default=True, callback=seconds,
+              help="How long each wave of a followed policy is watched, with several machines.")  # fmt: skip
 @dns_options
 @click.option("--geo", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="Database of places (.mmdb) for the filter geo; read anew when it is replaced.")  # fmt: skip
@@ -170,9 +173,21 @@ def run(**options: Any) -> None:
         raise click.UsageError("--git takes the place of the folder: give one of both")
     if options["git_verify"] and not options["git"]:
         raise click.UsageError("--git-verify belongs to --git")
-    taken = ("runtime", "data", "watch", "sites", "store", "geo", "dnssec_secret", "envoy", "git", "git_verify")
+    taken = (
+        "runtime",
+        "data",
+        "watch",
+        "sites",
+        "store",
+        "geo",
+        "dnssec_secret",
+        "envoy",
+        "git",
+        "git_verify",
+        "bake_s",
+    )
     given = {key: options[key] for key in (*taken, "api", "api_cert", "api_key")}
-    given["git_interval_s"] = options["git_interval"]
+    given |= {"git_interval_s": options["git_interval"], "bake_s": options["bake_s"]}
     if options["dns"]:
         given["dns"] = options["dns"]
     asyncio.run(

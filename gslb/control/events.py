@@ -88,8 +88,8 @@ class Events:
         return (snapshot and (snapshot.version, snapshot.digest)), roles
 
     def _event(self) -> bytes:
-        publisher = self._publisher
-        seen = status(publisher.current(), publisher.roles(), publisher.ages_s(), clock.wall_s())
+        publisher, wall_s = self._publisher, clock.wall_s()
+        seen = status(publisher.current(), publisher.roles(), publisher.ages_s(), wall_s, publisher.fleet().wanted)
         data: dict[str, Any] = {
             "environment": seen["environment"],
             "snapshot": seen["snapshot"],

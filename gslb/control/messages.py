@@ -17,7 +17,7 @@ __all__ = [
     "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery", "Explanation",
     "Healthz", "History", "HistoryItem", "HistoryQuery", "LatencyChange", "LatencyRequest", "LatencySeen",
     "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen",
-    "SplitSeen", "Status", "Undoing", "VersionSeen",
+    "SplitSeen", "Status", "Undoing", "VersionSeen", "WaveSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -242,6 +242,22 @@ class GitSeen(Body):
     looked: str | None
 
 
+class WaveSeen(Body):
+    """The policy `revision` goes from wave to wave: `here` are the nodes of the present one, `beyond` those that still
+    keep the policy of `before`. `phase` `done`: all have it; `back`: it was taken back, for `why`; `over`: something
+    newer came."""
+
+    revision: int
+    before: int
+    phase: Literal["reaching", "baking", "done", "back", "over"]
+    wave: int
+    waves: int
+    here: list[str]
+    beyond: list[str]
+    bake_s: float
+    why: str
+
+
 class Status(Body):
     """Everything that runs; `environment` and `snapshot` are None before the first policy, `git` where no repository is
     followed."""
@@ -254,6 +270,7 @@ class Status(Body):
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
     git: GitSeen | None = None
+    wave: WaveSeen | None = None
 
 
 class PolicyInForce(Body):

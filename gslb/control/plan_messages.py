@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from gslb.control.messages import Author, Body, Change, Line
+from gslb.control.messages import Author, Body, Change, Line, WaveSeen
+from gslb.control.waves import BAKE_S
 from gslb.model.words import Name
 from gslb.plan import Plan
 from gslb.plan.types import VersionPlanned
@@ -37,13 +38,16 @@ class PlanRequest(Body):
 
 class ApplyRequest(PlanRequest):
     """`base` is the version that the plan was made on (None: no policy was in force), `digest` that of the content it
-    led to. `reason` says why `allow` is right."""
+    led to. `reason` says why `allow`, or `all_at_once`, is right. Where there are nodes enough, a policy goes in waves,
+    each baked for `bake_s` seconds; going back to a `revision` goes to all at once."""
 
     base: VersionPlanned | None
     digest: Annotated[str, Field(max_length=64)]
     message: Annotated[Line, Field(min_length=1)]
     reason: Line = ""
     author: Author = ""
+    bake_s: Annotated[float, Field(ge=0, le=86400)] = BAKE_S
+    all_at_once: bool = False
 
 
 class PlanSeen(Body):
@@ -66,10 +70,11 @@ class PlanFile(Body):
 
 
 class ApplyChange(Change):
-    """`revision_before` is None for the first policy."""
+    """`revision_before` is None for the first policy. `wave`: it goes in waves, of which the first is in force."""
 
     revision_before: int | None
     summary: str
+    wave: WaveSeen | None
 
 
 class DiffQuery(Body):

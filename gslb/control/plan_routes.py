@@ -16,6 +16,7 @@ from gslb.control.one_app import only_app, telling_aside
 from gslb.control.plan_messages import ApplyRequest, DiffQuery, PlanRequest
 from gslb.control.planning import between, plan_policy, refuse_refused, refuse_stale, uses_places
 from gslb.control.publishing import Published, Publisher
+from gslb.control.waves import BAKE_S, wave_seen
 from gslb.errors import PolicyError, Problem, RefusedError
 from gslb.model.given import check_given
 from gslb.model.policy import Policy
@@ -44,9 +45,10 @@ async def apply(publisher: Publisher, wanted: ApplyRequest) -> dict[str, Any]:
 
     Raises RefusedError, rule `stale-plan`, where anything has changed since, or the rule of a guard rail.
     """
-    if wanted.allow and not wanted.reason:
+    if (wanted.allow or wanted.all_at_once) and not wanted.reason:
         remedy = "say why: --reason TEXT"
-        raise PolicyError([Problem("request", 0, 0, "reason", "a guard rail is overruled without a reason", remedy)])
+        what = "a guard rail is overruled" if wanted.allow else "the waves are left out"
+        raise PolicyError([Problem("request", 0, 0, "reason", f"{what} without a reason", remedy)])
     await publisher.refresh()
     policy = await _wanted(publisher, wanted)
     made = await _plan(publisher, policy, wanted)
@@ -59,7 +61,8 @@ async def apply(publisher: Publisher, wanted: ApplyRequest) -> dict[str, Any]:
         detail=_detail(wanted, made),
         reason=wanted.message,
     )
-    published = await _publish(publisher, policy[0], made, audit)
+    in_waves = wanted.revision is None and not wanted.all_at_once
+    published = await _publish(publisher, policy[0], made, audit, wanted.bake_s if in_waves else None)
     return _answer(published, made)
 
 
@@ -85,7 +88,11 @@ async def foretold(publisher: Publisher, policy: Policy) -> str:
 
 
 async def bring(
-    publisher: Publisher, policy: Policy, allowed: Mapping[str, str], audit: Callable[[str], AuditEntry]
+    publisher: Publisher,
+    policy: Policy,
+    allowed: Mapping[str, str],
+    audit: Callable[[str], AuditEntry],
+    bake_s: float = BAKE_S,
 ) -> str:
     """A policy that nobody is asked about, but that the guard rails hold up unless `allowed` says why not. `audit` gets
     the number of differences in words. In one line for the log, what it did; empty where it changes nothing.
@@ -99,7 +106,7 @@ async def bring(
     if made.before and made.is_empty:
         return ""
     refuse_refused(made)
-    await _publish(publisher, policy, made, audit(_what(made)))
+    await _publish(publisher, policy, made, audit(_what(made)), bake_s)
     return summary(made)
 
 
@@ -137,7 +144,9 @@ async def _live(publisher: Publisher, *policies: Policy | None) -> LiveState:
     return dataclasses.replace(live, geo=await asyncio.to_thread(publisher.all_places))
 
 
-async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: AuditEntry) -> Published:
+async def _publish(
+    publisher: Publisher, policy: Policy, made: Plan, audit: AuditEntry, bake_s: float | None
+) -> Published:
     def make(intent: Intent | None) -> Intent:
         version = (intent.revision, intent.overrides.version) if intent else None
         if version != ((made.before.revision, made.before.overrides) if made.before else None):
@@ -146,15 +155,15 @@ async def _publish(publisher: Publisher, policy: Policy, made: Plan, audit: Audi
             )
         return keyring.fit(intent, set_policy(intent, policy), publisher.make_key, audit.at_s)
 
-    return await publisher.change(make, audit)
+    return await publisher.change(make, audit, bake_s)
 
 
 def _detail(wanted: ApplyRequest, made: Plan) -> str:
     what = _what(made)
     what = what if wanted.revision is None else f"to revision {wanted.revision}: {what}"
     what = what if wanted.app is None else f"--app {wanted.app}: {what}"
-    allowed = "".join(f" --allow {rule}" for rule in wanted.allow)
-    return f"{what}{allowed}" + (f" ({wanted.reason})" if wanted.allow else "")
+    allowed = "".join(f" --allow {rule}" for rule in wanted.allow) + " --all-at-once" * wanted.all_at_once
+    return f"{what}{allowed}" + (f" ({wanted.reason})" if allowed else "")
 
 
 def _what(made: Plan) -> str:
@@ -169,5 +178,6 @@ def _answer(published: Published, made: Plan) -> dict[str, Any]:
         **common(published),
         "revision_before": before.version.revision if before else None,
         "summary": summary(made),
+        "wave": wave_seen(published.wave),
         "undo": f"gslb rollback {before.version.revision}{app}" if before and changed else None,
     }

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gslb.control.fleet import Fleet
 from gslb.control.followed import Followed
 from gslb.control.protocol import RoleState
 from gslb.control.registrar import Registrar
+from gslb.control.waves import Wave
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
@@ -29,12 +31,13 @@ class Published:
     """A change that is in the store. `before` is None for the first policy.
 
     `unacknowledged` names the roles that have not said that it is in force, with the reason of each; they catch up
-    by themselves.
+    by themselves. `wave`: it goes in waves, of which the first is in force.
     """
 
     before: Snapshot | None
     after: Snapshot
     unacknowledged: Mapping[str, str] = field(default_factory=dict)
+    wave: Wave | None = None
 
 
 class Publisher(Protocol):
@@ -77,8 +80,13 @@ class Publisher(Protocol):
         """Reads every role's state now, so that what is told next counts everything until now. Bounded by a second."""
         ...
 
-    async def change(self, make: Make, audit: AuditEntry) -> Published:
-        """Prepares the change everywhere, stores it, publishes it, waits for every role. One change at a time.
+    def fleet(self) -> Fleet:
+        """What is known of the nodes beside their states. At once, from memory."""
+        ...
+
+    async def change(self, make: Make, audit: AuditEntry, bake_s: float | None = None) -> Published:
+        """Prepares the change everywhere, stores it, publishes it, waits for every role. One change at a time. With
+        `bake_s` a policy goes in waves, each baked so long, where there are nodes enough; without, to all at once.
 
         Where `make` returns what it was given, nothing is written or sent, and `before` is `after`.
         Raises PolicyError, RefusedError or HostError: then nothing has changed anywhere.

@@ -12,6 +12,7 @@ from gslb.control import (
     answers,
     changes,
     export_messages,
+    fleet_messages,
     join_messages,
     join_routes,
     key_messages,
@@ -28,10 +29,12 @@ from gslb.control import (
 from gslb.control.access import LOCAL, Caller
 from gslb.control.events import Events
 from gslb.control.explain import explain, live_of
+from gslb.control.fleet import nodes_seen
 from gslb.control.followed import git_seen
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import status
+from gslb.control.waves import wave_seen
 from gslb.control.zone_export import zone_file
 from gslb.model.words import format_duration, iso
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -96,8 +99,16 @@ async def _status(asked: Asked) -> dict[str, Any]:
     publisher = asked.publisher
     await publisher.refresh()
     current = publisher.current()
-    seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s())
-    return {**seen, "git": git_seen(publisher.followed(), current[0] if current else None)}
+    fleet = publisher.fleet()
+    seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s(), fleet.wanted)
+    git = git_seen(publisher.followed(), current[0] if current else None)
+    return {**seen, "wave": wave_seen(fleet.wave), "git": git}
+
+
+async def _nodes(asked: Asked) -> dict[str, Any]:
+    publisher = asked.publisher
+    await publisher.refresh()
+    return nodes_seen(publisher.fleet(), publisher.roles(), publisher.ages_s(), clock.mono_s())
 
 
 async def _shift(asked: Asked) -> dict[str, Any]:
@@ -342,6 +353,8 @@ def _file(name: str) -> Media:
 TABLE = (
     Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", messages.Status,
              versioned=True),
+    Endpoint("GET", "/v1/nodes", _nodes, "Every node: what it has, how far behind it is, and the waves",
+             fleet_messages.NodesSeen),
     Endpoint("POST", "/v1/shifts", _shift, "Set the split of one route, at once",
              messages.ShiftChange, body=messages.ShiftRequest),
     Endpoint("DELETE", "/v1/shifts/{app}/{route}", _undo_shift, "Let the route follow the policy again",

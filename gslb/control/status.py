@@ -27,17 +27,20 @@ def status(
     roles: Mapping[str, RoleState | None],
     ages_s: Mapping[str, float | None],
     wall_s: float,
+    wanted: Mapping[str, Snapshot | None] | None = None,
 ) -> dict[str, Any]:
     """Everything, as plain JSON values. Times are ISO 8601 in UTC; shares are percentages, to 0.01.
 
     `current` is what is in force, None before the first policy; `ages_s` as in Publisher.ages_s; `wall_s` is now.
+    `wanted`: what roles are to have that wait for their wave, by name.
     """
     snapshot = current[1] if current else None
+    due = {name: (wanted or {}).get(name, snapshot) for name in roles}
     reached = reachable(roles, ages_s)
     seen: dict[str, Any] = {
         "environment": snapshot.environment if snapshot else None,
         "snapshot": _version(snapshot) if snapshot else None,
-        "roles": {name: _role(name, state, ages_s, snapshot) for name, state in sorted(roles.items())},
+        "roles": {name: _role(name, state, ages_s, due[name]) for name, state in sorted(roles.items())},
         "sites": {},
         "splits": {},
         "mirrors": {},

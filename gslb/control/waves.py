@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,8 @@ from gslb.control.protocol import Message, RoleState
 
 __all__ = [
     "BAKE_S", "DOCUMENT", "FEWEST", "REACH_S", "SERVFAILS", "Baseline", "Event", "Reading", "Wave", "alarms",
-    "baseline_of", "begun", "event_of", "next_stage", "stages", "step", "superseding", "taken_back", "title",
+    "baseline_of", "begun", "event_of", "next_stage", "overtaken", "stages", "step",
+    "superseding", "taken_back", "title", "wave_seen",
 ]  # fmt: skip
 
 DOCUMENT = "wave"
@@ -43,7 +44,7 @@ SERVFAILS = 5
 _NAMED = 4
 """How many of what went down are named: the rest is like them."""
 
-Phase = Literal["reaching", "baking", "done", "back"]
+Phase = Literal["reaching", "baking", "done", "back", "over"]
 
 
 class Baseline(Message):
@@ -57,8 +58,8 @@ class Baseline(Message):
 class Wave(Message):
     """The position of `revision`. `stages` are names of nodes, `MACHINE/dns` or `MACHINE/edge-SITE`, each wave without
     those before it; `position` is the wave that is under way. Nodes beyond it keep the policy of `before`. `phase`
-    `done`: everybody has it; `back`: the policy of `before` was put back, for `why`. `down`: what was down when the
-    wave began, `APP SITE ADDRESS`."""
+    `done`: everybody has it; `back`: the policy of `before` was put back, for `why`; `over`: something newer came.
+    `down`: what was down when the wave began, `APP SITE ADDRESS`."""
 
     revision: int
     before: int
@@ -154,6 +155,11 @@ def taken_back(wave: Wave, why: str) -> Wave:
     return wave.model_copy(update={"phase": "back", "why": why[:500], "baselines": {}})
 
 
+def overtaken(wave: Wave, revision: int) -> Wave:
+    """A later `revision` is in force, for everybody or in waves of its own."""
+    return wave.model_copy(update={"phase": "over", "why": f"revision {revision} came", "baselines": {}})
+
+
 def step(wave: Wave, event: Event, why: str, in_phase_s: float, seen: Mapping[str, RoleState | None]) -> Wave:
     """The wave after a look at its nodes; the very one where nothing follows. `in_phase_s`: how long its phase has
     lasted by the caller's monotonic clock, who may have taken it over meanwhile."""
@@ -238,6 +244,23 @@ def baseline_of(state: RoleState) -> Baseline:
 def title(wave: Wave) -> str:
     """Which wave it is, for people: `wave 2 of 5`."""
     return f"wave {wave.position + 1} of {len(wave.stages)}"
+
+
+def wave_seen(wave: Wave | None) -> dict[str, Any] | None:
+    """As messages.WaveSeen; None where no policy ever went in waves."""
+    if wave is None:
+        return None
+    return {
+        "revision": wave.revision,
+        "before": wave.before,
+        "phase": wave.phase,
+        "wave": wave.position + 1,
+        "waves": len(wave.stages),
+        "here": list(wave.here),
+        "beyond": sorted(name for stage in wave.stages[wave.position + 1 :] for name in stage) if wave.is_on else [],
+        "bake_s": wave.bake_s,
+        "why": wave.why,
+    }
 
 
 def _with_baselines(wave: Wave, seen: Mapping[str, RoleState | None]) -> Wave:

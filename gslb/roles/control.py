@@ -25,7 +25,7 @@ from gslb.roles.process import Stop
 from gslb.roles.publish import RolePublisher
 from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
-from gslb.roles.shared_store import follow_store, reach_store
+from gslb.roles.shared_store import follow_machines, follow_store, reach_store, read_machines
 from gslb.roles.tasks import keep_running
 from gslb.roles.watch import changes
 from gslb.snapshot import next_expiry_s
@@ -61,6 +61,7 @@ class ControlRole:
         """Go on from the store, then take the folder or the newest commit. What is refused at the very first start is
         fatal."""
         await (self.publisher.load() if self._settings.store == SQLITE else reach_store(self.publisher))
+        self.publisher.nodes.take(await read_machines(self.store))
         await self.publisher.reach_all(REACH_S)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self.publisher.nodes.watch())
@@ -108,7 +109,9 @@ class ControlRole:
         )
         before = self.publisher.current()
         foretold = await plan_routes.foretold(self.publisher, loaded.policy)
-        await self.publisher.change(lambda intent: self._fitted(intent, loaded.policy, audit.at_s), audit)
+        await self.publisher.change(
+            lambda intent: self._fitted(intent, loaded.policy, audit.at_s), audit, self._settings.bake_s
+        )
         if foretold:
             structlog.get_logger().info("the policy folder is in force", plan=foretold)
         after = self.publisher.current()
@@ -177,6 +180,8 @@ async def _work(role: ControlRole, settings: Settings) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_running("follow roles", role.publisher.follow))
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
+        group.create_task(keep_running("follow machines", lambda: follow_machines(role.store, role.publisher.nodes)))
+        group.create_task(keep_running("waves", lambda: role.publisher.waving.run(role.publisher)))
         if settings.store != SQLITE:
             group.create_task(keep_running("follow store", lambda: follow_store(role.store, role.publisher)))
         if role.git is not None:

@@ -50,7 +50,7 @@ class GitFollower:
     def __init__(self, settings: Settings, publisher: RolePublisher) -> None:
         assert settings.git is not None
         self._copy = copy_of(settings)
-        self._interval_s = settings.git_interval_s
+        self._interval_s, self._bake_s = settings.git_interval_s, settings.bake_s
         self._file = settings.data / "git" / "taken.json"
         self._publisher = publisher
         self._followed = Followed(str(parse_source(settings.git)))
@@ -114,7 +114,7 @@ class GitFollower:
             detail = detail_of(commit, what)
             return AuditEntry(clock.wall_s(), commit.author, ACTION, detail, commit.subject)
 
-        foretold = await plan_routes.bring(self._publisher, loaded.policy, allowed, audit)
+        foretold = await plan_routes.bring(self._publisher, loaded.policy, allowed, audit, self._bake_s)
         current = self._publisher.current()
         assert current is not None
         if foretold:

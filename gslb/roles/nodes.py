@@ -71,6 +71,19 @@ class NodeSet:
         return (*self.own, *self._others.values())
 
     @property
+    def machine(self) -> str:
+        """The name of this machine; empty where it did not join."""
+        return self._way.machine if self._way else ""
+
+    @property
+    def registry(self) -> Registry:
+        return self._registry
+
+    def full_name(self, node: NodeClient) -> str:
+        """`MACHINE/dns`, `MACHINE/edge-SITE`: as every control calls it."""
+        return node.name if "/" in node.name else f"{self.machine}/{node.name}"
+
+    @property
     def reachable(self) -> list[NodeClient]:
         return [node for node in self.all if node.reachable]
 

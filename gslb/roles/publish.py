@@ -7,29 +7,36 @@ are published before DNS, so that no answer names an edge that does not know the
 
 Several controls may publish to the same nodes: a node takes newer versions only. What another control has written is
 that one's to publish; here it is taken over after a moment, by whatever node does not have it yet.
+
+A policy may go in waves (`waving` knows whose turn it is). Who is not reached yet keeps the policy from before, under
+the overrides of now: drains and shifts are for everybody at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from gslb import clock
+from gslb.control import keyring
+from gslb.control.changes import set_policy
+from gslb.control.fleet import Fleet, Trail, followed
 from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
-from gslb.control.protocol import Applied, Offer, Refusal, RoleState
+from gslb.control.protocol import Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.control.registrar import Registrar
-from gslb.errors import RefusedError
+from gslb.control.waves import Wave
+from gslb.errors import GslbError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.geo import GeoFile
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.nodes import NodeSet, is_dns
-from gslb.snapshot import compile_snapshot
+from gslb.roles.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publish, sentence, unless_lost
+from gslb.roles.waving import Waving
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot, ZoneKey
@@ -37,36 +44,10 @@ from gslb.store import AuditEntry, AuditRecord, Store, version_of
 
 __all__ = ["RolePublisher"]
 
-PREPARE_TIMEOUT_S = 120.0
-PUBLISH_TIMEOUT_S = 10.0
 EDGES_FIRST_S = 1.0
 """How long DNS waits for the edges with what changes no policy: a drain must not wait for the site that is dead."""
 HEAD_START_S = 1.0
 """How long what another control wrote is left to that one, on other machines."""
-
-_Answer = Applied | Refusal | None
-
-UNREACHABLE = "cannot be reached; it takes the change when it is back"
-
-
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """What is in force, and the offer of it as it is sent. `ours_mono_s`: from when on it is ours to bring to the nodes
-    of other machines."""
-
-    intent: Intent
-    snapshot: Snapshot
-    wall_s: float
-    offer: bytes
-    ours_mono_s: float
-
-    @classmethod
-    async def of(cls, intent: Intent, wall_s: float, head_start_s: float = 0.0) -> _Current:
-        """Compiled aside: a large policy takes seconds. Raises PolicyError."""
-        snapshot = await asyncio.to_thread(compile_snapshot, intent, wall_s)
-        offer = Offer(intent=intent, wall_s=wall_s)
-        octets = (await asyncio.to_thread(offer.model_dump_json)).encode()
-        return cls(intent, snapshot, wall_s, octets, clock.mono_s() + head_start_s)
 
 
 class RolePublisher:
@@ -91,7 +72,10 @@ class RolePublisher:
         self._make_key = make_key
         self.registrar: Registrar | None = None
         self._lock = asyncio.Lock()
-        self._current: _Current | None = None
+        self._current: Current | None = None
+        self._held: Current | None = None
+        self._trail: Trail = ()
+        self.waving = Waving(store, self.nodes, lambda: 0)
         self.git: Followed | None = None
 
     # What control's API reads ---------------------------------------------------------------------------------------
@@ -106,6 +90,20 @@ class RolePublisher:
         """Seconds since each node last answered; those that never did, or left a change unanswered, are missing."""
         now = clock.mono_s()
         return {node.name: now - node.heard_mono_s for node in self.nodes.all if node.heard_mono_s is not None}
+
+    def revision(self) -> int | None:
+        """Of the policy in force."""
+        return self._current.intent.revision if self._current else None
+
+    def fleet(self) -> Fleet:
+        wanted = [(node.name, self._wanted(node)) for node in self.nodes.all]
+        return Fleet(
+            machine=self.nodes.machine,
+            registry=self.nodes.registry,
+            trail=self._trail,
+            wanted={name: made.snapshot if made is not None else None for name, made in wanted},
+            wave=self.waving.wave,
+        )
 
     def places(self, client: IpAddress | None) -> GeoMap | None:
         return self._geo.ask(client)
@@ -141,7 +139,7 @@ class RolePublisher:
         async with self._lock:
             return await self._load()
 
-    async def _newest(self) -> _Current | None:
+    async def _newest(self) -> Current | None:
         """What is in force, once the store has said that nobody wrote something newer."""
         version = self._current.snapshot.version if self._current else None
         if await asyncio.to_thread(self._store.changed, version, 0.0):
@@ -152,12 +150,14 @@ class RolePublisher:
         intent = await asyncio.to_thread(self._store.read)
         if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
             return False
-        self._current = current = await _Current.of(intent, clock.wall_s(), HEAD_START_S)
-        self._on_intent(intent)
-        refusals, _ = await self._publish(current, self.nodes.own)
+        current = await Current.of(intent, clock.wall_s(), HEAD_START_S)
+        if self._current is None or intent.revision != self._current.intent.revision:
+            await self.waving.read()  # its position was written before it
+        await self._take(current)
+        refusals, _ = await self._publish(self.nodes.own)
         log = structlog.get_logger().bind(version=str(current.snapshot.version))
         if refusals:
-            log.error("the stored version was refused", why=_sentence(refusals))
+            log.error("the stored version was refused", why=sentence(refusals))
         else:
             log.info("the stored version is in force")
         return True
@@ -170,9 +170,9 @@ class RolePublisher:
             await asyncio.sleep(0.05)
             await self.nodes.seek()
 
-    async def change(self, make: Make, audit: AuditEntry) -> Published:
+    async def change(self, make: Make, audit: AuditEntry, bake_s: float | None = None) -> Published:
         """Publish what `make` turns the Intent in force into, whoever wrote that. Returns when every reachable role has
-        it in force.
+        it in force; of a policy with `bake_s` that goes in waves, those of the first.
 
         Raises PolicyError, RefusedError or HostError, and then nothing has changed.
         """
@@ -181,16 +181,53 @@ class RolePublisher:
             intent = make(before.intent if before else None)
             if before is not None and intent == before.intent:
                 return Published(before.snapshot, before.snapshot, {})
-            after = await _Current.of(intent, clock.wall_s())
-            await self._prepare(after)
+            after = await Current.of(intent, clock.wall_s())
+            await prepare(self.nodes, after)
+            wave, is_policy = None, before is None or before.intent.revision != intent.revision
+            if before is not None and bake_s is not None and is_policy:
+                wave = await self.waving.begin(intent.revision, before.intent.revision, bake_s)
             await self._commit(before, after, audit)
-            patience_s = PUBLISH_TIMEOUT_S if _is_policy(before, after) else EDGES_FIRST_S
-            refusals, silent = await self._publish(after, self.nodes.all, patience_s)
+            patience_s = PUBLISH_TIMEOUT_S if is_policy else EDGES_FIRST_S
+            refusals, silent = await self._publish(self.nodes.all, patience_s)
             if refusals:
                 raise await self._put_back(before, after, refusals)
             await self.refresh()
             structlog.get_logger().info("published", version=str(after.snapshot.version), digest=after.snapshot.digest)
-            return Published(before.snapshot if before else None, after.snapshot, silent)
+            return Published(before.snapshot if before else None, after.snapshot, silent, wave)
+
+    async def settle(self) -> None:
+        """The waves have moved, or the version has: see what those keep who must wait. What cannot be made, they do
+        not get; they keep what they have."""
+        current, wave = self._current, self.waving.wave
+        if current is None or wave is None or not wave.is_on or wave.revision != current.intent.revision:
+            self._held = None
+            return
+        held = self._held
+        version = (wave.before, current.intent.overrides.version)
+        if held is not None and (held.intent.revision, held.intent.overrides.version) == version:
+            return
+        try:
+            policy = held.intent.policy if held and held.intent.revision == wave.before else None
+            policy = policy or await self.policy(wave.before)
+            intent = Intent(revision=wave.before, policy=policy, overrides=current.intent.overrides)
+            self._held = await Current.of(intent, current.wall_s)
+        except GslbError as error:
+            structlog.get_logger().error("nodes that wait for their wave do not get a change", why=str(error))
+            self._held = None
+
+    async def take_back(self, wave: Wave, fence: int) -> None:
+        """The policy from before the waves goes to everybody, as a newer revision. Raises GslbError."""
+        async with self._lock:
+            before = await self._newest()
+            if before is None or before.intent.revision != wave.revision:
+                return
+            policy, wall_s = await self.policy(wave.before), clock.wall_s()
+            intent = keyring.fit(before.intent, set_policy(before.intent, policy), self.make_key, wall_s)
+            back = await Current.of(intent, wall_s)
+            detail = f"revision {wave.revision} back to {wave.before}: {wave.why}"
+            audit = AuditEntry(at_s=wall_s, author="gslb", action="wave-back", detail=detail)
+            await self._commit(before, back, audit, fence)
+            await self._publish(self.nodes.all)
 
     async def follow(self) -> None:
         """For ever: read every node, bring those that are behind to the current version, tell them of each other."""
@@ -209,12 +246,27 @@ class RolePublisher:
         if current is None or self._lock.locked():
             return
         mine = self.nodes.all if clock.mono_s() >= current.ours_mono_s else self.nodes.own
-        behind = [node for node in mine if node.reachable and _is_behind(node, current.snapshot)]
-        await self.nodes.ask(behind, lambda node: self._bring(node, current))
+        behind = [node for node in mine if node.reachable and self._is_behind(node)]
+        await self.nodes.ask([node for node in behind if not is_dns(node)], self._bring)
+        await self.nodes.ask([node for node in behind if is_dns(node)], self._bring)
 
-    async def _bring(self, node: NodeClient, current: _Current) -> None:
+    def _wanted(self, node: NodeClient) -> Current | None:
+        """What the node is to have in force; None: whatever it has."""
+        current = self._current
+        if current is not None and self.waving.must_wait(node, current.intent.revision):
+            return self._held
+        return current
+
+    def _is_behind(self, node: NodeClient) -> bool:
+        wanted = self._wanted(node)
+        return wanted is not None and differs(node, wanted.snapshot)
+
+    async def _bring(self, node: NodeClient) -> None:
         """Offered each time, complained of once: a node that stepped back from a version refuses it for good."""
-        answer = await _unless_lost(node, node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S))
+        current = self._wanted(node)
+        if current is None:
+            return
+        answer = await unless_lost(node, node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S))
         log = structlog.get_logger().bind(node=node.name, version=str(current.snapshot.version))
         if isinstance(answer, Refusal):
             if node.refused != (current.snapshot.version, answer.reasons):
@@ -223,51 +275,29 @@ class RolePublisher:
         elif answer is not None:
             log.info("a node caught up")
 
-    async def _prepare(self, after: _Current) -> None:
-        async def offered(node: NodeClient) -> _Answer:
-            return await _unless_lost(node, node.offer("/prepare", after.offer, PREPARE_TIMEOUT_S))
-
-        asked = self.nodes.reachable
-        answers = await self.nodes.ask(asked, offered)
-        refusals = {n.name: a.reasons for n, a in zip(asked, answers, strict=True) if isinstance(a, Refusal)}
-        if refusals:
-            raise RefusedError(
-                "refused", _sentence(refusals), "nothing has changed; correct what is named and try again"
-            )
-
-    async def _commit(self, before: _Current | None, after: _Current, audit: AuditEntry) -> None:
+    async def _commit(
+        self, before: Current | None, after: Current, audit: AuditEntry, fence: int | None = None
+    ) -> None:
         expected = before.snapshot.version if before else None
-        await asyncio.to_thread(self._store.write, expected, after.intent, audit)
+        await asyncio.to_thread(self._store.write, expected, after.intent, audit, fence)
+        await self._take(after)
+
+    async def _take(self, after: Current) -> None:
         self._current = after
+        self._trail = followed(self._trail, after.snapshot.version, clock.mono_s())
         self._on_intent(after.intent)
+        await self.settle()
 
     async def _publish(
-        self, after: _Current, nodes: Sequence[NodeClient], patience_s: float = PUBLISH_TIMEOUT_S
+        self, nodes: Sequence[NodeClient], patience_s: float = PUBLISH_TIMEOUT_S
     ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-        """Refusals and silences by node: edges side by side, then DNS, at the latest after `patience_s`."""
-        answers: dict[str, _Answer] = {}
-
-        async def offer(node: NodeClient) -> None:
-            answers[node.name] = None
-            if node.reachable:
-                offered = node.offer("/publish", after.offer, PUBLISH_TIMEOUT_S)
-                answers[node.name] = await _unless_lost(node, offered)
-
-        def refusals() -> dict[str, tuple[str, ...]]:
-            return {name: answer.reasons for name, answer in answers.items() if isinstance(answer, Refusal)}
-
-        async with asyncio.TaskGroup() as tasks:
-            edges = tasks.create_task(self.nodes.ask([node for node in nodes if not is_dns(node)], offer))
-            await asyncio.wait([edges], timeout=patience_s)
-            if not refusals():
-                await self.nodes.ask([node for node in nodes if is_dns(node)], offer)
-        return refusals(), {name: UNREACHABLE for name, answer in answers.items() if answer is None}
+        return await publish(self.nodes, nodes, self._wanted, patience_s)
 
     async def _put_back(
-        self, before: _Current | None, after: _Current, refusals: Mapping[str, tuple[str, ...]]
+        self, before: Current | None, after: Current, refusals: Mapping[str, tuple[str, ...]]
     ) -> RefusedError:
         """What was in force before goes everywhere again, as a newer version. The error to raise."""
-        why = _sentence(refusals)
+        why = sentence(refusals)
         structlog.get_logger().error("a published version was refused", version=str(after.snapshot.version), why=why)
         if before is None:
             return RefusedError("refused", why, "this was the first policy, so that nothing is in force")
@@ -275,34 +305,8 @@ class RolePublisher:
         overrides = before.intent.overrides.model_copy(update={"version": after.intent.overrides.version + 1})
         update = {"overrides": overrides, "revision": after.intent.revision + 1 if revised else before.intent.revision}
         intent = before.intent.model_copy(update=update)
-        back = await _Current.of(intent, after.wall_s)
+        back = await Current.of(intent, after.wall_s)
         await self._commit(after, back, AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=why))
-        await self._publish(back, self.nodes.all)
+        await self._publish(self.nodes.all)
+        await self.waving.end(why)
         return RefusedError("refused", why, "what was in force before is in force again")
-
-
-async def _unless_lost(node: NodeClient, answering: Coroutine[None, None, _Answer]) -> _Answer:
-    """What the node answers; None once it does not even tell its state any more."""
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(answering)
-        while node.reachable:
-            done, _ = await asyncio.wait([task], timeout=CONTACT_S)
-            if done:
-                return task.result()
-            await node.read()
-        task.cancel()
-    return None
-
-
-def _is_policy(before: _Current | None, after: _Current) -> bool:
-    return before is None or before.intent.revision != after.intent.revision
-
-
-def _is_behind(node: NodeClient, snapshot: Snapshot) -> bool:
-    applied = node.state.applied if node.state else None
-    wanted = (snapshot.version.revision, snapshot.version.overrides, snapshot.digest)
-    return applied is None or (applied.revision, applied.overrides, applied.digest) != wanted
-
-
-def _sentence(refusals: Mapping[str, tuple[str, ...]]) -> str:
-    return "; ".join(f"{name}: {' '.join(reasons)}" for name, reasons in refusals.items())

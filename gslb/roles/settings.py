@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from gslb.control.protocol import role_name
+from gslb.control.waves import BAKE_S
 from gslb.model.words import IpNetwork
 from gslb.store import SQLITE
 
@@ -47,7 +48,8 @@ class Settings(BaseModel):
     an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
     None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
     `git` is a repository that is followed in place of a folder, as `git.parse_source` reads it.
-    `every_site`: `sites` are all of the policy's, not a choice.
+    `every_site`: `sites` are all of the policy's, not a choice. `bake_s`: of each wave in which a policy goes that
+    nobody was asked about.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +64,7 @@ class Settings(BaseModel):
     roles: tuple[str, ...] = ("control", "dns", "edge")
     sites: tuple[str, ...] = ()
     every_site: bool = True
+    bake_s: float = BAKE_S
     store: str = SQLITE
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
     dns_protocol: DnsSettings = DnsSettings()

@@ -113,9 +113,9 @@ async def test_who_is_faster_by_a_hair_wins(publisher):
     made = Plan.model_validate(seen["plan"])
     real = publisher.change
 
-    async def change(make, audit):
+    async def change(make, audit, bake_s):
         publisher.intent = publisher.intent.model_copy(update={"revision": 7})
-        return await real(make, audit)
+        return await real(make, audit, bake_s)
 
     publisher.change = change
     body = {"policy": changed(WEIGHTS), "base": made.before, "digest": made.after.digest, "message": "m"}

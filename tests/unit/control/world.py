@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gslb.control.fleet import Fleet
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, HopState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
@@ -133,6 +134,8 @@ class MemoryPublisher:
         self.git = None
         self.registrar = FakeRegistrar()
         self.refreshed = 0
+        self.wave = None
+        self.baked_s = []
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
 
@@ -161,10 +164,14 @@ class MemoryPublisher:
     def followed(self):
         return self.git
 
+    def fleet(self):
+        return Fleet(wanted=dict.fromkeys(self.states, self.snapshot), wave=self.wave)
+
     async def refresh(self):
         self.refreshed += 1
 
-    async def change(self, make, audit):
+    async def change(self, make, audit, bake_s=None):
+        self.baked_s.append(bake_s)
         before = self.snapshot
         new = make(self.intent)
         if self.broken:
@@ -173,7 +180,7 @@ class MemoryPublisher:
             self.intent, self.snapshot = new, compile_snapshot(new, audit.at_s)
             self.policies[new.revision] = new.policy
             self.records.append(AuditRecord(len(self.records) + 1, self.snapshot.version, audit))
-        return Published(before, self.snapshot, self.unacknowledged)
+        return Published(before, self.snapshot, self.unacknowledged, self.wave if bake_s is not None else None)
 
     async def policy(self, revision):
         if revision not in self.policies:
