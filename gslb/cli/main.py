@@ -35,7 +35,7 @@ _COMMANDS = {
     "rollback": ("gslb.cli.plan:rollback", "Go back to the policy of an earlier revision."),
     "diff": ("gslb.cli.plan:diff", "Show what lies between the policies of two revisions."),
     "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
-    "drain": ("gslb.cli.operate:drain", "Take a site out."),
+    "drain": ("gslb.cli.drain:drain", "Take a site out."),
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
     "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
     "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "drain", "history", "require_acknowledged", "seconds", "shift",
+    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "history", "require_acknowledged", "seconds", "shift",
     "status", "taking", "tell", "undrain", "watched",
 ]  # fmt: skip
 
@@ -149,19 +149,6 @@ def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
             raise click.BadParameter(f"{backend} is named twice", param_hint="BACKEND")
         split[backend] = value
     return split
-
-
-@click.command(epilog="Example: gslb drain dc --reason 'power work' --for 4h")
-@click.argument("site", metavar="SITE")
-@click.option("--app", metavar="APP", help="For this app alone.")
-@click.option("--entry", is_flag=True, help="Leave DNS only: what still arrives is served as before.")
-@click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
-@taking(FOR, REASON, SERVER, JSON)
-def drain(*, site: str, app: str | None, entry: bool, allow: tuple[str, ...], wish: Wish) -> None:
-    """Take a site out: of DNS at once, and what still arrives goes to the other sites' backends."""
-    wanted = {"site": site, "app": app, "entry_only": entry, "expires_in_s": wish.lasting, "allow": list(allow)}
-    answer = wish.client.post("/v1/drains", {**wanted, "reason": wish.reason, "author": author()})
-    tell(answer, f"drain of {site}", as_json=wish.as_json)
 
 
 @click.command(epilog="Example: gslb undrain dc")

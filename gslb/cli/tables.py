@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "node_note", "status_page"]
+__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "node_note", "status_page", "tail_cells"]
 
 PIPED_WIDTH = 160
 """Columns where nobody's terminal says how many there are: a reason should not be cut in a log."""
@@ -43,6 +43,8 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
         ("   digest ", "dim"), str(snapshot["digest"]),
     )  # fmt: skip
     parts: list[RenderableType] = [head, _sites(seen)]
+    if any(site["tail"] for site in seen["sites"].values()):
+        parts.append(_tails(seen))
     if any(site["capacity_per_s"] for site in seen["sites"].values()):
         parts.append(_loads(seen))
     parts.append(_splits(seen))
@@ -123,6 +125,22 @@ def _loads(seen: Mapping[str, Any]) -> Table:
             load = "unknown" if site["load_percent"] is None else _value(site["load_percent"])
             add_row(table, name, load, f"{site['capacity_per_s']:,}")
     return table
+
+
+def _tails(seen: Mapping[str, Any]) -> Table:
+    table = new_table("Tails", "site", "requests/s", "open", "left DNS", "longest TTL", "switch off", "why")
+    for name, site in seen["sites"].items():
+        if tail := site["tail"]:
+            why = tail["why"] + (f"; what is open is closed at {tail['closes_at']}" if tail["closes_at"] else "")
+            add_row(table, name, *tail_cells(tail), "yes" if tail["can_be_switched_off"] else "no", why)
+    return table
+
+
+def tail_cells(tail: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Requests a second, open connections, how long ago it left DNS, the longest TTL."""
+    open_now = "unknown" if tail["connections"] is None else str(tail["connections"])
+    per_s = sum(tail["arriving_per_s"].values())
+    return f"{per_s:.3g}", open_now, f"{tail['left_dns_s']:.0f} s ago", f"{tail['longest_ttl_s']} s"
 
 
 def _splits(seen: Mapping[str, Any]) -> Table:

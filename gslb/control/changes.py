@@ -212,8 +212,8 @@ def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
 
 
 def _alike(one: Drain, other: Drain) -> bool:
-    return (one.entry_only, one.by.reason, one.by.expires_s) == (
-        other.entry_only, other.by.reason, other.by.expires_s,
+    return (one.entry_only, one.deadline_s, one.by.reason, one.by.expires_s) == (
+        other.entry_only, other.deadline_s, other.by.reason, other.by.expires_s,
     )  # fmt: skip
 
 

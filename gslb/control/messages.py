@@ -14,10 +14,10 @@ from gslb.model.base import METHOD_PATTERN
 from gslb.model.words import Address, DnsName, Name, Network, Seconds
 
 __all__ = [
-    "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery", "Explanation",
-    "Healthz", "History", "HistoryItem", "HistoryQuery", "LatencyChange", "LatencyRequest", "LatencySeen",
-    "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen",
-    "SplitSeen", "Status", "Undoing", "VersionSeen", "WaveSeen",
+    "DEADLINE_S", "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery",
+    "Explanation", "Healthz", "History", "HistoryItem", "HistoryQuery", "LatencyChange", "LatencyRequest",
+    "LatencySeen", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest",
+    "SiteSeen", "SplitSeen", "Status", "TailSeen", "Undoing", "VersionSeen", "WaveSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -25,6 +25,8 @@ Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202
 Author = Annotated[Line, Field(max_length=64)]
 Share = Annotated[float, Field(ge=0, le=100, description="percent, with at most two decimals")]
 Lasting = Annotated[float, Field(gt=0, le=10 * 365 * 86400)]
+DEADLINE_S = 300.0
+"""When a drained site closes what is still open, unless told otherwise; load balancers of clouds wait as long."""
 Allow = Literal["last-site"]
 
 
@@ -46,15 +48,23 @@ class ShiftRequest(Body):
 
 
 class DrainRequest(Body):
-    """`app` None: the whole site. `entry_only`: out of DNS, but still serving what arrives."""
+    """`app` None: the whole site. `entry_only`: out of DNS, but still serving what arrives. `deadline_in_s`: when the
+    edge closes what is still open (null: never); it means nothing where `app` or `entry_only` is given, because those
+    connections are others' too."""
 
     site: Name
     app: Name | None = None
     entry_only: bool = False
+    deadline_in_s: Annotated[float, Field(ge=0, le=30 * 86400)] | None = DEADLINE_S
     expires_in_s: Lasting | None = None
     reason: Line = ""
     author: Author = ""
     allow: Annotated[list[Allow], Field(max_length=8)] = []
+
+    @property
+    def deadline_s(self) -> float | None:
+        """The deadline where it means something."""
+        return self.deadline_in_s if self.app is None and not self.entry_only else None
 
 
 class LatencyRequest(Body):
@@ -183,12 +193,27 @@ class AppSeen(Body):
     drained: bool
 
 
+class TailSeen(Body):
+    """What is left of a drained site, of the apps that it is drained for. `connections` None: its edge does not answer.
+    `closes_at` is when its edge closes what is still open, None: never."""
+
+    arriving_per_s: Mapping[str, float]
+    connections: int | None
+    left_dns_s: float
+    longest_ttl_s: int
+    closes_at: str | None
+    can_be_switched_off: bool
+    why: str
+
+
 class SiteSeen(AppSeen):
-    """`load_percent` is of the capacity (requests a second, mirrored copies included); None: nobody knows it."""
+    """`tail` None: it is not drained. `load_percent` is of the capacity (requests a second, mirrored copies included);
+    None: nobody knows it."""
 
     apps: Mapping[str, AppSeen]
     capacity_per_s: int | None
     load_percent: float | None
+    tail: TailSeen | None
 
 
 class SplitSeen(Body):

@@ -20,6 +20,7 @@ from gslb.control.keyring import signed_zones
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
 from gslb.control.status import drained_how, is_in_sync, loads_of, reachable, role_state
+from gslb.control.tail import tail_of
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
 
@@ -42,6 +43,9 @@ class _StateCollector(Collector):
         self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
         self._reached = reachable(self._roles, self._ages_s)
 
+    def _heard(self) -> dict[str, RoleState]:
+        return {state.name: state for state in self._reached}
+
     def collect(self) -> Iterator[Metric]:
         wires = sorted({state.wire for state in self._reached if state.wire})
         yield InfoMetricFamily(
@@ -58,6 +62,8 @@ class _StateCollector(Collector):
         yield from _dnssec(self._intent, self._reached)
         yield from _dns(self._reached)
         yield from _edges(self._reached)
+        if self._intent is not None and self._snapshot is not None:
+            yield _switchable(self._intent, self._snapshot, {**dict.fromkeys(self._roles), **self._heard()})
         yield from _git(self._followed, self._intent)
 
 
@@ -143,6 +149,17 @@ def _verdicts(reached: list[RoleState]) -> Iterator[Metric]:
     yield from (up, changed)
 
 
+def _switchable(intent: Intent, snapshot: Snapshot, roles: Mapping[str, RoleState | None]) -> Metric:
+    off = GaugeMetricFamily(
+        "gslb_site_can_be_switched_off", "1: nothing is left of a drained site; missing where none is.", labels=["site"]
+    )
+    for site in snapshot.sites:
+        tail = tail_of(intent, snapshot, site, roles, clock.wall_s())
+        if tail is not None:
+            off.add_metric([site], tail["can_be_switched_off"])
+    return off
+
+
 def _loads(reached: list[RoleState]) -> Metric:
     used = GaugeMetricFamily("gslb_site_load_ratio", "Share of the capacity used; 1: full.", labels=["site"])
     for site, load in sorted(loads_of(reached).items()):
@@ -192,6 +209,7 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
     skipped = CounterMetricFamily(
         "gslb_mirror_skipped", "Requests due for mirroring that were not.", labels=[*labels, "reason"]
     )
+    open_now = GaugeMetricFamily("gslb_edge_connections", "Connections of clients that stay open.", labels=["site"])
     hops = CounterMetricFamily(
         "gslb_peer_requests", "Requests that the edge answered for other edges.", labels=["site", "app", "backend"]
     )
@@ -201,6 +219,7 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
         site = state.site or ""
         up.add_metric([site], state.edge.envoy.state == "live")
         restarts.add_metric([site], state.edge.envoy.restarts)
+        open_now.add_metric([site], state.edge.connections)
         for hop in state.edge.hops:
             hops.add_metric([site, hop.app, hop.backend], hop.requests)
         for route in state.edge.routes:
@@ -210,4 +229,4 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
             sent.add_metric(values, route.mirrored)
             for reason, number in sorted(route.skipped.items()):
                 skipped.add_metric([*values, reason], number)
-    yield from (up, restarts, requests, sent, skipped, hops)
+    yield from (up, restarts, requests, sent, skipped, hops, open_now)

@@ -137,6 +137,8 @@ class EdgeState(Message):
     envoy: EnvoyState
     routes: tuple[RouteState, ...] = ()
     hops: tuple[HopState, ...] = ()
+    arriving_per_s: dict[str, float] = Field({}, description="requests of clients by app, over the last ten seconds")
+    connections: int = Field(0, description="of clients, that stay open")
 
 
 class RoleState(Message):

@@ -138,8 +138,8 @@ async def _undo_shift(asked: Asked) -> dict[str, Any]:
 async def _drain(asked: Asked) -> dict[str, Any]:
     wanted: messages.DrainRequest = asked.body
     by = _provenance(wanted)
-    drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
-    flags = [" --entry"] * wanted.entry_only + [f" --allow {rule}" for rule in wanted.allow]
+    drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by)
+    flags = [" --entry"] * wanted.entry_only + _deadline(wanted) + [f" --allow {rule}" for rule in wanted.allow]
     published = await _change(
         asked.publisher,
         lambda intent: changes.drain(changes.require(intent), drain, wanted.allow),
@@ -340,6 +340,12 @@ async def _change(publisher: Publisher, make: Make, by: Provenance, what: tuple[
         detail += f" --for {format_duration(round(by.expires_s - by.at_s, 3))}"
     audit = AuditEntry(at_s=by.at_s, author=by.author, action=action, detail=detail, reason=by.reason)
     return await publisher.change(make, audit)
+
+
+def _deadline(wanted: messages.DrainRequest) -> list[str]:
+    if wanted.deadline_in_s == messages.DEADLINE_S or (wanted.deadline_s is None and wanted.deadline_in_s is not None):
+        return []
+    return [f" --deadline {'never' if wanted.deadline_s is None else format_duration(wanted.deadline_s)}"]
 
 
 def _scope(site: str, app: str | None) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gslb.control.protocol import Deed, EdgeState, RoleState, RouteState, VerdictState
+from gslb.control.standing import is_in_sync
+from gslb.control.tail import tail_of
 from gslb.model.words import iso
 from gslb.plan import serving_sites
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -51,9 +53,11 @@ def status(
     intent, snapshot = current
     verdicts = [verdict for state in reached for verdict in state.verdicts]
     counted, loads = _counted(reached), loads_of(reached)
+    heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
     for site in snapshot.sites:
         seen["sites"][site] = _site(intent, snapshot, site, verdicts, wall_s)
         seen["sites"][site] |= _load(snapshot.sites[site], loads.get(site))
+        seen["sites"][site]["tail"] = tail_of(intent, snapshot, site, heard, wall_s)
         seen["edges"][site] = _edge(next((s.edge for s in reached if s.edge and s.site == site), None))
     for app in snapshot.apps.values():
         for route in app.routes:
@@ -73,19 +77,6 @@ def reachable(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float 
 def loads_of(reached: Iterable[RoleState]) -> dict[SiteName, float]:
     """The loads that the dns roles steer by, as shares of the sites' capacity."""
     return {SiteName(site): load for state in reached for site, load in state.loads.items()}
-
-
-def is_in_sync(state: RoleState, snapshot: Snapshot | None) -> bool:
-    """Has the role the very snapshot in force that control has, and nothing of its own over it?"""
-    applied = state.applied
-    if state.broken_glass is not None:
-        return False
-    if applied is None or snapshot is None:
-        return applied is None and snapshot is None
-    version = snapshot.version
-    return (applied.revision, applied.overrides, applied.digest) == (
-        version.revision, version.overrides, snapshot.digest,
-    )  # fmt: skip
 
 
 def role_state(state: RoleState | None, age_s: float | None) -> str:

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gslb import clock
 from gslb.edge.admin import Admin
+from gslb.edge.arrivals import ArrivalMeter, Arrivals
 from gslb.edge.files import Credentials, Document, Files, documents, write_whole
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
 from gslb.edge.render import EdgeConfig, bootstrap, needs_peers, render, static_bootstrap
-from gslb.edge.stats import COUNTERS_FILTER, Tally, hop_counts, route_counts
+from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, Tally, hop_counts, route_counts
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
@@ -29,6 +31,7 @@ __all__ = ["Credentials", "EdgeRunner", "RouteState"]
 
 _VALIDATE_LIMIT_S = 30.0
 _LIVE_LIMIT_S = 10.0
+_DEADLINE_LOOK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class EdgeRunner:
         self._settled = asyncio.Event()
         self._startable = asyncio.Event()
         self._config: EdgeConfig | None = None
+        self._snapshot: Snapshot | None = None
+        self._arrivals = ArrivalMeter()
         self._tally = Tally()
+        self._connections = 0
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
@@ -80,13 +86,26 @@ class EdgeRunner:
         config = await asyncio.to_thread(self._render, snapshot)
         async with self._publishing:
             await self._settle()
-            await self._hand_over(config)
-            await self._keeper.live(_LIVE_LIMIT_S)
-            await self._count()
-            before = self._config
-            self._config = config
-            self._tally.rebase(_moved(before, config))
-            await self._admin.set_leaving(config.drained)
+            await self._put_in_force(config)
+            self._snapshot = snapshot
+
+    async def watch_deadline(self) -> None:
+        """For ever: when the deadline of a drain is over, close what is still open. Needs nobody else."""
+        while True:
+            await asyncio.sleep(_DEADLINE_LOOK_S)
+            async with self._publishing:
+                snapshot, config = self._snapshot, self._config
+                if snapshot is not None and config is not None and not config.closing and self._is_over(snapshot):
+                    await self._put_in_force(await asyncio.to_thread(self._render, snapshot))
+
+    async def _put_in_force(self, config: EdgeConfig) -> None:
+        await self._hand_over(config)
+        await self._keeper.live(_LIVE_LIMIT_S)
+        await self._count()
+        before = self._config
+        self._config = config
+        self._tally.rebase(_moved(before, config))
+        await self._admin.set_leaving(config.drained)
 
     async def run(self) -> None:
         """Keep Envoy alive until cancelled, with the files of an earlier run at once where there are some."""
@@ -109,6 +128,7 @@ class EdgeRunner:
         if self._config is None:
             return envoy, ()
         counts = route_counts(self._config.index, self._tally.totals())
+        self._arrivals.take(counts, self._connections, clock.mono_s())
         return envoy, tuple(RouteState(route, counts[route]) for route in counts)
 
     async def close(self, end_envoy: bool) -> None:
@@ -118,13 +138,22 @@ class EdgeRunner:
         else:
             self._keeper.leave()
 
+    def arrivals(self) -> Arrivals:
+        """What still comes, as of the last calls of `state`."""
+        return self._arrivals.seen()
+
     def hops(self) -> Mapping[tuple[AppName, BackendName], int]:
         """Requests that were answered for other edges, as of the last `state`."""
         return hop_counts(self._config.index, self._tally.totals()) if self._config else {}
 
     def _render(self, snapshot: Snapshot) -> EdgeConfig:
         credentials = self._credentials() if needs_peers(snapshot) else None
-        return render(snapshot, self._site, self._files.peering(credentials) if credentials else None)
+        peering = self._files.peering(credentials) if credentials else None
+        return render(snapshot, self._site, peering, closing=self._is_over(snapshot))
+
+    def _is_over(self, snapshot: Snapshot) -> bool:
+        at_s = snapshot.sites[self._site].closing_wall_s
+        return at_s is not None and clock.wall_s() >= at_s
 
     async def _settle(self) -> None:
         """Not before it is known whether an Envoy of an earlier run serves."""
@@ -160,10 +189,13 @@ class EdgeRunner:
 
     async def _count(self) -> None:
         stats = await self._admin.stats(COUNTERS_FILTER)
-        self._tally.observe({name: value for name, value in stats.items() if isinstance(value, int)})
+        numbers = {name: value for name, value in stats.items() if isinstance(value, int)}
+        self._connections = numbers.pop(CONNECTIONS, 0)
+        self._tally.observe(numbers)
 
     def _ended(self) -> None:
         self._tally.process_ended()
+        self._connections = 0
 
 
 def _addresses(document: Document | None) -> list[tuple[IpAddress, int]]:

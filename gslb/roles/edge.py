@@ -40,6 +40,7 @@ class EdgeRole:
 
     async def state(self) -> RoleState:
         envoy, routes = await self._runner.state()
+        arrivals = self._runner.arrivals()
         return RoleState(
             name=self._name,
             role="edge",
@@ -63,6 +64,8 @@ class EdgeRole:
                     HopState(app=app, backend=backend, requests=number)
                     for (app, backend), number in self._runner.hops().items()
                 ),
+                arriving_per_s={app: round(per_s, 3) for app, per_s in arrivals.per_s.items()},
+                connections=arrivals.connections,
             ),
         )
 
@@ -90,6 +93,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(keep_running("envoy", runner.run)),
+                group.create_task(keep_running("deadline of a drain", runner.watch_deadline)),
                 group.create_task(node.run()),
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),

@@ -131,7 +131,9 @@ class Node:
         at_s = clock.wall_s()
         ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
         by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
-        drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
+        drain = Drain(
+            site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by
+        )
         did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
         return await self._override(
             Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app

@@ -112,14 +112,16 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
         Edge(tuple(edge.public), tuple(edge.bound), Endpoint(*parse_endpoint(edge.peer)) if edge.peer else None)
         for edge in site.edges
     )
-    drained = any(
-        drain.site == name and drain.app is None and not drain.entry_only and _active(drain, wall_s)
+    drains = [
+        drain
         for drain in intent.overrides.drains
-    )
+        if drain.site == name and drain.app is None and not drain.entry_only and _active(drain, wall_s)
+    ]
+    closing = [drain.by.at_s + drain.deadline_s for drain in drains if drain.deadline_s is not None]
     at = site.location
     location = Location(at.country, at.lat, at.lon) if at else None
     home = network_map((network, network.prefixlen) for network in site.networks)
-    return Site(name, edges, site.listen.http, home, drained, location, site.capacity)
+    return Site(name, edges, site.listen.http, home, bool(drains), location, site.capacity, min(closing, default=None))
 
 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:

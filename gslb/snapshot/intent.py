@@ -36,11 +36,13 @@ class Provenance(Model):
 
 
 class Drain(Model):
-    """A site taken out, of DNS and (unless `entry_only`) of its own edge's routing; for one app or for all."""
+    """A site taken out, of DNS and (unless `entry_only`) of its own edge's routing; for one app or for all.
+    `deadline_s` seconds after it was made, the connections that are still open are closed; None: never."""
 
     site: Name
     app: Name | None = None
     entry_only: bool = False
+    deadline_s: Annotated[float, Field(ge=0)] | None = None
     by: Provenance
 
 

@@ -159,8 +159,9 @@ Latencies = tuple[tuple[SiteName, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """`home` has the prefix length of the longest network of the site that a client is in. `capacity_per_s` counts
-    requests, mirrored copies included; None: nobody has said."""
+    """`drained` as a whole, for every app; from `closing_wall_s` (Unix seconds; None: never) on its edge closes what is
+    still open. `home` has the prefix length of the longest network of the site that a client is in. `capacity_per_s`
+    counts requests, mirrored copies included; None: nobody has said."""
 
     name: SiteName
     edges: tuple[Edge, ...]
@@ -169,6 +170,7 @@ class Site:
     drained: bool
     location: Location | None = None
     capacity_per_s: int | None = None
+    closing_wall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,12 @@ class Stage:
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(runner.run())
+            watching = tasks.create_task(runner.watch_deadline())
             try:
                 yield runner
             finally:
                 running.cancel()
+                watching.cancel()
                 with suppress(asyncio.CancelledError):
                     await running
                 await runner.close(end_envoy)

@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 
 import pytest
 
+from gslb import clock
 from gslb.errors import HostError, RefusedError
 from gslb.snapshot.intent import Drain, Overrides, Provenance
 from tests.e2e_edge.conftest import CHECK, DC, HOST, counted, eventually, seen
@@ -239,3 +241,38 @@ async def test_an_identical_snapshot_writes_nothing(stage):
         assert len(before) == 3
         assert {path: path.stat().st_ino for path in before} == before
         await asyncio.sleep(0)
+
+
+async def test_after_the_deadline_of_a_drain_what_is_still_open_is_closed_and_who_comes_is_served(stage):
+    backends = both_sides(stage)
+    routes = [{"name": "pay", "split": {"old": 100}, "timeout": "1h", "retries": 0}]
+    soon = Drain(site="dc", deadline_s=3.0, by=Provenance(at_s=clock.wall_s()))
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, routes))
+        endless, _ = await _begin(stage, "/~stream")
+        idle, _ = await _begin(stage, "/")
+        await idle.readuntil(b"}")
+        await runner.publish(stage.snapshot(backends, routes, Overrides(version=1, drains=(soon,))))
+        assert b"more" in await endless.readuntil(b"more\n"), "told to go, and not cut before the deadline"
+        async with load(DC, stage.port, HOST, "/") as result, asyncio.timeout(30):
+            with suppress(asyncio.IncompleteReadError, ConnectionResetError):
+                while await endless.read(65536):
+                    pass
+            assert clock.wall_s() >= soon.by.at_s + 3.0
+            await idle.read()  # to its end
+            await eventually(lambda n=result.answered["far"]: _grown_by("far", result, n))
+        assert not result.failures
+
+        async def nobody_stays():
+            await runner.state()
+            return runner.arrivals().connections == 0
+
+        await eventually(nobody_stays)
+
+
+async def _begin(stage, path):
+    reader, writer = await asyncio.open_connection(DC, stage.port)
+    stage.stack.callback(writer.close)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import socket
 from collections import Counter
@@ -26,6 +27,8 @@ class App:
             return web.Response(status=self.options.check_status)
         if self.options.guard:
             return self.judge(request)
+        if request.path == "/~stream":
+            return await self.stream(request)
         body = await request.read()
         saw = {
             "name": self.options.name,
@@ -49,6 +52,16 @@ class App:
         if not name or not request.path.startswith("/check/guarded") or "cookie" in request.headers:
             return web.Response(status=403)
         return web.Response(headers={"x-user": name} if name != "nameless" else {})
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """An answer that never ends."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionResetError):
+            while True:
+                await response.write(b"more\n")
+                await asyncio.sleep(0.1)
+        return response
 
 
 def stalled(options: argparse.Namespace) -> None:

@@ -80,12 +80,14 @@ class StatsIndex:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """Everything that the Envoy of one site serves. Listeners have no routes yet: where those come from (a watched
-    file, or inline for validation) is decided by `discovery` and `static_bootstrap`."""
+    """Everything that the Envoy of one site serves. `closing`: what was open when this began is closed. Listeners have
+    no routes yet: where those come from (a watched file, or inline for validation) is decided by `discovery` and
+    `static_bootstrap`."""
 
     site: SiteName
     version: str
     drained: bool
+    closing: bool
     listeners: tuple[Resource, ...]
     clusters: tuple[Resource, ...]
     routes: Resource

@@ -27,20 +27,22 @@ from gslb.snapshot.types import RouteId, SiteName, Snapshot
 __all__ = ["render"]
 
 
-def render(snapshot: Snapshot, site: SiteName, peering: Peering | None = None) -> EdgeConfig:
+def render(snapshot: Snapshot, site: SiteName, peering: Peering | None = None, *, closing: bool = False) -> EdgeConfig:
     """What the Envoy of `site` shall serve. `site` must be a site of the snapshot. `peering` None: this edge has no
-    identity. Raises RefusedError (`no-identity`) where it needs one."""
+    identity. `closing`: the deadline of its drain is over. Raises RefusedError (`no-identity`) where it needs one."""
     apps = snapshot.apps.values()
     hop = [HOP_HEADER] if needs_peers(snapshot) else []
     return EdgeConfig(
         site=site,
         version=f"{snapshot.version} {snapshot.digest}",
         drained=snapshot.sites[site].drained,
+        closing=closing,
         listeners=(
             *site_listeners(
                 snapshot.sites[site],
                 mirrored=any(route.mirrors for app in apps for route in app.routes),
                 filters=http_filters(apps),
+                closing=closing,
             ),
             *peer_listeners(snapshot, site, peering),
         ),

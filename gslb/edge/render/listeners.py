@@ -13,6 +13,8 @@ from gslb.snapshot.types import Site
 __all__ = ["bound_addresses", "connection_manager", "listener", "manager", "site_listeners"]
 
 _BUFFER_BYTES = 32_768
+_CLOSING = duration(30)
+"""How long a connection may last that comes to an edge whose deadline is over."""
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 _ROUTER = {
@@ -26,16 +28,20 @@ def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
     return tuple(dict.fromkeys(address for edge in site.edges for address in edge.bind))
 
 
-def site_listeners(site: Site, *, mirrored: bool, filters: Sequence[Resource]) -> tuple[dict[str, Any], ...]:
+def site_listeners(
+    site: Site, *, mirrored: bool, filters: Sequence[Resource], closing: bool
+) -> tuple[dict[str, Any], ...]:
     """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match.
-    `filters` are those of the routes, which come before the router."""
+    `filters` are those of the routes, which come before the router. `closing`: nobody stays long. Envoy closes whatever
+    came in under the listener as it was before, websockets and endless answers too, once its drain time is over."""
     extra: dict[str, Any] = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
     extra |= {"http_filters": [*filters, _ROUTER]} if filters else {}
     port = site.http_port
-    return tuple(
-        listener(f"http-{address}-{port}", address, port, {**manager(STAT_PREFIX), **extra})
-        for address in bound_addresses(site)
-    )
+    config = {**manager(STAT_PREFIX), **extra}
+    if closing:
+        options = config["common_http_protocol_options"]
+        config["common_http_protocol_options"] = {**options, "max_connection_duration": _CLOSING}
+    return tuple(listener(f"http-{address}-{port}", address, port, config) for address in bound_addresses(site))
 
 
 def connection_manager(whole: Mapping[str, Any], routes: dict[str, Any]) -> dict[str, Any]:

@@ -163,8 +163,9 @@ def test_status_shows_intended_beside_observed_and_why(gslb, publisher):
     gslb("drain dc --reason power")
     code, out, _ = gslb("status")
     assert code == 0
-    lines = {line.split()[0]: line.strip() for line in out.splitlines() if line.strip()}
+    lines = {line.split()[0]: line.strip() for line in reversed(out.splitlines()) if line.strip()}
     assert "test" in lines["environment"]
+    assert "Tails" in lines
     assert "connection refused [bold]" in lines["dc"], "what comes from far away is no markup"
     assert "drained by ann: power" in lines["dc"]
     assert "backing_off" in lines["aws"]
