@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.snapshot.bundle import Bundle
+from gslb.snapshot.intent import Drain, Provenance
 
 __all__ = [
     "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "HopState", "Offer", "Peer", "Refusal",
@@ -32,7 +33,7 @@ class Message(BaseModel):
 class Offer(Message):
     """The body of prepare and publish. Every role compiles for itself, at the same `wall_s`, to the same digest."""
 
-    intent: Intent
+    bundle: Bundle
     wall_s: float
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from datetime import UTC, datetime
 
 import structlog
@@ -26,11 +27,13 @@ from gslb.roles.publish import RolePublisher
 from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
 from gslb.roles.shared_store import follow_machines, follow_store, reach_store, read_machines
+from gslb.roles.signing import Signing
 from gslb.roles.tasks import keep_running
 from gslb.roles.watch import changes
 from gslb.snapshot import next_expiry_s
 from gslb.snapshot.intent import Intent
 from gslb.store import SQLITE, AuditEntry, open_store
+from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
 
@@ -51,7 +54,10 @@ class ControlRole:
         secret = dnssec_secret(settings.dnssec_secret, settings.data)
         vault = KeyVault(secret, may_make=settings.dnssec_secret is None)
         geo = GeoFile(settings.geo)
-        self.publisher = RolePublisher(self.store, nodes, self._schedule_expiry, geo, vault.make)
+        trust = TrustFolder(settings.trust)
+        trust.make(platform.node())
+        signing = Signing(trust, own_file=settings.store == SQLITE)
+        self.publisher = RolePublisher(self.store, signing, nodes, self._schedule_expiry, geo, vault.make)
         self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.keeper = KeyKeeper(self.publisher, vault)
         self.git = GitFollower(settings, self.publisher) if settings.git else None

@@ -34,6 +34,7 @@ from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets
 from gslb.snapshot.types import LiveState, Snapshot
+from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
 
@@ -174,7 +175,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     folder = settings.data / NAME
     folder.mkdir(mode=0o700, exist_ok=True)
     role = DnsRole(settings, folder)
-    node = Node(role, folder)
+    node = Node(role, folder, TrustFolder(settings.trust))
     node.rosters.follow(role.load_reader.take_roster)
     server = await serve_unix(node.app(), settings.socket(NAME))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, role.query_log.reopen)

@@ -17,6 +17,7 @@ from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot.types import SiteName, Snapshot
+from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
 
@@ -82,11 +83,10 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     folder = settings.data / name
     folder.mkdir(mode=0o700, exist_ok=True)
     concurrency = settings.envoy_concurrency or os.cpu_count() or 1
-    trust = settings.data / "trust"
     runner = EdgeRunner(
-        SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(trust, name)
+        SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(settings.trust, name)
     )
-    node = Node(EdgeRole(SiteName(site), runner), folder)
+    node = Node(EdgeRole(SiteName(site), runner), folder, TrustFolder(settings.trust))
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:

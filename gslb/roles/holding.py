@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +23,15 @@ from gslb.errors import GslbError, HostError, RefusedError
 from gslb.roles import generations, salvage
 from gslb.roles.broken_glass import GlassFile, glass_over, over, pruned, still_stands
 from gslb.roles.generation_files import GenerationFiles
-from gslb.roles.generations import Record
+from gslb.roles.generations import Generation, Record
+from gslb.roles.offers import OfferReader, Opened, kept_offer
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
+from gslb.trust.signer_files import TrustFolder
+from gslb.trust.signing import is_foreign
 
-__all__ = ["Holding", "NodeRole", "applied_of"]
+__all__ = ["Holding", "NodeRole"]
 
 AGAIN_S = 30.0
 """When to try again to put back what a drain of limited time took out."""
@@ -49,18 +51,19 @@ class NodeRole(Protocol):
 class _InForce:
     """Control's offer as it was taken. `left_out`: apps without which it had to be served."""
 
-    offer: Offer
-    applied: Applied
+    opened: Opened
     wall_s: float
     taken_wall_s: float
     left_out: tuple[str, ...] = ()
 
 
 class Holding:
-    """Of one role process; making it counts as a start of that process. `folder` is the role's own."""
+    """Of one role process; making it counts as a start of that process. `folder` is the role's own; what nobody signed
+    whom `trust` believes is not taken."""
 
-    def __init__(self, role: NodeRole, folder: Path) -> None:
+    def __init__(self, role: NodeRole, folder: Path, trust: TrustFolder) -> None:
         self._role = role
+        self._reader = OfferReader(trust)
         self._files = GenerationFiles(folder)
         self._glass_file = GlassFile(folder)
         self._legacy = folder / "last-good.json"
@@ -82,28 +85,25 @@ class Holding:
     @property
     def applied(self) -> Applied | None:
         """What of control's is in force."""
-        return self._in_force.applied if self._in_force else None
+        return self._in_force.opened.applied if self._in_force else None
 
     # From control -----------------------------------------------------------------------------------------------------
 
     async def prepare(self, body: bytes) -> Applied:
         """Could this offer be taken? Raises GslbError and ValidationError."""
-        offer = Offer.model_validate_json(body)
-        snapshot = compile_snapshot(offer.intent, offer.wall_s)
+        opened = self._reader.offered(body)
         async with self._lock:
-            await self._role.prepare(snapshot)
-        return applied_of(snapshot)
+            await self._role.prepare(opened.snapshot)
+        return opened.applied
 
     async def take(self, body: bytes) -> Applied:
         """Put an offer in force. Raises GslbError and ValidationError; then what was in force still is."""
-        offer = Offer.model_validate_json(body)
-        snapshot = compile_snapshot(offer.intent, offer.wall_s)
-        applied = applied_of(snapshot)
+        opened = self._reader.offered(body)
         async with self._lock:
-            self._require_newer(applied)
-            if applied != self.applied:
-                await self._take(body, offer, snapshot)
-        return applied
+            self._require_newer(opened.applied)
+            if opened.applied != self.applied:
+                await self._take(body, opened)
+        return opened.applied
 
     def _require_newer(self, applied: Applied) -> None:
         rule = generations.refuses(self._record, applied)
@@ -116,9 +116,9 @@ class Holding:
                 "see the role's log for the crash, then publish something newer, such as the policy before",
             )
 
-    async def _take(self, body: bytes, offer: Offer, snapshot: Snapshot) -> None:
+    async def _take(self, body: bytes, opened: Opened) -> None:
         """The offer is on disk before it is tried: a crash while it is put in force must count against it."""
-        before, applied, wall_s = generations.pruned(self._record), applied_of(snapshot), clock.wall_s()
+        before, applied, wall_s = generations.pruned(self._record), opened.applied, clock.wall_s()
         try:
             new = await asyncio.to_thread(self._files.add, body, applied, wall_s)
             await asyncio.to_thread(self._save, generations.took(before, new, clock.mono_s()))
@@ -127,11 +127,11 @@ class Holding:
             highest = max(before.highest, (applied.revision, applied.overrides))
             self._record = before.model_copy(update={"highest": highest})
         try:
-            await self._role.publish(snapshot)
+            await self._role.publish(opened.snapshot)
         except Exception:
             await asyncio.to_thread(self._keep, before)
             raise
-        self._in_force = _InForce(offer, applied, wall_s, wall_s)
+        self._in_force = _InForce(opened, wall_s, wall_s)
         if self._glass is not None:
             _log.warning("control published; what was done at this node is void", deeds=_deeds(self._glass))
             self._set_glass(None)
@@ -144,9 +144,9 @@ class Holding:
             if self._in_force is not None:
                 return
             try:
-                bodies = await self._serve_newest()
-                if self._in_force is None and bodies:
-                    await self._serve_sound_apps(bodies[0])
+                offers = await self._serve_newest()
+                if self._in_force is None and offers:
+                    await self._serve_sound_apps(offers[0])
                 await self._serve_glass()
             except HostError:
                 self._record = generations.stopped(self._record)  # the machine's fault, not the offer's
@@ -154,55 +154,85 @@ class Holding:
             finally:
                 self._keep(self._record)
 
-    async def _serve_newest(self) -> Sequence[bytes]:
-        """Put the newest generation in force that can be. Those that can be read, up to it."""
-        bodies: list[bytes] = []
+    async def _serve_newest(self) -> Sequence[Offer]:
+        """Put the newest generation in force that can be: of those that are believed, or else of those whose signer is
+        believed no more, because no answers are worse. All that were tried, in that order."""
+        tried: list[Offer] = []
+        foreign: list[tuple[Generation, Offer]] = []
         for item in self._record.generations:
-            body = await asyncio.to_thread(self._files.read, item)
-            if body is None:
-                self._record = generations.lost(self._record, item.file)
+            offer = await self._read(item)
+            if offer is None:
                 continue
-            bodies.append(body)
-            if await self._serve(functools.partial(Offer.model_validate_json, body), item.taken_wall_s):
-                self._record = generations.serving(self._record, item.file, clock.mono_s())
-                return bodies
+            try:
+                self._reader.verify(offer)
+            except RefusedError as error:
+                if is_foreign(error):
+                    foreign.append((item, offer))
+                _log.error("a generation on disk is not believed", version=_version(item.applied), why=str(error))
+                continue
+            tried.append(offer)
+            if await self._serve_generation(item, offer):
+                return tried
+        for item, offer in foreign:
+            tried.append(offer)
+            if await self._serve_generation(item, offer):
+                _log.error("nothing on disk is believed; what was taken last is served", version=_version(item.applied))
+                return tried
         if not self._record.generations and self._legacy.exists():
             await self._adopt_legacy()
-        return bodies
+        return tried
 
-    async def _serve(self, read: Callable[[], Offer], taken_wall_s: float) -> bool:
+    async def _read(self, item: Generation) -> Offer | None:
+        body = await asyncio.to_thread(self._files.read, item)
+        if body is None:
+            self._record = generations.lost(self._record, item.file)
+            return None
         try:
-            offer = read()
-            snapshot = compile_snapshot(offer.intent, offer.wall_s)
-            await self._role.publish(snapshot)
+            return kept_offer(body)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            _log.error("a generation on disk does not read", version=_version(item.applied), why=_why(error))
+            return None
+
+    async def _serve_generation(self, item: Generation, offer: Offer) -> bool:
+        is_served = await self._serve(lambda: self._reader.open(offer), item.taken_wall_s)
+        if is_served:
+            self._record = generations.serving(self._record, item.file, clock.mono_s())
+        return is_served
+
+    async def _serve(self, read: Callable[[], Opened], taken_wall_s: float) -> bool:
+        try:
+            opened = read()
+            await self._role.publish(opened.snapshot)
         except HostError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not leave the node without answers: there are others
             _log.error("a generation on disk cannot be served", why=_why(error), exc_info=_unexpected(error))
             return False
-        self._in_force = _InForce(offer, applied_of(snapshot), clock.wall_s(), taken_wall_s or clock.wall_s())
+        self._in_force = _InForce(opened, clock.wall_s(), taken_wall_s or clock.wall_s())
         return True
 
     async def _adopt_legacy(self) -> None:
         """What gslb 0.1 kept. What does not read is left alone."""
         try:
             body = self._legacy.read_bytes()
-            offer = Offer.model_validate_json(body)
-            await self._take(body, offer, compile_snapshot(offer.intent, offer.wall_s))
+            await self._take(body, self._reader.open(kept_offer(body)))
             self._legacy.unlink()
         except HostError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, control has a whole one
             _log.warning("the last good snapshot cannot be served", file=str(self._legacy), why=_why(error))
 
-    async def _serve_sound_apps(self, body: bytes) -> None:
+    async def _serve_sound_apps(self, offer: Offer) -> None:
         """Nothing on disk can be served whole: leave out the apps that are in the way."""
-        apps = salvage.app_names(body)
+        apps = salvage.app_names(offer.bundle)
+
+        def without_others(some: Sequence[str]) -> Opened:
+            intent = salvage.only(offer.bundle, some)
+            return Opened(offer, intent, compile_snapshot(intent, offer.wall_s))
 
         async def stands(some: Sequence[str]) -> bool:
             try:
-                offer = salvage.only(body, some)
-                await self._role.prepare(compile_snapshot(offer.intent, offer.wall_s))
+                await self._role.prepare(without_others(some).snapshot)
             except HostError:
                 raise
             except Exception as error:  # noqa: BLE001 - it is looked for what raises
@@ -212,7 +242,7 @@ class Holding:
             return True
 
         kept = await salvage.sound(apps, stands)
-        if kept and await self._serve(lambda: salvage.only(body, kept), 0.0):
+        if kept and await self._serve(lambda: without_others(kept), 0.0):
             assert self._in_force is not None
             left_out = tuple(name for name in apps if name not in kept)
             self._in_force = dataclasses.replace(self._in_force, left_out=left_out)
@@ -222,7 +252,7 @@ class Holding:
         glass = self._glass_file.read()
         if glass is None or self._in_force is None:
             return
-        if not still_stands(glass, self._in_force.applied):
+        if not still_stands(glass, self._in_force.opened.applied):
             self._set_glass(None)
             return
         try:
@@ -241,13 +271,13 @@ class Holding:
         async with self._lock:
             if self._in_force is None:
                 raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
-            base = self._in_force.offer.intent
+            base = self._in_force.opened.intent
             intent = over(base, self._glass)
             wanted = make(intent)
             before = compile_snapshot(intent, deed.by.at_s)
             if wanted is intent:
                 return Published(before, before)
-            glass = glass_over(base, self._in_force.applied, self._glass, wanted.overrides.drains, deed)
+            glass = glass_over(base, self._in_force.opened.applied, self._glass, wanted.overrides.drains, deed)
             after = await self._publish_over(glass)
             _log.warning("broken glass", did=deed.did, author=deed.by.author, reason=deed.by.reason)
             try:
@@ -259,8 +289,8 @@ class Holding:
     async def _publish_over(self, glass: BrokenGlass | None) -> Snapshot:
         """Put control's offer in force under `glass`."""
         assert self._in_force is not None
-        offer = self._in_force.offer
-        snapshot = compile_snapshot(over(offer.intent, glass), clock.wall_s() if glass else offer.wall_s)
+        opened = self._in_force.opened
+        snapshot = compile_snapshot(over(opened.intent, glass), clock.wall_s() if glass else opened.offer.wall_s)
         await self._role.prepare(snapshot)
         await self._role.publish(snapshot)
         self._glass = glass
@@ -283,7 +313,7 @@ class Holding:
                 await asyncio.to_thread(self._keep, record)
             if self._glass is None or self._in_force is None or clock.mono_s() < self._again_mono_s:
                 return
-            glass = pruned(self._in_force.offer.intent, self._glass, clock.wall_s())
+            glass = pruned(self._in_force.opened.intent, self._glass, clock.wall_s())
             if glass is self._glass:
                 return
             try:
@@ -326,10 +356,6 @@ class Holding:
             self._files.save(record)
         except HostError as error:
             _log.error("the record of generations cannot be kept", why=str(error))
-
-
-def applied_of(snapshot: Snapshot) -> Applied:
-    return Applied(revision=snapshot.version.revision, overrides=snapshot.version.overrides, digest=snapshot.digest)
 
 
 def _version(applied: Applied | None) -> str:

@@ -15,8 +15,10 @@ from gslb.roles import logs
 from gslb.roles.git_follow import newest_policy
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
+from gslb.roles.signing import Signing, understood
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
 from gslb.store import SQLITE, open_store
+from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run_installation"]
 
@@ -56,8 +58,9 @@ def _policy_of_git(settings: Settings) -> Policy | None:
 
 
 def _stored_policy(settings: Settings) -> Policy:
-    intent = open_store(settings.store, settings.data).read()
-    if intent is None:
+    stored = open_store(settings.store, settings.data).read()
+    if stored is None:
         where = f"the data folder {settings.data}" if settings.store == SQLITE else settings.store
         raise HostError(f"there is no policy in {where} yet", "name a policy folder or a repository: gslb run DIR")
-    return intent.policy
+    Signing(TrustFolder(settings.trust), own_file=settings.store == SQLITE).is_believed(stored)
+    return understood(stored).policy

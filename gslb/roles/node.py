@@ -28,6 +28,7 @@ from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
 from gslb.roles.roster import RosterHolder
 from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["Node", "NodeRole", "serve_unix"]
 
@@ -41,11 +42,12 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Node:
-    """One role process's side of publishing. `folder` is the role's own folder below the data folder."""
+    """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
+    this machine believes."""
 
-    def __init__(self, role: NodeRole, folder: Path) -> None:
+    def __init__(self, role: NodeRole, folder: Path, trust: TrustFolder) -> None:
         self._role = role
-        self._holding = Holding(role, folder)
+        self._holding = Holding(role, folder, trust)
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
         self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()

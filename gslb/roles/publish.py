@@ -36,11 +36,13 @@ from gslb.roles.geo import GeoFile
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.nodes import NodeSet, is_dns
 from gslb.roles.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publish, sentence, unless_lost
+from gslb.roles.signing import Signing
 from gslb.roles.waving import Waving
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot, ZoneKey
-from gslb.store import AuditEntry, AuditRecord, Store, version_of
+from gslb.store import AuditEntry, AuditRecord, Store
 
 __all__ = ["RolePublisher"]
 
@@ -53,19 +55,22 @@ HEAD_START_S = 1.0
 class RolePublisher:
     """Control's publisher to the role processes of `nodes`, edges first. One change at a time.
 
-    `nodes` are this machine's; `nodes.take` brings those of others. `on_intent` hears of every Intent that comes into
-    force; `make_key` makes DNSSEC keys, without it there are none.
+    `signing` signs bundles and says which are believed. `nodes` are this machine's; `nodes.take` brings those of
+    others. `on_intent` hears of every Intent that comes into force; `make_key` makes DNSSEC keys, without it there are
+    none.
     """
 
     def __init__(
         self,
         store: Store,
+        signing: Signing,
         nodes: tuple[NodeClient, ...],
         on_intent: Callable[[Intent], None],
         geo: GeoFile | None = None,
         make_key: Maker | None = None,
     ) -> None:
         self._store = store
+        self._signing = signing
         self.nodes = NodeSet(nodes)
         self._on_intent = on_intent
         self._geo = geo or GeoFile(None)
@@ -147,10 +152,11 @@ class RolePublisher:
         return self._current
 
     async def _load(self) -> bool:
-        intent = await asyncio.to_thread(self._store.read)
-        if intent is None or (self._current is not None and version_of(intent) <= self._current.snapshot.version):
+        stored = await asyncio.to_thread(self._store.read)
+        if stored is None or (self._current is not None and stored.version <= self._current.snapshot.version):
             return False
-        current = await Current.of(intent, clock.wall_s(), HEAD_START_S)
+        bundle, intent = await asyncio.to_thread(self._signing.opened, stored)
+        current = await Current.of(intent, bundle, clock.wall_s(), HEAD_START_S)
         if self._current is None or intent.revision != self._current.intent.revision:
             await self.waving.read()  # its position was written before it
         await self._take(current)
@@ -170,9 +176,12 @@ class RolePublisher:
             await asyncio.sleep(0.05)
             await self.nodes.seek()
 
-    async def change(self, make: Make, audit: AuditEntry, bake_s: float | None = None) -> Published:
+    async def change(
+        self, make: Make, audit: AuditEntry, bake_s: float | None = None, fence: int | None = None
+    ) -> Published:
         """Publish what `make` turns the Intent in force into, whoever wrote that. Returns when every reachable role has
-        it in force; of a policy with `bake_s` that goes in waves, those of the first.
+        it in force; of a policy with `bake_s` that goes in waves, those of the first. `fence` is the term in which this
+        control leads, of a change that only the leader may make.
 
         Raises PolicyError, RefusedError or HostError, and then nothing has changed.
         """
@@ -181,12 +190,12 @@ class RolePublisher:
             intent = make(before.intent if before else None)
             if before is not None and intent == before.intent:
                 return Published(before.snapshot, before.snapshot, {})
-            after = await Current.of(intent, clock.wall_s())
+            after = await self._made(intent, before, clock.wall_s())
             await prepare(self.nodes, after)
             wave, is_policy = None, before is None or before.intent.revision != intent.revision
             if before is not None and bake_s is not None and is_policy:
                 wave = await self.waving.begin(intent.revision, before.intent.revision, bake_s)
-            await self._commit(before, after, audit)
+            await self._commit(before, after, audit, fence)
             patience_s = PUBLISH_TIMEOUT_S if is_policy else EDGES_FIRST_S
             refusals, silent = await self._publish(self.nodes.all, patience_s)
             if refusals:
@@ -210,7 +219,7 @@ class RolePublisher:
             policy = held.intent.policy if held and held.intent.revision == wave.before else None
             policy = policy or await self.policy(wave.before)
             intent = Intent(revision=wave.before, policy=policy, overrides=current.intent.overrides)
-            self._held = await Current.of(intent, current.wall_s)
+            self._held = await self._made(intent, held, current.wall_s)
         except GslbError as error:
             structlog.get_logger().error("nodes that wait for their wave do not get a change", why=str(error))
             self._held = None
@@ -223,7 +232,7 @@ class RolePublisher:
                 return
             policy, wall_s = await self.policy(wave.before), clock.wall_s()
             intent = keyring.fit(before.intent, set_policy(before.intent, policy), self.make_key, wall_s)
-            back = await Current.of(intent, wall_s)
+            back = await self._made(intent, before, wall_s)
             detail = f"revision {wave.revision} back to {wave.before}: {wave.why}"
             audit = AuditEntry(at_s=wall_s, author="gslb", action="wave-back", detail=detail)
             await self._commit(before, back, audit, fence)
@@ -275,11 +284,17 @@ class RolePublisher:
         elif answer is not None:
             log.info("a node caught up")
 
+    async def _made(self, intent: Intent, before: Current | None, wall_s: float) -> Current:
+        """`intent` compiled and signed. Raises PolicyError, RefusedError and HostError."""
+        unsigned = await asyncio.to_thread(Bundle.of, intent, before.bundle if before else None)
+        bundle = await asyncio.to_thread(self._signing.signed, unsigned)
+        return await Current.of(intent, bundle, wall_s)
+
     async def _commit(
         self, before: Current | None, after: Current, audit: AuditEntry, fence: int | None = None
     ) -> None:
         expected = before.snapshot.version if before else None
-        await asyncio.to_thread(self._store.write, expected, after.intent, audit, fence)
+        await asyncio.to_thread(self._store.write, expected, after.bundle, audit, fence)
         await self._take(after)
 
     async def _take(self, after: Current) -> None:
@@ -305,7 +320,7 @@ class RolePublisher:
         overrides = before.intent.overrides.model_copy(update={"version": after.intent.overrides.version + 1})
         update = {"overrides": overrides, "revision": after.intent.revision + 1 if revised else before.intent.revision}
         intent = before.intent.model_copy(update=update)
-        back = await Current.of(intent, after.wall_s)
+        back = await self._made(intent, before if not revised else None, after.wall_s)
         await self._commit(after, back, AuditEntry(at_s=after.wall_s, author="gslb", action="put-back", detail=why))
         await self._publish(self.nodes.all)
         await self.waving.end(why)

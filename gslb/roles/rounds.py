@@ -15,6 +15,7 @@ from gslb.errors import RefusedError
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.nodes import NodeSet, is_dns
 from gslb.snapshot import compile_snapshot
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
 
@@ -33,18 +34,19 @@ class Current:
     of other machines."""
 
     intent: Intent
+    bundle: Bundle
     snapshot: Snapshot
     wall_s: float
     offer: bytes
     ours_mono_s: float
 
     @classmethod
-    async def of(cls, intent: Intent, wall_s: float, head_start_s: float = 0.0) -> Current:
-        """Compiled aside: a large policy takes seconds. Raises PolicyError."""
+    async def of(cls, intent: Intent, bundle: Bundle, wall_s: float, head_start_s: float = 0.0) -> Current:
+        """`bundle` is `intent`, signed. Compiled aside: a large policy takes seconds. Raises PolicyError."""
         snapshot = await asyncio.to_thread(compile_snapshot, intent, wall_s)
-        offer = Offer(intent=intent, wall_s=wall_s)
+        offer = Offer(bundle=bundle, wall_s=wall_s)
         octets = (await asyncio.to_thread(offer.model_dump_json)).encode()
-        return cls(intent, snapshot, wall_s, octets, clock.mono_s() + head_start_s)
+        return cls(intent, bundle, snapshot, wall_s, octets, clock.mono_s() + head_start_s)
 
 
 async def prepare(nodes: NodeSet, after: Current) -> None:

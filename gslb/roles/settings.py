@@ -13,6 +13,7 @@ from gslb.control.protocol import role_name
 from gslb.control.waves import BAKE_S
 from gslb.model.words import IpNetwork
 from gslb.store import SQLITE
+from gslb.trust.signer_files import FOLDER
 
 __all__ = ["DnsSettings", "Settings"]
 
@@ -81,6 +82,11 @@ class Settings(BaseModel):
     def socket(self, name: str) -> Path:
         """The unix socket of the role process `name`."""
         return self.runtime / f"{name}.sock"
+
+    @property
+    def trust(self) -> Path:
+        """The folder of keys and certificates."""
+        return self.data / FOLDER
 
     def nodes(self) -> tuple[str, ...]:
         """The role processes that take snapshots, edges first."""

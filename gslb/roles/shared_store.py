@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from gslb.control.registry import FOLDER, Registry, registry_of
-from gslb.errors import GslbError, HostError
+from gslb.errors import GslbError, HostError, RefusedError
 from gslb.roles.nodes import NodeSet
 from gslb.roles.publish import RolePublisher
 from gslb.store import Store
@@ -27,15 +27,16 @@ _log = structlog.get_logger()
 
 
 async def reach_store(publisher: RolePublisher) -> None:
-    """Go on from the store, however long it stays silent: the other roles serve from their own disks meanwhile."""
-    silent = False
+    """Go on from the store, however long it stays silent, or what it holds is not believed: the other roles serve from
+    their own disks meanwhile."""
+    told = ""
     while True:
         try:
             await publisher.load()
-        except HostError as error:
-            if not silent:
-                _log.error("the store cannot be read; this control waits for it", why=str(error))
-            silent = True
+        except (HostError, RefusedError) as error:
+            if str(error) != told:
+                _log.error("the store cannot be used; this control waits for it", why=str(error))
+            told = str(error)
             await asyncio.sleep(PAUSE_S)
         else:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent, Model, Overrides
@@ -18,7 +18,10 @@ __all__ = ["Bundle"]
 
 
 class Bundle(Model):
-    """`policy` and `overrides` are their JSON. `signer` names the key of `signature`; both empty: unsigned."""
+    """`policy` and `overrides` are their JSON. `signer` names the key of `signature`; both empty: unsigned. What a
+    newer gslb says beside is ignored: it is not what is signed."""
+
+    model_config = ConfigDict(extra="ignore")
 
     revision: Annotated[int, Field(ge=1, le=0xFFFFFFFF)]
     overrides_version: Annotated[int, Field(ge=0, lt=2**63)]
@@ -50,10 +53,13 @@ class Bundle(Model):
         head = self.revision.to_bytes(8) + self.overrides_version.to_bytes(8) + len(policy).to_bytes(8)
         return head + policy + self.overrides.encode()
 
-    def intent(self) -> Intent:
-        """Raises ValueError (pydantic's, too) where the texts are not what this gslb understands, or the overrides
+    def intent(self, known: Intent | None = None) -> Intent:
+        """`known`: an Intent of the same `policy`, whose policy need not be read again, which takes long.
+
+        Raises ValueError (pydantic's, too) where the texts are not what this gslb understands, or the overrides
         have another version than the bundle."""
         overrides = Overrides.model_validate_json(self.overrides)
         if overrides.version != self.overrides_version:
             raise ValueError(f"the overrides have version {overrides.version}, not {self.overrides_version}")
-        return Intent(revision=self.revision, policy=Policy.model_validate_json(self.policy), overrides=overrides)
+        policy = known.policy if known is not None else Policy.model_validate_json(self.policy)
+        return Intent(revision=self.revision, policy=policy, overrides=overrides)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from gslb.store.embedded import EmbeddedStore
 from gslb.store.etcd import EtcdStore
-from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, Store, version_of
+from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, Store
 
 __all__ = [
     "SQLITE", "TERM", "AuditEntry", "AuditRecord", "Document", "EmbeddedStore", "EtcdStore", "Store", "open_store",
-    "version_of",
 ]  # fmt: skip
 
 SQLITE = "sqlite"

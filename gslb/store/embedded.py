@@ -20,10 +20,10 @@ from typing import Any, Literal
 from gslb import clock
 from gslb.errors import HostError
 from gslb.model.policy import Policy
-from gslb.snapshot.intent import Intent, Overrides
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.types import Version
 from gslb.store.embedded_schema import SCHEMA, statements
-from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, version_of
+from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document
 from gslb.store.rules import (
     LIMIT_BYTES,
     refuse_bad_document,
@@ -83,44 +83,36 @@ class EmbeddedStore:
         with self._lock:
             self._connection.close()
 
-    def read(self) -> Intent | None:
+    def read(self) -> Bundle | None:
         """See Store.read."""
         with self._transaction("DEFERRED"):
             return self._read()
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
+    def write(self, expected: Version | None, bundle: Bundle, audit: AuditEntry, fence: int | None = None) -> None:
         """See Store.write."""
-        policy, overrides = intent.policy.model_dump_json(), intent.overrides.model_dump_json()
-        refuse_too_large(len(policy) + len(overrides), LIMIT_BYTES, "the policy takes")
-        digest = _digest(policy)
+        refuse_too_large(len(bundle.policy) + len(bundle.overrides), LIMIT_BYTES, "the policy takes")
+        version, digest = bundle.version, hashlib.sha256(bundle.policy.encode()).hexdigest()
         with self._transaction("IMMEDIATE"):
             refuse_fenced(fence, self._document(TERM).number)
-            current = self._version()
-            refuse_stale(expected, current, version_of(intent))
-            known = self._one("SELECT digest, policy FROM policies WHERE revision = ?", intent.revision)
-            if known is not None and known[0] != digest:
-                refuse_other_policy(intent.revision, self._digest_today(known[1]), digest)
+            refuse_stale(expected, self._version(), version)
+            known = self._one("SELECT digest FROM policies WHERE revision = ?", version.revision)
+            refuse_other_policy(version.revision, known[0] if known else None, digest)
             if known is None:
                 self._connection.execute(
                     "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?)",
-                    (intent.revision, digest, policy, audit.author, audit.reason, audit.at_s),
+                    (version.revision, digest, bundle.policy, audit.author, audit.reason, audit.at_s),
                 )
             self._connection.execute(
-                "INSERT INTO overrides (only_row, version, value) VALUES (1, ?, ?)"
-                " ON CONFLICT DO UPDATE SET (version, value) = (?, ?)",
-                (intent.overrides.version, overrides) * 2,
+                "INSERT INTO overrides VALUES (1, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET (version, value, signer, signature) = (?, ?, ?, ?)",
+                (version.overrides, bundle.overrides, bundle.signer, bundle.signature) * 2,
             )
             self._connection.execute(
                 "INSERT INTO audit (at_s, author, action, detail, reason, revision, overrides)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (audit.at_s, audit.author, audit.action, audit.detail, audit.reason,
-                 intent.revision, intent.overrides.version),
+                 version.revision, version.overrides),
             )  # fmt: skip
-
-    def _digest_today(self, policy: str) -> str:
-        """Of a policy that an older version of gslb may have written, which did not know every field of today."""
-        with self._understanding():
-            return _digest(Policy.model_validate_json(policy).model_dump_json())
 
     def policy(self, revision: int) -> Policy:
         """See Store.policy."""
@@ -207,16 +199,20 @@ class EmbeddedStore:
         for statement in statements(since):
             self._connection.execute(statement)
 
-    def _read(self) -> Intent | None:
+    def _read(self) -> Bundle | None:
         row = self._one("SELECT revision, policy FROM policies ORDER BY revision DESC LIMIT 1")
-        overrides = self._one("SELECT value FROM overrides")
+        overrides = self._one("SELECT version, value, signer, signature FROM overrides")
         if row is None or overrides is None:
             return None
+        version, value, signer, signature = overrides
         with self._understanding():
-            return Intent(
+            return Bundle(
                 revision=row[0],
-                policy=Policy.model_validate_json(row[1]),
-                overrides=Overrides.model_validate_json(overrides[0]),
+                policy=row[1],
+                overrides_version=version,
+                overrides=value,
+                signer=signer,
+                signature=signature,
             )
 
     @contextlib.contextmanager
@@ -299,7 +295,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(RETRY_S)
         else:
             return
-
-
-def _digest(policy: str) -> str:
-    return hashlib.sha256(policy.encode()).hexdigest()

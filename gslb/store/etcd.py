@@ -1,6 +1,6 @@
 """The store of many machines: an etcd, under one prefix. Several controls may write; compare-and-swap lets one win.
 
-    PREFIX/intent             the version in force, its overrides, and the digest of its policy
+    PREFIX/intent             the version in force, its overrides, the digest of its policy, and the signature
     PREFIX/policies/REVISION  a policy, for good
     PREFIX/audit/NUMBER       one written change, for good
     PREFIX/documents/NAME     see etcd_documents
@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 
 from gslb.errors import GslbError, HostError
 from gslb.model.policy import Policy
-from gslb.snapshot.intent import Intent
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.types import Version
 from gslb.store.etcd_client import EtcdClient
 from gslb.store.etcd_documents import EtcdDocuments
 from gslb.store.etcd_url import parse_url
-from gslb.store.etcd_values import Change, Head, Row, damaged, pack, policy_in, unpack
-from gslb.store.interface import AuditEntry, AuditRecord, version_of
+from gslb.store.etcd_values import Change, Head, Row, damaged, pack, policy_in, text_in, unpack
+from gslb.store.interface import AuditEntry, AuditRecord
 from gslb.store.rules import LIMIT_BYTES, refuse_other_policy, refuse_stale, refuse_too_large, unknown_revision
 
 __all__ = ["EtcdStore"]
@@ -59,7 +59,7 @@ class EtcdStore:
         self._lock = threading.Lock()
         self._newest: Version | None = None
         self._last: _Seen | None = None
-        self._policy: tuple[str, Policy] | None = None
+        self._text: tuple[str, str] | None = None
         self._documents = EtcdDocuments(self._client, parsed.prefix)
         self.document = self._documents.document
         self.documents = self._documents.documents
@@ -68,35 +68,33 @@ class EtcdStore:
     def close(self) -> None:
         """No connection stays open between two calls."""
 
-    def read(self) -> Intent | None:
-        """See Store.read. Never an older Intent than this object has returned before: HostError."""
+    def read(self) -> Bundle | None:
+        """See Store.read. Never an older one than this object has returned before: HostError."""
         head, seen = self._head()
         if head is None:
             self._last = seen
             return None
-        policy = self._policy_of(head)
         try:
-            intent = head.intent(policy)
+            bundle = head.bundle(self._text_of(head))
         except ValueError as error:
             raise damaged(self._intent_key, str(error).splitlines()[0]) from None
         self._last = seen
-        return intent
+        return bundle
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
+    def write(self, expected: Version | None, bundle: Bundle, audit: AuditEntry, fence: int | None = None) -> None:
         """See Store.write. Raises RefusedError, rule `too-large`, also for what one request to etcd cannot hold.
 
         Where the answer got lost, HostError says that the change may be in the store or not.
         """
         head, seen = self._head()
-        refuse_stale(expected, seen.version, version_of(intent))
-        row, row_key = Row.of(intent.policy, audit), self._row_key(intent.revision)
-        kept = head if head and head.revision == intent.revision else None
-        if kept and kept.digest != row.digest:
-            # an older gslb may have written it, which did not know every field of today
-            refuse_other_policy(intent.revision, Row.of(self._policy_of(kept), audit).digest, row.digest)
+        version = bundle.version
+        refuse_stale(expected, seen.version, version)
+        row, row_key = Row.of(bundle.policy, audit), self._row_key(version.revision)
+        kept = head if head and head.revision == version.revision else None
+        refuse_other_policy(version.revision, kept.digest if kept else None, row.digest)
         number = head.changes + 1 if head else 1
-        new = Head.of(intent, kept.digest if kept else row.digest, number)
-        change = Change.of(intent, audit, number, secrets.token_hex(16))
+        new = Head.of(bundle, row.digest, number)
+        change = Change.of(version, audit, number, secrets.token_hex(16))
         refuse_too_large(len(row.policy) + len(new.overrides), LIMIT_BYTES, "the policy takes")
         puts = {self._intent_key: pack(new), self._change_key(number): pack(change)}
         unchanged = {self._intent_key: seen.mod_revision, self._change_key(number): 0}
@@ -117,7 +115,7 @@ class EtcdStore:
         row = self._row(key)
         if row is None:
             raise unknown_revision(revision)
-        return policy_in(row, row.digest, key)
+        return policy_in(row, key)
 
     def history(self, limit: int) -> Sequence[AuditRecord]:
         """See Store.history."""
@@ -185,15 +183,15 @@ class EtcdStore:
             return error
         return damaged(self._intent_key, "the history or the policies go on behind it")
 
-    def _policy_of(self, head: Head) -> Policy:
-        """Read once, and kept while it is in force."""
-        known = self._policy
+    def _text_of(self, head: Head) -> str:
+        """The policy: read once, and kept while it is in force."""
+        known = self._text
         if known is None or known[0] != head.digest:
             key = self._row_key(head.revision)
             row = self._row(key)
             if row is None:
                 raise damaged(key, "it is not there, though it is in force")
-            known = self._policy = head.digest, policy_in(row, head.digest, key)
+            known = self._text = head.digest, text_in(row, head.digest, key)
         return known[1]
 
     def _row(self, key: str) -> Row | None:

@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict
 
 from gslb.errors import HostError
 from gslb.model.policy import Policy
-from gslb.snapshot.intent import Intent, Overrides
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.types import Version
 from gslb.store.interface import AuditEntry, AuditRecord
 from gslb.store.rules import LIMIT_BYTES
 
-__all__ = ["Change", "Head", "Row", "Value", "damaged", "pack", "policy_in", "unpack"]
+__all__ = ["Change", "Head", "Row", "Value", "damaged", "pack", "policy_in", "text_in", "unpack"]
 
-FORMAT = 1
+FORMAT = 2
 UNPACKED_LIMIT_BYTES = 4 * LIMIT_BYTES
 """JSON inside JSON escapes its quotation marks."""
 
@@ -29,41 +29,51 @@ UNPACKED_LIMIT_BYTES = 4 * LIMIT_BYTES
 class Value(BaseModel):
     """What every value says of itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 1
 
 
 class Head(Value):
     """What is in force. `changes` counts the writes, and numbers the last one in the audit; `digest` is its policy's;
-    `overrides` is their JSON."""
+    `overrides` is their JSON. Format 1, of gslb 0.1, has no signature."""
+
+    format: Literal[1, 2] = 2
 
     revision: int
     overrides_version: int
     digest: str
     changes: int
     overrides: str
+    signer: str = ""
+    signature: bytes = b""
 
     @classmethod
-    def of(cls, intent: Intent, digest: str, changes: int) -> Head:
+    def of(cls, bundle: Bundle, digest: str, changes: int) -> Head:
         return cls(
-            revision=intent.revision,
-            overrides_version=intent.overrides.version,
+            revision=bundle.revision,
+            overrides_version=bundle.overrides_version,
             digest=digest,
             changes=changes,
-            overrides=intent.overrides.model_dump_json(),
+            overrides=bundle.overrides,
+            signer=bundle.signer,
+            signature=bundle.signature,
         )
 
     @property
     def version(self) -> Version:
         return Version(self.revision, self.overrides_version)
 
-    def intent(self, policy: Policy) -> Intent:
-        """Raises ValueError where the overrides are not what they should be."""
-        overrides = Overrides.model_validate_json(self.overrides)
-        if overrides.version != self.overrides_version:
-            raise ValueError(f"the overrides have version {overrides.version}, not {self.overrides_version}")
-        return Intent(revision=self.revision, policy=policy, overrides=overrides)
+    def bundle(self, policy: str) -> Bundle:
+        """With the text of its policy. Raises ValueError where it is none."""
+        return Bundle(
+            revision=self.revision,
+            overrides_version=self.overrides_version,
+            policy=policy,
+            overrides=self.overrides,
+            signer=self.signer,
+            signature=self.signature,
+        )
 
 
 class Row(Value):
@@ -76,11 +86,10 @@ class Row(Value):
     at_s: float
 
     @classmethod
-    def of(cls, policy: Policy, audit: AuditEntry) -> Row:
-        text = policy.model_dump_json()
+    def of(cls, policy: str, audit: AuditEntry) -> Row:
         return cls(
-            digest=hashlib.sha256(text.encode()).hexdigest(),
-            policy=text,
+            digest=hashlib.sha256(policy.encode()).hexdigest(),
+            policy=policy,
             author=audit.author,
             message=audit.reason,
             at_s=audit.at_s,
@@ -101,12 +110,12 @@ class Change(Value):
     reason: str
 
     @classmethod
-    def of(cls, intent: Intent, audit: AuditEntry, number: int, token: str) -> Change:
+    def of(cls, version: Version, audit: AuditEntry, number: int, token: str) -> Change:
         return cls(
             number=number,
             token=token,
-            revision=intent.revision,
-            overrides_version=intent.overrides.version,
+            revision=version.revision,
+            overrides_version=version.overrides,
             at_s=audit.at_s,
             author=audit.author,
             action=audit.action,
@@ -152,12 +161,17 @@ def unpack(kind: type[_V], key: str, value: bytes) -> _V:
         raise damaged(key, _first_line(error)) from None
 
 
-def policy_in(row: Row, digest: str, key: str) -> Policy:
-    """The policy of `row`, which must have `digest`. Raises HostError."""
+def text_in(row: Row, digest: str, key: str) -> str:
+    """The text of the policy of `row`, which must have `digest`. Raises HostError."""
     if hashlib.sha256(row.policy.encode()).hexdigest() != digest:
         raise damaged(key, "it is not the policy that was written")
+    return row.policy
+
+
+def policy_in(row: Row, key: str) -> Policy:
+    """Raises HostError."""
     try:
-        return Policy.model_validate_json(row.policy)
+        return Policy.model_validate_json(text_in(row, row.digest, key))
     except ValueError as error:
         raise damaged(key, _first_line(error)) from None
 

@@ -1,8 +1,8 @@
 """What every store can do: keep one Intent and small documents, replace them by compare-and-swap, remember who changed
 what in the Intent.
 
-A store knows no rule of precedence and never edits an Intent: deciding what to write is the caller's. What a document
-holds is its writer's business alone.
+A store knows no rule of precedence, never edits a bundle and verifies no signature: that is the caller's. What a
+document holds is its writer's business alone.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gslb.model.policy import Policy
-from gslb.snapshot.intent import Intent
+from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.types import Version
 
-__all__ = ["TERM", "AuditEntry", "AuditRecord", "Document", "Store", "version_of"]
+__all__ = ["TERM", "AuditEntry", "AuditRecord", "Document", "Store"]
 
 TERM = "leader/term"
 """The document whose number is the fence: it rises whenever somebody else becomes the leader."""
@@ -61,17 +61,17 @@ class Store(Protocol):
     Every method raises HostError where the machine is in the way.
     """
 
-    def read(self) -> Intent | None:
-        """The Intent in force; None where nobody has written one yet."""
+    def read(self) -> Bundle | None:
+        """The Intent in force, as it was written; None where nobody has written one yet."""
         ...
 
-    def write(self, expected: Version | None, intent: Intent, audit: AuditEntry, fence: int | None = None) -> None:
-        """Replaces what has version `expected` (None: nothing yet) by `intent`, and records `audit` with it.
+    def write(self, expected: Version | None, bundle: Bundle, audit: AuditEntry, fence: int | None = None) -> None:
+        """Replaces what has version `expected` (None: nothing yet) by `bundle`, and records `audit` with it.
 
         `fence`: what only the leader may write carries the number of TERM that it leads by; rule `fenced` where that
         is not its number any more. It is looked at in the same transaction.
 
-        Raises RefusedError, rule `stale`, where somebody else wrote first or `intent` is not newer than what it
+        Raises RefusedError, rule `stale`, where somebody else wrote first or `bundle` is not newer than what it
         replaces; rule `immutable-revision` where a revision would come to mean another policy.
         """
         ...
@@ -108,8 +108,3 @@ class Store(Protocol):
         `document-name`.
         """
         ...
-
-
-def version_of(intent: Intent) -> Version:
-    """The version that a snapshot of `intent` carries."""
-    return Version(intent.revision, intent.overrides.version)

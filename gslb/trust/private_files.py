@@ -1,4 +1,4 @@
-"""Files that only their owner may read: written whole or not at all, refused where others could read them."""
+"""Files that only their owner may read, or write: written whole or not at all, refused where others could."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gslb.errors import HostError
 
-__all__ = ["make_folder", "read_private", "write_private"]
+__all__ = ["FORBIDDEN_TO_WRITE", "make_folder", "read_private", "write_private"]
 
 LIMIT_BYTES = 1024 * 1024
+FORBIDDEN_TO_WRITE = 0o022
 
 
 def make_folder(folder: Path) -> Path:
@@ -39,15 +40,17 @@ def write_private(path: Path, octets: bytes, mode: int = 0o600) -> None:
         raise HostError(f"cannot write {path}: {error.strerror}", "let the user that runs gslb write there") from None
 
 
-def read_private(path: Path) -> bytes:
-    """Raises HostError: not readable, readable by others, or more than a megabyte."""
+def read_private(path: Path, forbidden: int = 0o077) -> bytes:
+    """Raises HostError: not readable, more than a megabyte, or with a mode that has something of `forbidden`: that
+    others may read it or, where everybody may, write it."""
     try:
         with path.open("rb") as file:
             mode, octets = os.fstat(file.fileno()).st_mode, file.read(LIMIT_BYTES + 1)
     except OSError as error:
         raise HostError(f"cannot read {path}: {error.strerror}", "let the user that runs gslb read it") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise HostError(f"others may read {path}", f"chmod 600 {path}")
+    if stat.S_IMODE(mode) & forbidden:
+        does = "write" if stat.S_IMODE(mode) & FORBIDDEN_TO_WRITE else "read"
+        raise HostError(f"others may {does} {path}", f"chmod 600 {path}")
     if len(octets) > LIMIT_BYTES:
         raise HostError(f"{path} is larger than it can be", "put back the file that gslb wrote")
     return octets

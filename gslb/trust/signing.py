@@ -18,7 +18,7 @@ from gslb.errors import RefusedError
 
 __all__ = [
     "BUNDLE", "KEY_BYTES", "OVERRIDE", "PUBLISHERS", "SIGNATURE_BYTES", "Kind", "PrivateKey", "Signer", "Signers",
-    "key_id", "make_key", "octets_of", "public_of", "sign",
+    "is_foreign", "key_id", "make_key", "octets_of", "public_of", "sign",
 ]  # fmt: skip
 
 KEY_BYTES = 32
@@ -125,6 +125,11 @@ class Signers(BaseModel):
                 "find out who changed it; what is in force stays. A newer change by control replaces it",
             ) from None
         return known
+
+
+def is_foreign(error: RefusedError) -> bool:
+    """Whether nothing speaks against what was refused but that nobody who is believed vouches for it."""
+    return error.rule in {"unsigned", "unknown-signer"}
 
 
 def _framed(purpose: bytes, octets: bytes) -> bytes:

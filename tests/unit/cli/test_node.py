@@ -11,10 +11,10 @@ import pytest
 import structlog.testing
 
 from gslb.cli.main import run
-from gslb.control.protocol import Offer
 from gslb.errors import HostError
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_client import NodeClient
+from tests.support.trust import offer, trust_in
 from tests.unit.control.world import NOW_S, intent
 from tests.unit.roles.node_process import Role
 
@@ -28,9 +28,9 @@ def nodes(folder, *names):
         stop, servers = asyncio.Event(), []
         for name, role in roles.items():
             (folder / name).mkdir()
-            servers.append(await serve_unix(Node(role, folder / name).app(), folder / f"{name}.sock"))
+            servers.append(await serve_unix(Node(role, folder / name, trust_in(folder)).app(), folder / f"{name}.sock"))
             client = NodeClient(name, folder / f"{name}.sock")
-            await client.offer("/publish", Offer(intent=intent(), wall_s=NOW_S), 5)
+            await client.offer("/publish", offer(intent(), NOW_S), 5)
             await client.close()
         ended.extend([asyncio.get_running_loop(), stop])
         started.set()

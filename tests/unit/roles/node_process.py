@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from gslb.control.protocol import Offer, RoleState
+from gslb.control.protocol import RoleState
 from gslb.roles.generations import BAKE_S
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_client import NodeClient
+from tests.support.trust import offer, trust_in
 from tests.unit.control.world import NOW_S, intent
 
 
@@ -48,7 +49,7 @@ class Process:
 
     async def begin(self, **chokes_on):
         self.role.chokes_on = {name.replace("_", "."): error for name, error in chokes_on.items()}
-        self.node = Node(self.role, self.folder)
+        self.node = Node(self.role, self.folder, trust_in(self.folder))
         self.server = await serve_unix(self.node.app(), self.socket)
 
     async def end(self):
@@ -61,7 +62,7 @@ class Process:
 
     async def publish(self, number=1, wanted=None):
         wanted = (wanted or intent()).model_copy(update={"revision": number})
-        return await self.client.offer("/publish", Offer(intent=wanted, wall_s=NOW_S), 5)
+        return await self.client.offer("/publish", offer(wanted, NOW_S), 5)
 
     async def state(self):
         await self.client.read()

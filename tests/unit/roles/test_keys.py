@@ -264,7 +264,7 @@ async def test_control_makes_keys_with_the_policy_and_warns_when_they_are_used_n
     data.mkdir()
     role = ControlRole(Settings(runtime=tmp_path, data=data, policy=folder, roles=("control",), sites=("dc",)))
     await role.start()
-    stored = EmbeddedStore(data).read()
+    stored = EmbeddedStore(data).read().intent()
     assert [(key.role, key.state) for key in stored.overrides.keys[ZONE]] == [("ksk", "new"), ("zsk", "active")]
     assert (data / "dnssec.secret").stat().st_mode & 0o777 == 0o600
     (secret,) = dnssec_secret(None, data).read()

@@ -14,6 +14,7 @@ from gslb.roles.dns import DnsRole
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.settings import Settings
+from tests.support.trust import trust_in
 from tests.unit.dns.policies import APEX, SITES, app, snapshot
 
 PER_S = 1000
@@ -47,7 +48,9 @@ async def edges(folder, *sites):
     for site in sites:
         (folder / site).mkdir()
         made[site] = Edge(site)
-        servers[site] = await serve_unix(Node(made[site], folder / site).app(), folder / f"edge-{site}.sock")
+        servers[site] = await serve_unix(
+            Node(made[site], folder / site, trust_in(folder)).app(), folder / f"edge-{site}.sock"
+        )
     try:
         yield made, servers
     finally:

@@ -9,13 +9,13 @@ import pytest
 import structlog.testing
 
 from gslb.control.changes import drain, set_policy
-from gslb.control.protocol import Offer
 from gslb.errors import HostError, RefusedError
 from gslb.roles.generation_files import GenerationFiles
 from gslb.roles.generations import CRASHES, Record, took
-from gslb.roles.holding import applied_of
 from gslb.roles.node_client import NodeClient
+from gslb.roles.offers import applied_of
 from gslb.snapshot import compile_snapshot
+from tests.support.trust import offer
 from tests.unit.control.world import NOW_S, POLICY, a_drain, intent, policy
 from tests.unit.roles.node_process import Process, good, process
 
@@ -61,7 +61,7 @@ async def test_a_crash_while_an_offer_is_put_in_force_counts_against_it(tmp_path
     it = Process(tmp_path)
     await it.begin()
     await it.node.resume()
-    body = Offer(intent=intent().model_copy(update={"revision": 2}), wall_s=NOW_S).model_dump_json().encode()
+    body = offer(intent().model_copy(update={"revision": 2}), NOW_S).model_dump_json().encode()
     it.role.chokes_on = {"2.0": Crash()}
     with pytest.raises(Crash):
         await it.node._holding.take(body)
@@ -100,9 +100,9 @@ async def test_what_is_served_survives_on_disk_that_the_role_refuses_the_next(tm
 async def test_a_bug_that_an_offer_meets_refuses_it(tmp_path, clocks, path):
     async with process(tmp_path, **{"2_0": ZeroDivisionError("of something")}) as it:
         await it.publish(1)
-        offer = Offer(intent=intent().model_copy(update={"revision": 2}), wall_s=NOW_S)
+        wanted = intent().model_copy(update={"revision": 2})
         with structlog.testing.capture_logs() as lines:
-            answer = await it.client.offer(path, offer, 5)
+            answer = await it.client.offer(path, offer(wanted, NOW_S), 5)
         assert answer.reasons == ("unexpected ZeroDivisionError: of something",)
         assert [line["log_level"] for line in lines] == ["error"]
         assert it.version == "1.0"
@@ -172,9 +172,14 @@ async def test_a_full_disk_costs_the_memory_and_not_the_change(tmp_path, clocks,
         assert it.version == "1.0"
 
 
+def unsigned_offer():
+    """As gslb 0.1 kept it."""
+    return {"intent": intent().model_dump(mode="json"), "wall_s": NOW_S}
+
+
 async def test_what_gslb_0_1_kept_is_taken_over(tmp_path, clocks):
     old = tmp_path / "last-good.json"
-    old.write_text(Offer(intent=intent(), wall_s=NOW_S).model_dump_json())
+    old.write_text(json.dumps(unsigned_offer()))
     async with process(tmp_path) as it:
         assert it.version == "1.0"
     assert not old.exists()
@@ -204,7 +209,7 @@ async def test_an_app_that_cannot_be_served_any_more_is_left_out_alone(tmp_path,
 
 
 async def test_an_offer_that_this_version_does_not_understand_in_one_place_loses_that_place_alone(tmp_path, clocks):
-    content = json.loads(Offer(intent=intent(), wall_s=NOW_S).model_dump_json())
+    content = unsigned_offer()
     content["intent"]["policy"]["apps"]["shop"]["from_another_version"] = 1
     (tmp_path / "last-good.json").write_text(json.dumps(content))
     async with process(tmp_path) as it:

@@ -19,6 +19,8 @@ from gslb.roles.node_client import NodeClient
 from gslb.roles.publish import RolePublisher
 from gslb.snapshot.intent import Drain, Provenance
 from gslb.store import AuditEntry, EmbeddedStore
+from gslb.trust.signer_files import TrustFolder
+from tests.support.trust import bundle, offer, signing_in
 
 AUDIT = AuditEntry(at_s=1.0, author="test", action="test", detail="")
 BY = Provenance(at_s=1.0, author="test")
@@ -72,7 +74,7 @@ class World:
     def control(self) -> RolePublisher:
         """One more control of this installation, on the machine m1."""
         nodes = tuple(NodeClient(name, self.folder / f"{name}.sock") for name in self.own)
-        made = RolePublisher(self.store, nodes, self.intents.append)
+        made = RolePublisher(self.store, signing_in(self.folder), nodes, self.intents.append)
         made.nodes.reach_by("m1", "gslb.example", ssl.create_default_context)
         return made
 
@@ -84,7 +86,7 @@ class World:
 
     async def start(self, name: str) -> Node:
         (self.folder / name).mkdir(exist_ok=True)
-        node = Node(self.roles[name], self.folder / name)
+        node = Node(self.roles[name], self.folder / name, TrustFolder(self.folder / "trust"))
         self.servers[name] = await serve_unix(node.app(), self.folder / f"{name}.sock")
         return node
 
@@ -128,7 +130,7 @@ async def test_edges_take_a_change_before_dns_does(tmp_path):
         assert it.log[2:] == ["dns 1.0"]
         await it.shift(30)
         assert it.log[-1] == "dns 1.1"
-        assert it.store.read() == it.publisher.current()[0] == it.intents[-1]
+        assert it.store.read().intent() == it.publisher.current()[0] == it.intents[-1]
 
 
 async def test_a_change_that_changes_nothing_reaches_nobody(tmp_path):
@@ -164,7 +166,7 @@ async def test_a_refused_publication_puts_the_old_content_back_everywhere_as_a_n
         assert snapshot.version.overrides == 2, "versions only rise"
         assert {role.snapshot.digest for role in it.roles.values()} == {digest}
         assert {str(role.snapshot.version) for role in it.roles.values()} == {"1.2"}
-        assert it.store.read().overrides.shifts == ()
+        assert it.store.read().intent().overrides.shifts == ()
         await it.shift(30)
         assert it.shares("dns") == it.shares("edge-dc") == {"new": 3000, "old": 7000}
 
@@ -215,13 +217,13 @@ async def test_a_stale_writer_is_refused_and_nothing_reaches_the_roles(tmp_path)
         def overtaken(intent):
             """Somebody else writes after this one has read."""
             newer = drain(require(intent), Drain(site="dc", by=BY))
-            elsewhere.write(it.publisher.current()[1].version, newer, AUDIT)
+            elsewhere.write(it.publisher.current()[1].version, bundle(newer), AUDIT)
             return shift(require(intent), "shop", "pay", {"new": 30}, BY)
 
         with pytest.raises(RefusedError, match="stale"):
             await it.publisher.change(overtaken, AUDIT)
         assert it.log == log
-        assert elsewhere.read().overrides.shifts == ()
+        assert elsewhere.read().intent().overrides.shifts == ()
         elsewhere.close()
 
 
@@ -243,9 +245,7 @@ async def test_a_node_goes_on_from_its_own_disk_and_never_back(tmp_path):
         await node.resume()
         assert str(it.roles["dns"].snapshot.version) == "1.1"
         old = NodeClient("dns", tmp_path / "dns.sock")
-        from gslb.control.protocol import Offer
-
-        answer = await old.offer("/publish", Offer(intent=first, wall_s=0.0), 5)
+        answer = await old.offer("/publish", offer(first), 5)
         await old.close()
         assert "older" in answer.reasons[0]
         assert str(it.roles["dns"].snapshot.version) == "1.1"

@@ -15,6 +15,7 @@ from gslb.roles.publish import RolePublisher
 from gslb.roles.shared_store import follow_store, reach_store
 from gslb.snapshot.intent import Drain
 from gslb.store import EmbeddedStore
+from tests.support.trust import signing_in
 from tests.unit.roles.test_publish import AUDIT, BY, world
 
 DRAIN = Drain(site="dc", by=BY)
@@ -50,7 +51,7 @@ async def two_controls(tmp_path):
         it.publisher._store = unsteady
         await it.begin()
         there = EmbeddedStore(tmp_path)
-        other = RolePublisher(there, (), lambda _: None)
+        other = RolePublisher(there, signing_in(tmp_path), (), lambda _: None)
         await other.load()
         follower = asyncio.get_running_loop().create_task(follow_store(unsteady, it.publisher))
         try:
@@ -102,7 +103,7 @@ async def test_of_two_that_change_at_once_one_is_refused(tmp_path):
         refused = [answer for answer in answers if isinstance(answer, Exception)]
         assert all(isinstance(error, RefusedError) and error.rule == "stale" for error in refused)
         assert len(it.store.history(10)) == 3 - len(refused)
-        await until(lambda: it.publisher.current()[0] == it.store.read())
+        await until(lambda: it.publisher.current()[0] == it.store.read().intent())
 
 
 async def test_no_change_is_decided_on_what_may_be_old(tmp_path):
@@ -139,7 +140,7 @@ async def test_a_role_that_refuses_what_another_control_wrote_overrules_nobody(t
         it.roles["edge-dc"].refuses_publish = True
         await shift(other, 30)
         await until(lambda: version(it.publisher) == "1.1")
-        assert it.store.read() == other.current()[0]
+        assert it.store.read().intent() == other.current()[0]
         assert len(it.store.history(10)) == 2
 
 
@@ -148,7 +149,7 @@ async def test_a_control_waits_for_its_store(tmp_path):
         await it.begin()
         store = Unsteady(it.store)
         store.gone = True
-        late = RolePublisher(store, (), lambda _: None)
+        late = RolePublisher(store, signing_in(tmp_path), (), lambda _: None)
         waiting = asyncio.get_running_loop().create_task(reach_store(late))
         await until(lambda: store.asked > 2)
         assert not waiting.done()

@@ -16,6 +16,7 @@ from gslb.roles.node import Node, serve_unix
 from gslb.roles.publish import RolePublisher
 from gslb.snapshot.intent import Drain
 from gslb.store import EmbeddedStore
+from tests.support.trust import signing_in, trust_in
 from tests.unit.roles.test_publish import AUDIT, BY, POLICY, Role
 
 FLEET = ("m1/edge-dc", "m2/edge-aws", "m3/dns", "m4/dns")
@@ -45,13 +46,15 @@ class Fleet:
         for name, role in self.roles.items():
             folder = self.folder / name.replace("/", "-")
             folder.mkdir()
-            self.servers[name] = await serve_unix(Node(role, folder).app(), folder.with_suffix(".sock"))
+            self.servers[name] = await serve_unix(
+                Node(role, folder, trust_in(self.folder)).app(), folder.with_suffix(".sock")
+            )
 
     async def stop(self, name):
         await self.servers.pop(name).cleanup()
 
     def control(self, name, leads=True):
-        made = RolePublisher(EmbeddedStore(self.folder), (), lambda _: None)
+        made = RolePublisher(EmbeddedStore(self.folder), signing_in(self.folder), (), lambda _: None)
         made.nodes.reach_by(name, "gslb.example", ssl.create_default_context)
         made.nodes.take(self.registry)
         made.waving.term = lambda: 0 if leads else None

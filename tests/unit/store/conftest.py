@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from gslb.store import AuditEntry, EtcdStore, etcd_client
+from gslb.store import AuditEntry, etcd_client
 from tests.support.etcd import Etcd
+from tests.support.intents import EtcdStore
 from tests.support.meddler import Meddler
 from tests.unit.control.world import NOW_S
 

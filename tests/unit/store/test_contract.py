@@ -8,12 +8,15 @@ import threading
 
 import pytest
 
+from gslb import store as stores
 from gslb.control import changes
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import Key, Overrides
 from gslb.snapshot.types import Version
-from gslb.store import TERM, Document, EmbeddedStore, EtcdStore, open_store, version_of
+from gslb.store import TERM, Document, open_store
 from gslb.store.rules import DOCUMENT_LIMIT_BYTES, LIMIT_BYTES
+from tests.support.intents import EmbeddedStore, EtcdStore, version_of
+from tests.support.trust import STRANGER, bundle
 from tests.unit.control.world import NOW_S, a_drain, by, intent, policy
 
 WRITERS = 8
@@ -80,6 +83,29 @@ def test_what_is_written_is_read_back_whole_by_others(store, other, entry):
     store.write(None, wanted, entry())
     assert store.read() == wanted
     assert other.read() == wanted
+
+
+def as_they_are(store):
+    """The class that does not know what it keeps."""
+    return super(type(store).__mro__[1], store)
+
+
+def test_a_bundle_is_kept_to_the_letter_with_its_signature(store, other, entry):
+    """Also one that this gslb would write otherwise, or could not even read: whoever signed it signed just this."""
+    first = bundle(intent())
+    odd = first.model_copy(update={"policy": '{ "from": "the future" }', "overrides": '{"version":0,"ö":"\\u0000"}'})
+    as_they_are(store).write(None, odd, entry())
+    assert as_they_are(other).read() == odd
+    newer = bundle(drained(intent()), STRANGER).model_copy(update={"policy": odd.policy})
+    as_they_are(other).write(odd.version, newer, entry())
+    assert as_they_are(store).read() == newer
+    assert as_they_are(store).read().signer != odd.signer
+
+
+def test_an_unsigned_bundle_is_kept_unsigned(store, other, entry):
+    unsigned = bundle(intent()).model_copy(update={"signer": "", "signature": b""})
+    as_they_are(store).write(None, unsigned, entry())
+    assert as_they_are(other).read() == unsigned
 
 
 def test_keys_are_octets_and_stay_what_they_are(store, other, entry):
@@ -236,8 +262,8 @@ def test_who_waits_is_woken(store, other, entry):
 
 def test_a_store_is_opened_by_its_name(tmp_path):
     with contextlib.closing(open_store("sqlite", tmp_path)) as opened:
-        assert isinstance(opened, EmbeddedStore)
-    assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), EtcdStore)
+        assert isinstance(opened, stores.EmbeddedStore)
+    assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), stores.EtcdStore)
 
 
 def refusal(work):

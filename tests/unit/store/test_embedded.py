@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import sqlite3
 import stat
 import subprocess
@@ -14,8 +13,9 @@ import pytest
 from gslb.control import changes
 from gslb.errors import HostError, RefusedError
 from gslb.snapshot.types import Version
-from gslb.store import AuditEntry, EmbeddedStore, version_of
+from gslb.store import AuditEntry
 from gslb.store.embedded import LIMIT_BYTES, SCHEMA
+from tests.support.intents import EmbeddedStore, version_of
 from tests.unit.control.world import NOW_S, a_drain, by, intent, policy
 
 
@@ -280,9 +280,6 @@ def test_a_full_disk_changes_nothing(store):
 
 def test_a_policy_that_this_version_cannot_read(store, raw):
     raw.execute("INSERT INTO policies VALUES (1, 'd', '{\"from\": \"the future\"}', '', '', 0)")
-    raw.execute("INSERT INTO overrides (only_row, version, value) VALUES (1, 0, '{}')")
-    with pytest.raises(HostError, match="cannot read"):
-        store.read()
     with pytest.raises(HostError, match="cannot read"):
         store.policy(1)
 
@@ -324,19 +321,3 @@ def test_a_writer_that_dies_in_the_middle_leaves_nothing_behind(store, tmp_path)
     assert len(store.history(10)) == 1
     store.write(Version(1, 0), changes.drain(intent(), a_drain("dc")), entry())
     assert len(store.history(10)) == 2
-
-
-def test_an_override_on_a_policy_that_an_older_gslb_wrote(store, raw):
-    """Which did not know every field of today, and left them out."""
-    store.write(None, intent(), entry())
-    (text,) = raw.execute("SELECT policy FROM policies").fetchone()
-    older = json.loads(text)
-    del older["latency"]
-    raw.execute("DROP TRIGGER policies_no_update")
-    raw.execute("UPDATE policies SET policy = ?, digest = 'of then'", (json.dumps(older),))
-    drained = changes.drain(intent(), a_drain("dc"))
-    store.write(version_of(intent()), drained, entry())
-    assert store.read() == drained
-    other = changes.undrain(drained, "dc", None).model_copy(update={"policy": policy(environment="other")})
-    with pytest.raises(RefusedError, match="stands for another policy"):
-        store.write(version_of(drained), other, entry())

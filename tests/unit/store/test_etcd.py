@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import secrets
 import socket
 import threading
@@ -14,10 +12,9 @@ import pytest
 from gslb.control import changes
 from gslb.errors import HostError, RefusedError
 from gslb.snapshot.types import Version
-from gslb.store import EtcdStore, version_of
 from gslb.store.etcd import REQUEST_LIMIT_BYTES
-from gslb.store.etcd_values import Head, Row, pack, unpack
 from tests.support.etcd import Etcd
+from tests.support.intents import EtcdStore, version_of
 from tests.support.meddler import LOST
 from tests.support.ports import free_port
 from tests.unit.control.world import a_drain, intent, policy
@@ -50,35 +47,6 @@ def test_damage_is_told_with_its_key_and_nothing_is_written_over_it(store, membe
     member.put(f"{prefix}/{key}", whole)
     assert fresh.read() == intent()
     assert len(fresh.history(5)) == 1
-
-
-def test_overrides_that_belong_to_another_version(store, member, prefix, entry, etcd):
-    store.write(None, intent(), entry())
-    key = f"{prefix}/intent"
-    head = unpack(Head, key, member.get(key))
-    member.put(key, pack(head.model_copy(update={"overrides_version": 9})))
-    with pytest.raises(HostError, match="version 0, not 9"):
-        EtcdStore(etcd.url(prefix)).read()
-
-
-def test_an_override_on_a_policy_that_an_older_gslb_wrote(store, member, prefix, entry, etcd):
-    """It knew fewer fields: the same policy, in other words, whose digest stays what it was."""
-    store.write(None, intent(), entry())
-    row_key, head_key = f"{prefix}/policies/0000000001", f"{prefix}/intent"
-    written = json.loads(unpack(Row, row_key, member.get(row_key)).policy)
-    assert not written.pop("latency")
-    text = json.dumps(written)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    row = unpack(Row, row_key, member.get(row_key)).model_copy(update={"policy": text, "digest": digest})
-    member.put(row_key, pack(row))
-    member.put(head_key, pack(Head.of(intent(), digest, 1)))
-    newer = EtcdStore(etcd.url(prefix))
-    newer.write(Version(1, 0), drained(), entry())
-    assert EtcdStore(etcd.url(prefix)).read() == drained()
-    assert unpack(Row, row_key, member.get(row_key)) == row
-    other = changes.undrain(drained(), "dc", None).model_copy(update={"policy": policy(environment="other")})
-    with pytest.raises(RefusedError, match="stands for another policy"):
-        newer.write(Version(1, 1), other, entry())
 
 
 def test_a_policy_that_has_gone(store, member, prefix, entry, etcd):

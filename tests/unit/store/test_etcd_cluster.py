@@ -10,8 +10,9 @@ import pytest
 from gslb.control import changes
 from gslb.errors import GslbError, HostError, RefusedError
 from gslb.snapshot.types import Version
-from gslb.store import EtcdStore, etcd_client, version_of
+from gslb.store import etcd_client
 from tests.support.etcd import Etcd, needs_etcd
+from tests.support.intents import EtcdStore, version_of
 from tests.unit.control.world import a_drain, intent
 
 pytestmark = needs_etcd

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gslb.errors import HostError, RefusedError
-from gslb.store import TERM, Document, EtcdStore
+from gslb.store import TERM, Document
 from gslb.store.etcd_values import Change, pack, unpack
+from tests.support.intents import EtcdStore
 from tests.support.meddler import LOST
 from tests.unit.control.world import intent
 

@@ -7,9 +7,10 @@ import contextlib
 import pytest
 
 from gslb.errors import HostError
-from gslb.store import EtcdStore, etcd_client
+from gslb.store import etcd_client
 from tests.support.authority import Authority
 from tests.support.etcd import Etcd, needs_etcd
+from tests.support.intents import EtcdStore
 from tests.unit.control.world import intent
 
 
