@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from gslb.control.client import Client
+from gslb.cli.contexts import require_context
+from gslb.control.client import Client, TlsFiles
 from gslb.errors import HostError
 
 __all__ = ["SERVER", "client_of"]
 
 _TOKEN = "gslb.token_file"  # noqa: S105 - where the name of a file is kept
+_CONTEXT = "gslb.context"
 _LIMIT_BYTES = 4096
+
+
+def _keep_context(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    context.meta[_CONTEXT] = name
 
 
 def _keep(context: click.Context, _option: click.Parameter, file: Path | None) -> None:
@@ -40,16 +47,44 @@ _TOKEN_FILE = click.option(
 )
 
 
+_CONTEXT_OPTION = click.option(
+    "--context",
+    "context_name",
+    envvar="GSLB_CONTEXT",
+    metavar="NAME",
+    callback=_keep_context,
+    expose_value=False,
+    help="Which gslb, by its name: see gslb context.",
+)
+
+
 def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - stands beside the other options
-    """Gives a command `--server`, which it gets, and `--token-file`, which `client_of` finds."""
-    return _SERVER(_TOKEN_FILE(command))
+    """Gives a command `--server`, which it gets, and `--context` and `--token-file`, which `client_of` finds."""
+    return _SERVER(_CONTEXT_OPTION(_TOKEN_FILE(command)))
 
 
 def client_of(server: str | None) -> Client:
-    """Raises HostError where the file with the token cannot be used."""
-    context = click.get_current_context(silent=True)
-    file = context.meta.get(_TOKEN) if context else None
-    return Client(server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"))
+    """What is said on the command line wins over the environment, and there a server over a context. Raises HostError,
+    PolicyError and RefusedError where a context or a file cannot be used."""
+    asked = click.get_current_context(silent=True)
+    name, file = (asked.meta.get(_CONTEXT), asked.meta.get(_TOKEN)) if asked else (None, None)
+    if server is not None and name is not None:
+        said = _said(asked, "server"), _said(asked, "context_name")
+        if all(said):
+            raise click.UsageError("--server and --context exclude each other")
+        server, name = (server, None) if said[0] or not said[1] else (None, name)
+    if name is None:
+        return Client(server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"))
+    context = require_context(name)
+    if context.token_file and not (file and _said(asked, "token_file")):
+        file = Path(context.token_file)
+    tls = TlsFiles(context.ca, context.client_cert, context.client_key)
+    return Client(context.server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"), tls)
+
+
+def _said(asked: click.Context | None, parameter: str) -> bool:
+    """On the command line itself."""
+    return asked is not None and asked.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def _token_in(file: Path) -> str:

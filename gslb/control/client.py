@@ -11,13 +11,17 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from gslb.errors import GslbError, HostError, PolicyError, Problem, RefusedError
 
-__all__ = ["Client", "control_socket", "path_of", "runtime_folder"]
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Client", "TlsFiles", "control_socket", "path_of", "runtime_folder"]
 
 TIMEOUT_S = 60.0
 """Longer than control takes to hear from every role or to give up on it."""
@@ -55,17 +59,40 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Whom to believe (`ca`, None: whom the system does), and who asks (`certificate` with its `key`), in PEM."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises HostError where a file cannot be used."""
+        import ssl
+
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            files = ", ".join(filter(None, (self.ca, self.certificate, self.key)))
+            raise HostError(f"{files} cannot be used for TLS: {error}", "check the files of the context") from None
+        return context
+
+
 class Client:
     """`server`: a socket's path, `unix:PATH`, `http://ADDRESS:PORT`, `https://HOST:PORT`, or None for this machine's.
-    `token` is shown over TCP alone, and in the clear to this machine alone.
+    `token` is shown over TCP alone, and in the clear to this machine alone; `tls` counts for https alone.
 
     Every call raises HostError where control cannot be reached or is broken, PolicyError where it finds the request
     wrong, RefusedError where it refuses it.
     """
 
-    def __init__(self, server: str | None = None, token: str | None = None) -> None:
+    def __init__(self, server: str | None = None, token: str | None = None, tls: TlsFiles | None = None) -> None:
         self.server = server or str(control_socket(runtime_folder()))
         self._token = token
+        self._tls = tls or TlsFiles()
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         return self._call("GET", _target(path, query), None)
@@ -115,10 +142,7 @@ class Client:
         headers = self._authorization(url.scheme, url.hostname)
         if url.scheme == "http":
             return http.client.HTTPConnection(url.hostname, port, timeout=TIMEOUT_S), headers
-        import ssl
-
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=context), headers
+        return http.client.HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=self._tls.context()), headers
 
     def _authorization(self, scheme: str, host: str) -> dict[str, str]:
         if not self._token:
