@@ -1,7 +1,8 @@
 """What control and the other roles say to each other over the roles' node endpoints (HTTP on a unix socket).
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
-and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are.
+and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are;
+`GET /observations` is what one place sees, for the others to count.
 No transport here, only the messages.
 """
 
@@ -16,7 +17,8 @@ from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, Provenance
 
 __all__ = [
-    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "HopState", "Offer", "Peer", "Refusal",
+    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "HopState", "Observations", "Offer", "Peer",
+    "Refusal",
     "RoleState", "Roster", "RosterHeld", "RouteState", "VerdictState", "role_name",
 ]  # fmt: skip
 
@@ -101,10 +103,26 @@ class VerdictState(Message):
     app: str
     site: str
     address: str
-    state: Literal["up", "down", "unknown"]
+    state: Literal["up", "down", "unknown", "held"]
     reason: str
     since_wall_s: float
     flip_s: float = Field(0.0, description="how many seconds the state lasts at least")
+    seen: Literal["up", "down", "unknown", "disputed", ""] = Field("", description="where that is not the state itself")
+    views: dict[str, str] = Field({}, description="by place, what it sees: up, down, unknown or silent")
+
+
+class Observations(Message):
+    """What a role process sees, the same amount always. `life` (Unix seconds, when it started) and `number` rise, so
+    that what comes late or twice is known as such. `views` by app and address: state, seconds that it lasts at least,
+    and the reason where it is not up. `looking`: it probes. An edge adds its own word: the site, and whether it serves.
+    """
+
+    life: float
+    number: int
+    looking: bool = False
+    views: dict[str, dict[str, tuple[Literal["up", "down", "unknown"], float, str]]] = {}
+    site: str | None = None
+    serves: bool = False
 
 
 class EnvoyState(Message):
@@ -151,7 +169,7 @@ class RoleState(Message):
     """
 
     name: str
-    role: Literal["dns", "edge"]
+    role: Literal["dns", "edge", "observer"]
     site: str | None = None
     pid: int
     started_wall_s: float
@@ -166,6 +184,8 @@ class RoleState(Message):
     roster: RosterHeld = RosterHeld()
     ready: bool = Field(False, description="serving traffic")
     verdicts: tuple[VerdictState, ...] = ()
+    ramps: dict[str, dict[str, float]] = Field({}, description="by app and site, shares of those that come back slowly")
+    places: dict[str, bool] = Field({}, description="the places that look, and whether each is heard, as a dns role is")
     loads: dict[str, float] = Field({}, description="by site, shares of capacity that a dns role steers by")
     dns_counts: dict[str, int] = {}
     wire: str | None = Field(None, description="native or python, of a dns role")

@@ -16,6 +16,7 @@ from gslb.dns.site_names import site_records
 from gslb.dns.tables import Body, Places, Pool, PoolIndex, Qtype, Tables
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
+from gslb.model.words import IpAddress
 from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
 from gslb.steering import kept_ratio
 
@@ -97,16 +98,33 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
 
 
 def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:
-    """Reasons and times differ all the while; steering looks at down or not down and, where the TTL of an app is not
-    fixed, at how soon that may change; and where an app sheds, at what a site keeps under its load."""
+    """Reasons and times differ all the while; steering looks at what is answered and what is seen and, where the TTL of
+    an app is not fixed, at how soon that may change; at who comes back slowly; and where an app sheds, at what a site
+    keeps under its load."""
     keys = old.verdicts.keys() | new.verdicts.keys()
     bounded = {app.name for app in snapshot.apps.values() if app.ttl_min_s != app.ttl_s}
-    return {
-        app
-        for app, address in keys
-        if old.is_down(app, address) != new.is_down(app, address)
-        or (app in bounded and old.flip_s(app, address) != new.flip_s(app, address))
-    } | {app.name for app in snapshot.apps.values() if old.loads != new.loads and _keeps_others(app, old, new)}
+    return (
+        {
+            app
+            for app, address in keys
+            if _steering(old, app, address) != _steering(new, app, address)
+            or (app in bounded and old.flip_s(app, address) != new.flip_s(app, address))
+        }
+        | {
+            app
+            for app, site in old.ramps.keys() | new.ramps.keys()
+            if old.ramps.get((app, site)) != new.ramps.get((app, site))
+        }
+        | {app.name for app in snapshot.apps.values() if old.loads != new.loads and _keeps_others(app, old, new)}
+    )
+
+
+def _steering(live: LiveState, app: AppName, address: IpAddress) -> object:
+    """What of a verdict the filter `healthy` looks at."""
+    verdict = live.verdicts.get((app, address))
+    if verdict is None or verdict.state in ("up", "unknown"):
+        return None
+    return verdict.state, verdict.seen
 
 
 def _keeps_others(app: App, old: LiveState, new: LiveState) -> bool:

@@ -118,6 +118,11 @@ class EdgeRunner:
         await self._startable.wait()
         await self._keeper.run()
 
+    @property
+    def serves(self) -> bool:
+        """Is its Envoy live? What the edge says of itself to those who look at it from elsewhere."""
+        return self._keeper.state().state == "live"
+
     async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
         """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
         does not answer."""

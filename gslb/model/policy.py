@@ -22,9 +22,12 @@ __all__ = [
     "Check",
     "Dnssec",
     "Edge",
+    "Failback",
     "First",
     "Geo",
     "GeoRules",
+    "Guard",
+    "Healthy",
     "Https",
     "Listen",
     "Location",
@@ -38,6 +41,7 @@ __all__ = [
     "Shed",
     "Site",
     "SteerFilter",
+    "Threshold",
     "TtlBounds",
     "Weighted",
     "Zone",
@@ -147,6 +151,20 @@ class Site(Model):
     )
 
 
+class Threshold(Model):
+    """How many of a site's addresses must live."""
+
+    threshold: Percent = Field(
+        0.0, description="percent of a site's addresses; with fewer alive the site counts as down. 0: one is enough"
+    )
+
+
+class Healthy(Model):
+    """Leave out sites that are down."""
+
+    healthy: Threshold
+
+
 class Only(Model):
     """Restrict to these sites, whatever happens (residency): with none of them the answer is NODATA."""
 
@@ -209,7 +227,7 @@ class Shed(Model):
     shed: Marks
 
 
-_FILTERS = ("only", "geo", "priority", "weighted", "first", "shed")
+_FILTERS = ("healthy", "only", "geo", "priority", "weighted", "first", "shed")
 
 
 def _filter_tag(value: Any) -> str | None:
@@ -221,6 +239,7 @@ def _filter_tag(value: Any) -> str | None:
 
 SteerFilter = Annotated[
     Annotated[Literal["healthy", "networks", "geo", "latency", "shed"], Tag("word")]
+    | Annotated[Healthy, Tag("healthy")]
     | Annotated[Only, Tag("only")]
     | Annotated[Geo, Tag("geo")]
     | Annotated[Priority, Tag("priority")]
@@ -260,6 +279,29 @@ class Https(Model):
     port: Port = 443
 
 
+class Failback(Model):
+    """How a site that was down comes back into an app's answers."""
+
+    after: Annotated[Seconds, Field(ge=0, le=86400)] = Field(
+        30.0, description="how long it must be well without a break; doubled each time that it falls again soon after"
+    )
+    resume: Literal["auto", "manual"] | None = Field(
+        None, description="manual: only when a person says so (gslb resume); default: manual where failover is manual"
+    )
+    over: Annotated[Seconds, Field(ge=0, le=86400)] = Field(
+        0.0, description="its share grows to the whole over this time; 0s: at once"
+    )
+
+
+class Guard(Model):
+    """What automation may take out of an app's answers by itself. People are not bound by it."""
+
+    most: Percent = Field(
+        50.0, description="percent of an app's capacity, once more than one site has gone within the time"
+    )
+    within: Annotated[Seconds, Field(ge=1, le=86400)] = 60.0
+
+
 class App(Model):
     """A name that clients use, how it is steered, and where its paths go."""
 
@@ -268,6 +310,7 @@ class App(Model):
         None, description="default: healthy, then all sites with equal weight"
     )
     failover: Literal["auto", "manual"] = "auto"
+    failback: Failback | None = Field(None, description="default: the policy's")
     families: Literal["same", "mixed"] = "same"
     ttl: Ttl | None = Field(None, description="default: the zone's")
     https: Https | None = Field(None, description="publish HTTPS records; default: none")
@@ -285,6 +328,8 @@ class Policy(Model):
     sites: Mapping[Name, Site] = Field(min_length=1)
     checks: Mapping[Name, NamedCheck] = Field({}, max_length=10_000, description="checks that apps refer to by name")
     apps: Mapping[Name, App] = {}
+    failback: Failback = Failback()
+    guard: Guard = Guard()
     latency: Mapping[Network, Mapping[Name, Seconds]] = Field(
         {}, description="measured: network of clients to site to round-trip time, for the filter latency"
     )

@@ -39,8 +39,12 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("sites", "*", "listen"): words.Listen,
     ("sites", "*", "location"): words.Location,
     ("apps", "*"): words.App,
+    ("failback",): words.Failback,
+    ("guard",): words.Guard,
+    ("apps", "*", "failback"): words.Failback,
     ("apps", "*", "ttl"): words.TtlBounds,
     ("apps", "*", "https"): words.Https,
+    ("apps", "*", "steer", "*", "healthy"): words.Threshold,
     ("apps", "*", "steer", "*", "geo"): words.GeoRules,
     ("apps", "*", "steer", "*", "shed"): words.Marks,
     ("apps", "*", "backends", "*"): words.Backend,
@@ -75,6 +79,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "routes", "*", "auth"): routing.Auth,
 }
 _FILTERS: Mapping[str, type[BaseModel]] = {
+    "healthy": words.Healthy,
     "only": words.Only,
     "geo": words.Geo,
     "priority": words.Priority,
@@ -84,7 +89,7 @@ _FILTERS: Mapping[str, type[BaseModel]] = {
 }
 _TAGS = frozenset({"duration", "bounds", "switch", "how", "plain", "parts"})
 """Of what may be written in two ways; pydantic puts them between the steps of a path."""
-_FILTER_WORDS = ("healthy", "networks", "latency", *_FILTERS)
+_FILTER_WORDS = ("networks", "latency", *_FILTERS)
 
 _EXPECTED = {
     "tuple_type": "a list",

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from gslb import __version__, clock
-from gslb.control.protocol import RoleState, VerdictState
+from gslb.control.protocol import RoleState
 from gslb.dns.native import choose, thread_count
 from gslb.dns.networks import Networks
 from gslb.dns.protocol import Protocol
@@ -24,7 +24,9 @@ from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
 from gslb.roles.composer import Composer
+from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
+from gslb.roles.judge import Judge
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
@@ -63,7 +65,9 @@ class DnsRole:
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._open = False
-        self.prober = Prober(self._on_verdicts)
+        self.prober = Prober(self._on_results)
+        self.exchange = Exchange(NAME, own_machine(settings.data))
+        self.outlook = Outlook(lambda: self.prober.live, lambda: self.prober.running)
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
         protocol = settings.dns_protocol
@@ -80,6 +84,9 @@ class DnsRole:
         )
 
         self.composer = Composer(self.responder.publish, self._live, self._dnssec_secrets)
+        self.judge = Judge(
+            lambda: self.prober.live, lambda: self.prober.running, self.exchange, folder, self.composer.observe
+        )
         self.load_reader = LoadReader(settings, self.composer.observe)
 
     async def prepare(self, snapshot: Snapshot) -> None:
@@ -87,9 +94,11 @@ class DnsRole:
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
+        self.judge.follow(snapshot)
         self.prober.set_targets(probe_targets(snapshot))
         self.load_reader.follow(snapshot)
-        await self.prober.first_round()
+        await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
+        self.judge.look()
         await self.composer.publish(snapshot)
         self._snapshot = self.query_log.snapshot = snapshot
         if not self._open:
@@ -104,7 +113,9 @@ class DnsRole:
             pid=os.getpid(),
             started_wall_s=self._started_wall_s,
             ready=self._open,
-            verdicts=tuple(self._verdicts()),
+            verdicts=tuple(self.judge.told()),
+            ramps=self._ramps(),
+            places=self.judge.places(),
             loads=dict(self.load_reader.loads),
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
@@ -134,14 +145,20 @@ class DnsRole:
                 except HostError as error:
                     _log.error("the database of places stays as it was", reason=error.message, remedy=error.remedy)
                     continue
-                self._on_verdicts(self.prober.live)
+                self.composer.observe()
                 _log.info("another database of places is in use")
 
     def _live(self) -> LiveState:
-        return dataclasses.replace(self.prober.live, geo=self._geo, loads=self.load_reader.loads)
+        return dataclasses.replace(self.judge.live, geo=self._geo, loads=self.load_reader.loads)
 
-    def _on_verdicts(self, _live: LiveState) -> None:
-        self.composer.observe()
+    def _on_results(self, _live: LiveState) -> None:
+        self.judge.look()
+
+    def _ramps(self) -> dict[str, dict[str, float]]:
+        told: dict[str, dict[str, float]] = {}
+        for (app, site), ratio in self.judge.live.ramps.items():
+            told.setdefault(app, {})[site] = ratio
+        return told
 
     def _dnssec_secrets(self) -> tuple[bytes, ...]:
         """Read anew each time that keys are opened. A file that cannot be used refuses the change, and ends nothing."""
@@ -150,39 +167,23 @@ class DnsRole:
         except HostError as error:
             raise RefusedError("dnssec-secret", error.message, error.remedy) from None
 
-    def _verdicts(self) -> list[VerdictState]:
-        snapshot, live = self._snapshot, self.prober.live
-        if snapshot is None:
-            return []
-        sites = {a: site.name for site in snapshot.sites.values() for edge in site.edges for a in edge.public}
-        return [
-            VerdictState(
-                app=app,
-                site=sites[address],
-                address=str(address),
-                state=verdict.state,
-                reason=verdict.reason,
-                since_wall_s=verdict.since_wall_s,
-                flip_s=verdict.flip_s,
-            )
-            for (app, address), verdict in live.verdicts.items()
-            if address in sites
-        ]
-
 
 async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the addresses cannot be bound."""
     folder = settings.data / NAME
     folder.mkdir(mode=0o700, exist_ok=True)
     role = DnsRole(settings, folder)
-    node = Node(role, folder, TrustFolder(settings.trust))
+    node = Node(role, folder, TrustFolder(settings.trust), role.outlook.observations)
     node.rosters.follow(role.load_reader.take_roster)
+    node.rosters.follow(role.exchange.take_roster)
     server = await serve_unix(node.app(), settings.socket(NAME))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, role.query_log.reopen)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
+                group.create_task(keep_running("exchange", role.exchange.run)),
+                group.create_task(keep_running("judge", role.judge.run)),
                 group.create_task(keep_running("signatures", role.composer.run)),
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(keep_running("database of places", role.follow_geo)),
@@ -200,5 +201,6 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     finally:
         await role.responder.close()
         await role.load_reader.close()
+        await role.exchange.close()
         await role.query_log.close()
         await server.cleanup()

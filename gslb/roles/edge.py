@@ -7,29 +7,43 @@ import os
 import signal
 
 from gslb import clock
-from gslb.control.protocol import EdgeState, EnvoyState, HopState, RoleState, RouteState, role_name
+from gslb.control.protocol import EdgeState, EnvoyState, HopState, Observations, RoleState, RouteState, role_name
 from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
 from gslb.errors import RefusedError
+from gslb.health.probes import Prober
 from gslb.roles.edge_credentials import edge_credentials
+from gslb.roles.exchange import Outlook
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
-from gslb.snapshot.types import SiteName, Snapshot
+from gslb.snapshot import probe_targets
+from gslb.snapshot.types import LiveState, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
 
 
 class EdgeRole:
-    """Turns snapshots into what one Envoy serves."""
+    """Turns snapshots into what one Envoy serves. `prober`: with nobody else on its machine who looks at the edges, it
+    does."""
 
-    def __init__(self, site: SiteName, runner: EdgeRunner) -> None:
+    def __init__(self, site: SiteName, runner: EdgeRunner, prober: Prober | None = None) -> None:
         self._name = role_name("edge", site)
         self._site = site
         self._runner = runner
         self._started_wall_s = clock.wall_s()
+        self._prober = prober
+        nothing = LiveState()
+        self._outlook = Outlook(
+            lambda: prober.live if prober else nothing, lambda: prober is not None and prober.running, site
+        )
+
+    def observations(self) -> Observations:
+        """Its own word, and what it sees of all edges where it looks at them."""
+        self._outlook.serves = self._runner.serves
+        return self._outlook.observations()
 
     async def prepare(self, snapshot: Snapshot) -> None:
         self._demand_site(snapshot)
@@ -38,6 +52,8 @@ class EdgeRole:
     async def publish(self, snapshot: Snapshot) -> None:
         self._demand_site(snapshot)
         await self._runner.publish(snapshot)
+        if self._prober is not None:
+            self._prober.set_targets(probe_targets(snapshot))
 
     async def state(self) -> RoleState:
         envoy, routes = await self._runner.state()
@@ -86,7 +102,9 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     runner = EdgeRunner(
         SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(settings.trust, name)
     )
-    node = Node(EdgeRole(SiteName(site), runner), folder, TrustFolder(settings.trust))
+    prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None)
+    role = EdgeRole(SiteName(site), runner, prober)
+    node = Node(role, folder, TrustFolder(settings.trust), role.observations)
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:
@@ -98,6 +116,8 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),
             ]
+            if prober is not None:
+                tasks.append(group.create_task(keep_running("prober", prober.run)))
             ended_by = await asyncio.shield(stop)
             node.stop()
             for task in tasks:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import problem_of
-from gslb.control.protocol import CALLER, Applied, Deed, Refusal, RoleState, RosterHeld
+from gslb.control.protocol import CALLER, Applied, Deed, Observations, Refusal, RoleState, RosterHeld
 from gslb.errors import GslbError, HostError, PolicyError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
@@ -45,8 +45,16 @@ class Node:
     """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
     this machine believes."""
 
-    def __init__(self, role: NodeRole, folder: Path, trust: TrustFolder) -> None:
+    def __init__(
+        self,
+        role: NodeRole,
+        folder: Path,
+        trust: TrustFolder,
+        observations: Callable[[], Observations] | None = None,
+    ) -> None:
+        """`observations` tells what the role sees; None: nothing, and nobody may ask."""
         self._role = role
+        self._observations = observations
         self._holding = Holding(role, folder, trust)
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
@@ -77,6 +85,7 @@ class Node:
                 web.post("/prepare", self._prepare),
                 web.post("/publish", self._publish),
                 web.get("/state", self._state),
+                web.get("/observations", self._observed),
                 web.put("/roster", self._roster),
                 web.post("/v1/drains", _telling(self._drain)),
                 web.delete("/v1/drains/{site}", _telling(self._undrain)),
@@ -109,6 +118,11 @@ class Node:
         silence_s = self._silence_s(request)
         state = self._holding.told(await self._role.state())
         return _answer(state.model_copy(update={"control_silence_s": silence_s, "roster": self.rosters.held}))
+
+    async def _observed(self, _request: web.Request) -> web.Response:
+        if self._observations is None:
+            raise web.HTTPNotFound
+        return _answer(self._observations())
 
     async def _roster(self, request: web.Request) -> web.Response:
         self._silence_s(request)
@@ -198,5 +212,7 @@ def _reasons(error: Exception) -> tuple[str, ...]:
     return (str(error),)
 
 
-def _answer(message: Applied | Refusal | RoleState | RosterHeld, status: int = HTTPStatus.OK) -> web.Response:
+def _answer(
+    message: Applied | Observations | Refusal | RoleState | RosterHeld, status: int = HTTPStatus.OK
+) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")

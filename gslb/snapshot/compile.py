@@ -1,7 +1,7 @@
 """`compile_snapshot(Intent, wall_s) -> Snapshot`: the one place that holds the rules of precedence.
 
-Share of a route: shift > policy. Latencies: measured through the API > policy. Eligibility of a site: drain > verdict
-(verdicts are no part of a snapshot).
+Share of a route: shift > policy. Latencies: measured through the API > policy. Eligibility of a site: drain > forced
+state > verdict (verdicts are no part of a snapshot).
 Everything that disagrees with the policy is a `Problem`, found before anything is published.
 """
 
@@ -16,10 +16,11 @@ from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
+from gslb.snapshot import eligibility
 from gslb.snapshot.checks import CheckName
 from gslb.snapshot.compile_checks import backend_check, named_checks
 from gslb.snapshot.compile_routes import compile_route
-from gslb.snapshot.intent import Drain, Intent, Key, Latency, Shift
+from gslb.snapshot.intent import Drain, Forced, Intent, Key, Latency, Shift, SlowStart
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -75,6 +76,7 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         zones=tuple(_zone(zone, intent) for zone in policy.zones),
         latency=_latency(intent),
         checks=named_checks(policy.checks),
+        guard=eligibility.guard(policy),
     )
     return dataclasses.replace(snapshot, digest=_digest(snapshot))
 
@@ -82,7 +84,9 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
 def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
     """When (Unix seconds) the meaning of `intent` next changes by itself, or None."""
     overrides = intent.overrides
-    made_by = [drain.by for drain in overrides.drains] + [shift.by for shift in overrides.shifts]
+    lasting: list[Drain | Shift | Forced | SlowStart] = [*overrides.drains, *overrides.shifts]
+    lasting += [*overrides.forced, *overrides.slow_starts]
+    made_by = [item.by for item in lasting]
     return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
 
 
@@ -150,6 +154,10 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         site_hosts={made.name: SiteName(made.site) for made in site_hosts(policy, app) if made.name},
         https=Https(app.https.alpn, app.https.port) if app.https else None,
         ready={SiteName(site): tuple(map(CheckName, names)) for site, names in app.ready.items()},
+        failback=eligibility.failback(policy, app),
+        forced=eligibility.forced(name, intent, wall_s),
+        approvals=eligibility.approvals(name, intent),
+        slow_starts=eligibility.slow_starts(name, intent, wall_s),
     )
 
 
@@ -170,6 +178,8 @@ def _filter(item: written.SteerFilter) -> Filter:
             return Filter(item)
         case written.Geo(geo=rules):
             return _geo(rules)
+        case written.Healthy(healthy=told):
+            return Filter("healthy", threshold_ratio=round(told.threshold / 100, 4))
         case written.Only(only=sites):
             return Filter("only", sites=tuple(map(SiteName, sites)))
         case written.Priority(priority=sites):
@@ -230,6 +240,7 @@ def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
     shifts that do not say where every request goes: Envoy would take their sum for the whole."""
     overrides, policy = intent.overrides, intent.policy
     problems = [p for drain in overrides.drains if _active(drain, wall_s) for p in _bad_drain(policy, drain)]
+    problems += eligibility.dangling(intent, wall_s)
     problems += [p for shift in overrides.shifts if _active(shift, wall_s) for p in _bad_shift(policy, shift)]
     problems += _bad_latency(policy, overrides.latency)
     if problems:

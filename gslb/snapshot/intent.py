@@ -14,7 +14,8 @@ from gslb.model.policy import Policy
 from gslb.model.words import DnsName, Name, Network, Percent, Seconds
 
 __all__ = [
-    "AccessRole", "Drain", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance", "Shift", "Token",
+    "AccessRole", "Approval", "Drain", "Forced", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance",
+    "Shift", "SlowStart", "Token",
 ]  # fmt: skip
 
 
@@ -43,6 +44,33 @@ class Drain(Model):
     app: Name | None = None
     entry_only: bool = False
     deadline_s: Annotated[float, Field(ge=0)] | None = None
+    by: Provenance
+
+
+class Forced(Model):
+    """What is to be believed of a site, whatever is seen of it; for one app or for all."""
+
+    site: Name
+    app: Name | None = None
+    state: Literal["up", "down"]
+    by: Provenance
+
+
+class Approval(Model):
+    """A person's word that a dead site may leave an app's answers (`failover`), or that one that is well again may come
+    back (`resume`). It is about what happened before `by.at_s`, and about nothing that happens later."""
+
+    app: Name
+    site: Name
+    what: Literal["failover", "resume"]
+    by: Provenance
+
+
+class SlowStart(Model):
+    """An undrained site whose share grows from `by.at_s` until `by.expires_s`; for one app or for all."""
+
+    site: Name
+    app: Name | None = None
     by: Provenance
 
 
@@ -106,6 +134,9 @@ class Overrides(Model):
     version: Annotated[int, Field(ge=0)] = 0
     drains: tuple[Drain, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    forced: tuple[Forced, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    slow_starts: tuple[SlowStart, ...] = ()
     latency: Latency | None = Field(None, description="in place of the policy's, as a whole")
     keys: Mapping[DnsName, tuple[Key, ...]] = {}
     tokens: tuple[Token, ...] = ()

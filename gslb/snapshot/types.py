@@ -15,18 +15,23 @@ from gslb.model.words import IpAddress
 from gslb.snapshot.checks import CheckName, HealthCheck, NamedCheck
 from gslb.snapshot.networks import GeoMap, NetworkMap
 from gslb.snapshot.routing import BackendName, Match, Mirror, Route, Share, Source
+from gslb.snapshot.standing import Approval, Failback, ForcedState, Guard, SiteName, SlowStart
 
 __all__ = [
     "App",
     "AppName",
+    "Approval",
     "Backend",
     "BackendName",
     "Candidate",
     "Decision",
     "Edge",
     "Endpoint",
+    "Failback",
     "Filter",
     "FilterStep",
+    "ForcedState",
+    "Guard",
     "HealthCheck",
     "Https",
     "Latencies",
@@ -41,15 +46,16 @@ __all__ = [
     "Share",
     "Site",
     "SiteName",
+    "SlowStart",
     "Snapshot",
     "Source",
     "Verdict",
+    "VerdictWord",
     "Version",
     "Zone",
     "ZoneKey",
 ]
 
-SiteName = NewType("SiteName", str)
 AppName = NewType("AppName", str)
 
 WHOLE_BP = 10_000
@@ -90,7 +96,7 @@ class Backend:
 class Filter:
     """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted;
     `bias` (times the distance) and the sites for countries and continents for geo; the marks for shed, as shares of a
-    site's capacity."""
+    site's capacity; the threshold for healthy, as share of a site's addresses."""
 
     kind: Literal["healthy", "networks", "geo", "latency", "only", "priority", "weighted", "first", "shed"]
     sites: tuple[SiteName, ...] = ()
@@ -102,6 +108,7 @@ class Filter:
     continents: tuple[tuple[str, tuple[SiteName, ...]], ...] = ()
     low_ratio: float = 0.0
     high_ratio: float = 0.0
+    threshold_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,14 @@ class App:
     site_hosts: Mapping[str, SiteName] = field(default_factory=dict)
     https: Https | None = None
     ready: Mapping[SiteName, tuple[CheckName, ...]] = field(default_factory=dict)
+    failback: Failback = field(default_factory=Failback)
+    forced: tuple[ForcedState, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    slow_starts: tuple[SlowStart, ...] = ()
+
+    def forced_state(self, site: SiteName) -> ForcedState | None:
+        """What a person wants to be believed of `site`."""
+        return next((forced for forced in self.forced if forced.site == site), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,36 +234,57 @@ class Snapshot:
     zones: tuple[Zone, ...] = ()
     latency: NetworkMap[Latencies] = field(default_factory=NetworkMap)
     checks: Mapping[CheckName, NamedCheck] = field(default_factory=dict)
+    guard: Guard = field(default_factory=Guard)
 
 
 # Observations ---------------------------------------------------------------------------------------------------------
 
 
+VerdictWord = Literal["up", "down", "unknown", "held"]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is believed of one app at one edge address. `since_wall_s` is when the state last changed, `flip_s` how many
-    seconds it lasts at least: interval x checks that must still contradict it."""
+    seconds it lasts at least: interval x checks that must still contradict it.
 
-    state: Literal["up", "down", "unknown"]
+    `held`: it looks dead, and is answered all the same, for the reason given. `seen` is what the places that look agree
+    on, where that is not the state itself: `up` of one that is kept out, `down` of one that is kept in, `disputed`
+    where they do not agree."""
+
+    state: VerdictWord
     reason: str
     since_wall_s: float
     flip_s: float = 0.0
+    seen: Literal["up", "down", "unknown", "disputed", ""] = ""
+
+    @property
+    def is_dead(self) -> bool:
+        """Does nobody doubt that it is dead, whether or not it is still answered?"""
+        return self.state == "down" or (self.state == "held" and self.seen == "down")
 
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """Verdicts by app and public edge address. What nobody observed is unknown, and counts as up: lack of evidence
     takes nobody out. `counter` rises with every verdict. `geo` is the database of places; None: there is none. `loads`
-    are the shares of the sites' capacity that are used (1.0: full; more is possible); what is missing nobody knows."""
+    are the shares of the sites' capacity that are used (1.0: full; more is possible); what is missing nobody knows.
+    `ramps` are the shares (0 to 1) that sites have of what they would have while they come back slowly."""
 
     counter: int = 0
     verdicts: Mapping[tuple[AppName, IpAddress], Verdict] = field(default_factory=dict)
     geo: GeoMap | None = None
     loads: Mapping[SiteName, float] = field(default_factory=dict)
+    ramps: Mapping[tuple[AppName, SiteName], float] = field(default_factory=dict)
 
     def is_down(self, app: AppName, address: IpAddress) -> bool:
         verdict = self.verdicts.get((app, address))
         return verdict is not None and verdict.state == "down"
+
+    def is_dead(self, app: AppName, address: IpAddress) -> bool:
+        """As Verdict.is_dead; nobody doubts it."""
+        verdict = self.verdicts.get((app, address))
+        return verdict is not None and verdict.is_dead
 
     def flip_s(self, app: AppName, address: IpAddress) -> float:
         """How long (seconds) the verdict lasts at least; 0 where there is none."""

@@ -27,7 +27,9 @@ from gslb.snapshot.types import (
     SiteName,
     Snapshot,
 )
+from gslb.steering.living import find_living
 from gslb.steering.nearness import geo_ranks, geo_reason, latency_ranks, latency_reason
+from gslb.steering.ramp import mixed, ramp_parts, ramp_reason
 from gslb.steering.shed import is_shedding, shed_reason, shed_shares
 
 __all__ = ["decide"]
@@ -71,26 +73,48 @@ def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | No
     bits, flip_s = 0, inf
     for item in sorted(app.chain, key=lambda item: item.kind != "only"):
         if item.kind in _PICKS:
-            pick = _PICKS[item.kind](context, item, candidates)
-            steps.append(FilterStep(item.kind, tuple(site for o in pick.outcomes for site in o.sites), pick.reason))
-            return Decision(pick.outcomes, item.by, bits, tuple(steps), *_ttl(app, flip_s, shedding=pick.is_shedding))
+            pick, is_ramping = _picked(context, item, candidates)
+            told = dict.fromkeys(site for o in pick.outcomes for site in o.sites)
+            steps.append(FilterStep(item.kind, tuple(told), pick.reason))
+            why = _MOVING[is_ramping] if is_ramping or pick.is_shedding else ""
+            return Decision(pick.outcomes, item.by, bits, tuple(steps), *_ttl(app, flip_s, why))
         step = _FILTERS[item.kind](context, item, candidates)
         steps.append(FilterStep(item.kind, tuple(c.site for c in step.candidates), step.reason))
         candidates, bits, flip_s = step.candidates, max(bits, step.client_bits), min(flip_s, step.flip_s)
         if step.all_down:
-            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps), *_ttl(app, 0.0, shedding=False))
+            return Decision((_outcome(candidates, 1.0),), "answer", 0, tuple(steps), *_ttl(app, 0.0))
     raise AssertionError("check lets no chain pass that does not pick")
 
 
-def _ttl(app: App, flip_s: float, shedding: bool) -> tuple[int, str]:
+_MOVING = {False: "clients are shed, and loads change all the while", True: "a site comes back slowly"}
+
+
+def _picked(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> tuple[_Pick, bool]:
+    """The pick, and whether it is about to change because a site comes back slowly: then a part of the clients is told
+    what they would be told without it."""
+    ramps = {c.site: context.live.ramps[context.app.name, c.site] for c in candidates
+             if (context.app.name, c.site) in context.live.ramps}  # fmt: skip
+    parts = [
+        (share, _PICKS[item.kind](context, item, tuple(c for c in candidates if c.site in sites)))
+        for share, sites in ramp_parts([c.site for c in candidates], ramps)
+    ]
+    whole = parts[-1][1]
+    if len(parts) == 1:
+        return whole, False
+    outcomes = mixed([(share, pick.outcomes) for share, pick in parts])
+    reason = f"{whole.reason}; {ramp_reason(ramps)}"
+    return _Pick(outcomes, reason, any(pick.is_shedding for _, pick in parts)), True
+
+
+def _ttl(app: App, flip_s: float, moving: str = "") -> tuple[int, str]:
     """How long an answer may be kept, and why: no longer than health is sure to last, within the app's bounds. What is
-    wavering is asked for again soon, what is stable seldom."""
+    wavering is asked for again soon, what is stable seldom. `moving`: what changes all the while."""
     if app.ttl_min_s == app.ttl_s:
         return app.ttl_s, "fixed by the policy"
     ttl_s = int(min(max(flip_s, app.ttl_min_s), app.ttl_s))
     bounds = f"bounds {app.ttl_min_s} s to {app.ttl_s} s"
-    if shedding:
-        return app.ttl_min_s, f"clients are shed, and loads change all the while; {bounds}"
+    if moving:
+        return app.ttl_min_s, f"{moving}; {bounds}"
     if flip_s == inf:
         return ttl_s, f"no health was consulted; {bounds}"
     return ttl_s, f"health may change {f'in {flip_s:g} s' if flip_s else 'at any moment'}; {bounds}"
@@ -111,6 +135,11 @@ def _eligible(context: _Context) -> tuple[tuple[Candidate, ...], list[FilterStep
         reason = f"drained: {', '.join(drained)}" if left else "every site is drained: drains are ignored"
         sites = left or sites
         steps.append(FilterStep("drain", tuple(sites), reason))
+    gone = {forced.site: forced for forced in app.forced if forced.state == "down" and forced.site in sites}
+    if gone and not any(item.kind == "healthy" for item in app.chain):
+        sites = [name for name in sites if name not in gone] or sites
+        said = ", ".join(f"{name} is forced down {forced.detail}" for name, forced in gone.items())
+        steps.append(FilterStep("forced", tuple(sites), said))
     return tuple(Candidate(name, _of_family(context, _addresses(context, name))) for name in sites), steps
 
 
@@ -129,39 +158,27 @@ def _family_reason(family: int | None) -> str:
     return "sites with an address of either family" if family is None else f"sites with an IPv{family} address"
 
 
-def _healthy(context: _Context, _item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
+def _healthy(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
     """Dead addresses leave the site's answer, dead sites the candidates. A site that lost a whole family which another
     site still serves is out as well, or the clients of that family alone would be sent to dead addresses; where every
-    living site lost one, all the living stay. Where sites differ in families anyway, one address is enough."""
-    ours = {c.site: _addresses(context, c.site) for c in candidates}
-    flip_s = min((context.live.flip_s(context.app.name, a) for some in ours.values() for a in some), default=inf)
-    living = {
-        site: tuple(a for a in some if not context.live.is_down(context.app.name, a)) for site, some in ours.items()
-    }
-    together = not context.app.mixed_families
-    served = _families(tuple(a for some in living.values() for a in some)) if together else set()
-    lost = {site: (_families(ours[site]) - _families(living[site])) & served for site in ours}
-    whole = {site for site in ours if living[site] and not lost[site]}
-    kept = whole or {site for site in ours if living[site]}
-    down = ", ".join(site if not living[site] else _lacking(site, lost[site]) for site in ours if site not in kept)
-    narrowed = tuple(
-        dataclasses.replace(c, addresses=_of_family(context, living[c.site]) or c.addresses) for c in candidates
+    living site lost one, all the living stay. Where sites differ in families anyway, one address is enough. Where all
+    are out, those that are seen to be well come before those that are not."""
+    living = find_living(context.live, context.app, item, {c.site: _addresses(context, c.site) for c in candidates})
+    said = [f"held: {living.held}"] * bool(living.held) + [f"down: {living.down}"] * bool(living.down)
+    forced = [f"{site} is forced {state}" for site, state in living.forced.items()]
+    left = living.addresses or living.well
+    if not left and candidates:
+        said = ["every site is down: all of them are answered", *forced]
+        return _Step(candidates, "; ".join(said), all_down=True)
+    if left and not living.addresses:
+        said = [f"every site is down, and {', '.join(left)} is well again: that is answered"]
+    kept = tuple(
+        dataclasses.replace(c, addresses=_of_family(context, left[c.site]) or c.addresses)
+        for c in candidates
+        if c.site in left
     )
-    if not down:
-        return _Step(narrowed, "every site is up", flip_s=flip_s)
-    if context.app.failover == "manual":
-        return _Step(narrowed, f"down but kept, because failover is manual: {down}", flip_s=flip_s)
-    if not kept:
-        return _Step(candidates, "every site is down: all of them are answered", all_down=True)
-    return _Step(tuple(c for c in narrowed if c.site in kept), f"down: {down}", flip_s=flip_s)
-
-
-def _families(addresses: tuple[IpAddress, ...]) -> set[int]:
-    return {address.version for address in addresses}
-
-
-def _lacking(site: SiteName, families: set[int]) -> str:
-    return f"{site} ({', '.join(f'IPv{family}' for family in sorted(families))})"
+    reason = "; ".join([*(said or ["every site is up"]), *forced])
+    return _Step(kept, reason, flip_s=living.flip_s if living.addresses else 0.0)
 
 
 def _only(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:

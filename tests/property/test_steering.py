@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gslb.snapshot.types import LiveState, Verdict
 from gslb.steering import client_classes, decide, telling_filters
-from tests.unit.steering.world import app, drain, policy, seeing, snapshot
+from tests.unit.steering.world import app, drain, force, policy, seeing, snapshot
 
 SITES = ["dc", "aws", "gcp", "ovh"]
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.128.0/17", "172.16.0.0/12", "2001:db8::/32", "0.0.0.0/0"]
@@ -33,7 +33,9 @@ def some_of(draw, items):
     return [item for item in items if draw(st.booleans())]
 
 
-RESTRICT = [["healthy"], ["healthy", "only"], ["only", "healthy"], ["only"], []]
+RESTRICT = [["healthy"], ["threshold"], ["healthy", "only"], ["only", "healthy"], ["only"], []]
+KIND = st.sampled_from(["up", "up", "up", "held", "disputed", "back"])
+"""What an address that is not down is."""
 WEIGHT = st.sampled_from([1, 20, 99.5, 0.01, 0])
 
 
@@ -50,8 +52,13 @@ def worlds(draw, *, residency=True):
         sites[name] = {"edges": edges, "networks": some_of(draw, NETWORKS)}
     restrict = draw(st.sampled_from([kinds for kinds in RESTRICT if residency or "only" not in kinds]))
     order = draw(st.permutations(["networks", "priority"]))[: draw(st.integers(0, 2))]
-    listed = {"only": some_of(draw, names) or names[:1], "priority": some_of(draw, names) or names[:1]}
-    chain = [{kind: listed[kind]} if kind in listed else kind for kind in [*restrict, *order]]
+    listed = {
+        "threshold": {"threshold": draw(st.sampled_from([1, 50, 100]))},
+        "only": some_of(draw, names) or names[:1],
+        "priority": some_of(draw, names) or names[:1],
+    }
+    words = {"threshold": "healthy"}
+    chain = [{words.get(kind, kind): listed[kind]} if kind in listed else kind for kind in [*restrict, *order]]
     weighted = {name: draw(WEIGHT) for name in names[: draw(st.sampled_from([4, 2, 1]))]}
     pick = {"weighted": weighted, "by": draw(st.sampled_from(["window", "client", "answer"]))}
     chain.append(draw(st.sampled_from([pick, {"first": draw(st.integers(1, 4))}])))
@@ -62,8 +69,13 @@ def worlds(draw, *, residency=True):
         backends={"monolith": {names[0]: ["10.9.0.1:80"]}},
     )
     every = [a for site in sites.values() for edge in site["edges"] for a in edge["public"]]
-    live = seeing(down=some_of(draw, every))
-    return snapshot(policy(sites, shop=shop), [drain(name) for name in some_of(draw, names)]), live
+    down = some_of(draw, every)
+    kinds = {address: draw(KIND) for address in every if address not in down}
+    told = {kind: [address for address, its in kinds.items() if its == kind] for kind in ("held", "disputed", "back")}
+    ramps = {name: draw(st.sampled_from([0.05, 0.5, 0.95])) for name in names if draw(st.integers(0, 3)) == 0}
+    live = seeing(down=down, ramps=ramps, **told)
+    forces = [force(name, draw(st.sampled_from(["up", "down"]))) for name in names if draw(st.integers(0, 5)) == 0]
+    return snapshot(policy(sites, shop=shop), [drain(name) for name in some_of(draw, names)], forced=forces), live
 
 
 def decision(world, client=None, family=4):
@@ -133,11 +145,17 @@ def test_residency_is_never_left(world, client, family):
 def test_a_dead_site_is_told_only_with_nobody_alive(world, client, family):
     snap, live = world
     shop = snap.apps["shop"]
-    assume(has(snap, "healthy") and shop.failover == "auto")
+    assume(has(snap, "healthy"))
+
+    least = next(f.threshold_ratio for f in shop.chain if f.kind == "healthy")
 
     def alive(name):
+        if forced := shop.forced_state(name):
+            return forced.state == "up"
         judged = [a for a in site_addresses(snap, name) if a.version == family or not shop.mixed_families]
-        return any(not live.is_down("shop", a) for a in judged)
+        living = [a for a in judged if not live.is_dead("shop", a)]
+        held = any(v.state == "held" for (_, a), v in live.verdicts.items() if a in judged)
+        return held or (bool(living) and len(living) >= least * len(judged))
 
     living = {name: alive(name) for name in chance(decision(world, client, family))}
     assert all(living.values()) or not any(living.values())

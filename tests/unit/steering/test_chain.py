@@ -4,7 +4,7 @@ import pytest
 
 from gslb.snapshot.types import Filter, LiveState
 from gslb.steering import decide
-from tests.unit.steering.world import app, dead, drain, ip, policy, seeing, snapshot
+from tests.unit.steering.world import addresses_of, app, dead, drain, force, ip, policy, seeing, snapshot
 
 NOTHING = LiveState()
 WEIGHTED = ["healthy", {"weighted": {"dc": 80, "aws": 20}}]
@@ -144,24 +144,164 @@ def test_when_every_living_site_lost_a_family_all_the_living_stay():
     assert weights(told(steer, live, sites=sites)) == {"a": 0.5, "b": 0.5}
 
 
-# failover -------------------------------------------------------------------------------------------------------------
+# held ---------------------------------------------------------------------------------------------------------------
 
 
-def test_failover_manual_keeps_a_dead_site():
-    decision = told(WEIGHTED, dead("dc"), failover="manual")
+def test_a_site_that_is_held_stays_with_its_weight_and_all_of_its_addresses():
+    decision = told(WEIGHTED, seeing(held=addresses_of("dc")))
     assert weights(decision) == {"dc": 0.8, "aws": 0.2}
     assert addresses(decision) == {"192.0.2.10", "198.51.100.20"}
-    assert reasons(decision)["healthy"] == "down but kept, because failover is manual: dc"
+    assert reasons(decision)["healthy"] == "held: dc (seen)"
 
 
-def test_failover_manual_keeps_weights_and_standby_when_all_are_dead():
+def test_held_sites_keep_weights_and_standby_when_all_look_dead():
     steer = ["healthy", {"weighted": {"dc": 1, "aws": 0}}]
-    assert weights(told(steer, dead("dc", "aws"), failover="manual")) == {"dc": 1.0}
+    assert weights(told(steer, seeing(held=addresses_of("dc", "aws")))) == {"dc": 1.0}
 
 
-def test_failover_manual_still_leaves_a_dead_address_of_a_living_site():
-    decision = told(WEIGHTED, seeing(down=["192.0.2.10"]), sites=TWO_EDGES, failover="manual")
-    assert addresses(decision) == {"192.0.2.11", "198.51.100.20"}
+def test_within_a_living_site_a_held_dead_address_gives_way_and_a_disputed_one_does_not():
+    dead_one = told(WEIGHTED, seeing(held=["192.0.2.10"]), sites=TWO_EDGES)
+    assert addresses(dead_one) == {"192.0.2.11", "198.51.100.20"}
+    disputed = told(WEIGHTED, seeing(disputed=["192.0.2.10"]), sites=TWO_EDGES)
+    assert addresses(disputed) == {"192.0.2.10", "192.0.2.11", "198.51.100.20"}
+
+
+def test_where_all_are_out_those_that_are_well_again_come_first():
+    live = seeing(down=addresses_of("aws"), back=addresses_of("dc"))
+    decision = told(WEIGHTED, live)
+    assert weights(decision) == {"dc": 1.0}
+    assert reasons(decision)["healthy"] == "every site is down, and dc is well again: that is answered"
+
+
+def test_one_that_is_well_again_waits_while_others_live():
+    assert weights(told(WEIGHTED, seeing(back=addresses_of("dc")))) == {"aws": 1.0}
+
+
+# forced -------------------------------------------------------------------------------------------------------------
+
+
+def forced(*forces, live=NOTHING, steer=WEIGHTED, drains=(), **more):
+    world = snapshot(policy(shop=app(steer, **more)), drains, forced=[force(*item) for item in forces])
+    return decide(world, live, world.apps["shop"], None, 4)
+
+
+def test_forced_up_beats_the_verdict_and_its_ttl():
+    ttl = {"min": "5s", "max": "60s"}
+    decision = forced(("dc", "up"), ("aws", "up"), live=dead("dc", "aws"), ttl=ttl)
+    assert weights(decision) == {"dc": 0.8, "aws": 0.2}
+    assert decision.ttl_s == 60, "nothing that is observed can change it"
+    assert "dc is forced up by unknown" in reasons(decision)["healthy"]
+
+
+def test_forced_down_beats_the_verdict():
+    decision = forced(("dc", "down"), live=seeing(up=addresses_of("dc", "aws")))
+    assert weights(decision) == {"aws": 1.0}
+    assert reasons(decision)["healthy"] == "down: dc; dc is forced down by unknown"
+
+
+def test_a_held_site_that_is_forced_down_leaves():
+    assert weights(forced(("dc", "down"), live=seeing(held=addresses_of("dc")))) == {"aws": 1.0}
+
+
+def test_drain_beats_forced():
+    assert weights(forced(("dc", "up"), live=NOTHING, drains=[drain("dc")])) == {"aws": 1.0}
+
+
+def test_everything_forced_down_is_answered_all_the_same():
+    assert weights(forced(("dc", "down"), ("aws", "down"))) == {"dc aws": 1.0}
+
+
+def test_forced_down_counts_where_health_is_not_asked():
+    steer = [{"weighted": {"dc": 1, "aws": 1}}]
+    decision = forced(("dc", "down"), steer=steer)
+    assert weights(decision) == {"aws": 1.0}
+    assert reasons(decision)["forced"] == "dc is forced down by unknown"
+    assert weights(forced(("dc", "down"), ("aws", "down"), steer=steer)) == {"dc": 0.5, "aws": 0.5}
+
+
+def test_for_one_app_alone_wins_over_for_all():
+    world = snapshot(
+        policy(shop=app(WEIGHTED), blog=app(WEIGHTED, hosts=["blog"])),
+        forced=[force("dc", "up", app="blog"), force("dc", "down")],
+    )
+    assert weights(decide(world, NOTHING, world.apps["shop"], None, 4)) == {"aws": 1.0}
+    live = seeing(down=addresses_of("dc"), app="blog")
+    assert weights(decide(world, live, world.apps["blog"], None, 4)) == {"dc": 0.8, "aws": 0.2}
+
+
+# thresholds ---------------------------------------------------------------------------------------------------------
+
+FOUR = {
+    "dc": {"edges": [{"public": [f"192.0.2.{n}"]} for n in (1, 2, 3, 4)]},
+    "aws": {"edges": [{"public": ["198.51.100.20"]}]},
+}
+ONE_GROUP = {"dc": FOUR["dc"]}
+ALL_FOUR = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}
+
+
+@pytest.mark.parametrize(
+    ("dead_ones", "threshold", "expected"),
+    [
+        ((1, 2, 3, 4), 20, ALL_FOUR),
+        ((1, 2, 3), 20, {"192.0.2.4"}),
+        ((1, 2, 3), 50, ALL_FOUR),
+        ((1, 2), 50, {"192.0.2.3", "192.0.2.4"}),
+        ((1, 2, 3), 0, {"192.0.2.4"}),
+        ((), 100, ALL_FOUR),
+        ((1,), 100, ALL_FOUR),
+    ],
+)
+def test_below_the_threshold_the_whole_group_is_answered(dead_ones, threshold, expected):
+    """gdnsd's cases: a group of four, alone."""
+    steer = [{"healthy": {"threshold": threshold}}, {"first": 1}]
+    live = seeing(down=[f"192.0.2.{n}" for n in dead_ones])
+    assert addresses(told(steer, live, sites=ONE_GROUP, backends={"m": {"dc": ["10.0.0.1:80"]}}, routes=M)) == expected
+
+
+M = [{"name": "all", "split": {"m": 100}}]
+
+
+def test_below_the_threshold_the_failure_goes_one_level_up():
+    steer = [{"healthy": {"threshold": "50%"}}, {"priority": ["dc", "aws"]}, {"first": 1}]
+    live = seeing(down=["192.0.2.1", "192.0.2.2", "192.0.2.3"])
+    decision = told(steer, live, sites=FOUR)
+    assert weights(decision) == {"aws": 1.0}
+    assert reasons(decision)["healthy"] == "down: dc (1 of 4 addresses live)"
+
+
+# coming back slowly -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ratio", "dc"), [(0.05, 0.04), (0.5, 0.4), (0.95, 0.76)])
+def test_a_weight_grows_in_proportion(ratio, dc):
+    decision = told(WEIGHTED, seeing(ramps={"dc": ratio}))
+    assert weights(decision) == pytest.approx({"dc": dc, "aws": 1 - dc})
+    assert reasons(decision)["weighted"].endswith(f"dc comes back slowly, {100 * ratio:g} % of its share")
+
+
+def test_a_first_site_takes_over_its_share_of_the_clients():
+    steer = ["healthy", {"priority": ["dc", "aws"]}, {"first": 1}]
+    assert weights(told(steer, seeing(ramps={"dc": 0.3}))) == pytest.approx({"dc": 0.3, "aws": 0.7})
+
+
+def test_standby_keeps_what_the_active_does_not_have_yet():
+    steer = ["healthy", {"weighted": {"dc": 1, "aws": 0}}]
+    assert weights(told(steer, seeing(ramps={"dc": 0.25}))) == pytest.approx({"dc": 0.25, "aws": 0.75})
+
+
+def test_two_that_come_back_do_not_hold_each_other_up():
+    steer = ["healthy", {"weighted": {"dc": 1, "aws": 1, "gcp": 1}}]
+    decision = weights(told(steer, seeing(ramps={"dc": 0.3, "aws": 0.6})))
+    assert decision == pytest.approx({"gcp": 0.4 + 0.3 / 2 + 0.1, "aws": 0.3 / 2 + 0.1, "dc": 0.1})
+
+
+def test_nobody_waits_where_there_is_nobody_else():
+    assert weights(told(WEIGHTED, seeing(down=addresses_of("aws"), ramps={"dc": 0.05}))) == {"dc": 1.0}
+
+
+def test_while_shares_grow_the_ttl_is_the_least():
+    decision = told(WEIGHTED, seeing(ramps={"dc": 0.5}), ttl={"min": "5s", "max": "60s"})
+    assert (decision.ttl_s, decision.ttl_reason) == (5, "a site comes back slowly; bounds 5 s to 60 s")
 
 
 # drains ---------------------------------------------------------------------------------------------------------------

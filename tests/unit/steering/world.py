@@ -4,7 +4,7 @@ import ipaddress
 
 from gslb.model.policy import Policy
 from gslb.snapshot import compile_snapshot
-from gslb.snapshot.intent import Drain, Intent, Overrides, Provenance, Shift
+from gslb.snapshot.intent import Drain, Forced, Intent, Overrides, Provenance, Shift
 from gslb.snapshot.types import LiveState, Verdict
 
 NOW_S = 1_000_000.0
@@ -52,8 +52,12 @@ def shift(route, split, app="shop", until_s=None, **who):
     return Shift(app=app, route=route, split=split, by=by(until_s, **who))
 
 
-def intent(of=None, drains=(), shifts=(), revision=1, version=0):
-    overrides = Overrides(version=version, drains=tuple(drains), shifts=tuple(shifts))
+def force(site, state, app=None, until_s=None, **who):
+    return Forced(site=site, state=state, app=app, by=by(until_s, **who))
+
+
+def intent(of=None, drains=(), shifts=(), revision=1, version=0, forced=(), **more):
+    overrides = Overrides(version=version, drains=tuple(drains), shifts=tuple(shifts), forced=tuple(forced), **more)
     return Intent(revision=revision, policy=of or policy(), overrides=overrides)
 
 
@@ -61,16 +65,25 @@ def snapshot(of=None, drains=(), shifts=(), wall_s=NOW_S, **numbers):
     return compile_snapshot(intent(of, drains, shifts, **numbers), wall_s)
 
 
-def seeing(down=(), up=(), unknown=(), app="shop"):
-    """A LiveState in which these addresses of `app` have these verdicts."""
-    states = {"down": down, "up": up, "unknown": unknown}
-    return LiveState(
-        1, {(app, ip(a)): Verdict(state, "seen", NOW_S) for state, addresses in states.items() for a in addresses}
-    )
+def seeing(down=(), up=(), unknown=(), held=(), disputed=(), back=(), app="shop", ramps=None):
+    """A LiveState in which these addresses of `app` have these verdicts. `held`: dead and kept, `disputed`: kept
+    because the places do not agree, `back`: well again and not yet answered; `ramps` by site."""
+    states = {
+        ("down", ""): down, ("up", ""): up, ("unknown", ""): unknown,
+        ("held", "down"): held, ("held", "disputed"): disputed, ("down", "up"): back,
+    }  # fmt: skip
+    verdicts = {
+        (app, ip(a)): Verdict(state, "seen", NOW_S, seen=seen)
+        for (state, seen), addresses in states.items()
+        for a in addresses
+    }
+    return LiveState(1, verdicts, ramps={(app, site): ratio for site, ratio in (ramps or {}).items()})
+
+
+def addresses_of(*names, sites=None):
+    return [a for name in names for edge in (sites or SITES)[name]["edges"] for a in edge["public"]]
 
 
 def dead(*names, sites=None):
     """A LiveState in which every address of these sites is down."""
-    return seeing(
-        down=[a for name in names for edge in (sites or SITES)[name]["edges"] for a in edge["public"]],
-    )
+    return seeing(down=addresses_of(*names, sites=sites))
