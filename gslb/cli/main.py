@@ -45,7 +45,8 @@ _COMMANDS = {
     "context": ("gslb.cli.context:context", "Keep names for installations that are asked over TCP."),
     "token": ("gslb.cli.token:token", "Make, list and revoke tokens for the API over TCP."),
     "nodes": ("gslb.cli.nodes:nodes", "Show every node: what it has, how far behind it is, and the waves."),
-    "node": ("gslb.cli.node:node", "Ask the nodes of this machine without control; drain in an emergency."),
+    "identity": ("gslb.cli.identity:identity", "Certificates between machines, for people, and for etcd."),
+    "node": ("gslb.cli.node:node", "Nodes without control, drains in an emergency; machines that join or leave."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }
 """Name to `module:attribute` and its line in the help."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from gslb.cli.joining import join, remove, token
 from gslb.cli.operate import FOR, JSON, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
 from gslb.control.client import Client, control_socket, path_of, runtime_folder
@@ -82,14 +83,25 @@ def _at_nodes(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def node() -> None:
-    """The nodes of this machine, asked without control.
+    """The nodes of this machine, asked without control; and machines that join or leave.
 
     \b
     For when control or the store is gone and a site must leave now:
       gslb node status
       gslb node drain dc --all --reason 'fire in the data centre'
     Each node keeps the drain, over its own restarts, until control publishes something newer.
+
+    \b
+    For other machines (gslb identity init first):
+      gslb node token --roles dns          on a control's machine
+      gslb node join - --control URL ...   on the one that joins
+      gslb node remove NAME
     """
+
+
+node.add_command(token)
+node.add_command(join)
+node.add_command(remove)
 
 
 @node.command(epilog="Example: gslb node status --json")

@@ -50,13 +50,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
 
 
 def _reachable(context: click.Context, _option: click.Parameter, address: tuple[str, int]) -> tuple[str, int]:
-    """Where the API is to be served, if it may be served there."""
-    from gslb.control.access import require_guarded
-
+    """Where the API is to be served. Whether it may be shows once the data folder is known."""
     certificate, key = context.params.get("api_cert"), context.params.get("api_key")
     if (certificate is None) != (key is None):
         raise click.UsageError("--api-cert and --api-key belong together")
-    require_guarded(address[0], tls=certificate is not None)
     return address
 
 
@@ -116,7 +113,8 @@ def demo(**options: Any) -> None:
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--roles", default="control,dns,edge", show_default=True, help="Which roles to run here, with commas.")
+@click.option("--roles", metavar="ROLES", help="Which roles to run here, with commas.  "
+              "[default: control,dns,edge, or as this machine joined]")  # fmt: skip
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge to run here.  [default: every site's]")
 @click.option("--watch", is_flag=True, help="Follow DIR: publish every change that is whole and valid.")
 @click.option("--git", metavar="REPO[#[BRANCH][:DIR]]", callback=_git, help="Follow the policy in a git repository: "
@@ -128,6 +126,8 @@ def demo(**options: Any) -> None:
 @click.option("--dns", multiple=True, type=ADDRESS, help="Where to answer DNS.  [default: 0.0.0.0:53 and [::]:53]")
 @click.option("--api", type=ADDRESS, default="127.0.0.1:8053", show_default=True, callback=_reachable,
               help="Where to serve the API. Beyond loopback it needs a certificate, and from all a token.")  # fmt: skip
+@click.option("--node", type=ADDRESS, help="Where other machines reach the nodes here: the first of consecutive ports. "
+              "[default: as this machine joined]")  # fmt: skip
 @click.option("--api-cert", type=_FILE, metavar="FILE", is_eager=True, help="The API's certificate, with its chain.")
 @click.option("--api-key", type=_FILE, metavar="FILE", is_eager=True, help="The key of that certificate.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default="/var/lib/gslb", show_default=True,
@@ -159,9 +159,16 @@ def run(**options: Any) -> None:
       gslb run policies --api 10.0.0.4:8053 --api-cert api.pem --api-key api.key
       gslb run policies --site dc --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/gslb
     """
+    from gslb.control.access import require_guarded
     from gslb.roles.installation import run_installation
+    from gslb.trust.identity_files import read_machine, trust_folder
 
-    names = tuple(name.strip() for name in options["roles"].split(",") if name.strip())
+    machine = read_machine(trust_folder(options["data"]))
+    if options["roles"] is None and machine is not None:
+        options["roles"], options["sites"] = ",".join(machine.roles), options["sites"] or machine.sites
+    roles = options["roles"] if options["roles"] is not None else "control,dns,edge"
+    names = tuple(name.strip() for name in roles.split(",") if name.strip())
+    require_guarded(options["api"][0], tls=options["api_cert"] is not None or machine is not None)
     unknown = sorted(set(names) - {"control", "dns", "edge"})
     if unknown or not names:
         raise click.BadParameter(
@@ -186,7 +193,7 @@ def run(**options: Any) -> None:
         "git_verify",
         "bake_s",
     )
-    given = {key: options[key] for key in (*taken, "api", "api_cert", "api_key")}
+    given = {key: options[key] for key in (*taken, "api", "api_cert", "api_key", "node")}
     given |= {"git_interval_s": options["git_interval"], "bake_s": options["bake_s"]}
     if options["dns"]:
         given["dns"] = options["dns"]

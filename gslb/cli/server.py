@@ -19,6 +19,7 @@ __all__ = ["SERVER", "client_of"]
 
 _TOKEN = "gslb.token_file"  # noqa: S105 - where the name of a file is kept
 _CONTEXT = "gslb.context"
+_CERTIFICATE = "gslb.certificate"
 _LIMIT_BYTES = 4096
 
 
@@ -28,6 +29,10 @@ def _keep_context(context: click.Context, _option: click.Parameter, name: str | 
 
 def _keep(context: click.Context, _option: click.Parameter, file: Path | None) -> None:
     context.meta[_TOKEN] = file
+
+
+def _keep_certificate(context: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    context.meta[_CERTIFICATE] = folder
 
 
 _SERVER = click.option(
@@ -57,10 +62,21 @@ _CONTEXT_OPTION = click.option(
     help="Which gslb, by its name: see gslb context.",
 )
 
+_CERT = click.option(
+    "--cert",
+    envvar="GSLB_CERT",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    callback=_keep_certificate,
+    expose_value=False,
+    help="Whose certificate to show to a server that is asked over https, as gslb identity issue operator made it.",
+)
+
 
 def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - stands beside the other options
-    """Gives a command `--server`, which it gets, and `--context` and `--token-file`, which `client_of` finds."""
-    return _SERVER(_CONTEXT_OPTION(_TOKEN_FILE(command)))
+    """Gives a command `--server`, which it gets, and `--context`, `--token-file` and `--cert`, which `client_of`
+    finds."""
+    return _SERVER(_CONTEXT_OPTION(_TOKEN_FILE(_CERT(command))))
 
 
 def client_of(server: str | None) -> Client:
@@ -73,18 +89,24 @@ def client_of(server: str | None) -> Client:
         if all(said):
             raise click.UsageError("--server and --context exclude each other")
         server, name = (server, None) if said[0] or not said[1] else (None, name)
+    folder = asked.meta.get(_CERTIFICATE) if asked else None
     if name is None:
-        return Client(server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"))
+        return Client(server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"), _shown(folder))
     context = require_context(name)
     if context.token_file and not (file and _said(asked, "token_file")):
         file = Path(context.token_file)
-    tls = TlsFiles(context.ca, context.client_cert, context.client_key)
+    tls = _shown(folder) or TlsFiles(context.ca, context.client_cert, context.client_key)
     return Client(context.server, _token_in(file) if file else os.environ.get("GSLB_TOKEN"), tls)
 
 
 def _said(asked: click.Context | None, parameter: str) -> bool:
     """On the command line itself."""
     return asked is not None and asked.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def _shown(folder: Path | None) -> TlsFiles | None:
+    """What gslb identity issue operator has put in `folder`."""
+    return TlsFiles(*(str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))) if folder else None
 
 
 def _token_in(file: Path) -> str:

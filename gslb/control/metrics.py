@@ -42,6 +42,7 @@ class _StateCollector(Collector):
         self._followed = publisher.followed()
         self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
         self._reached = reachable(self._roles, self._ages_s)
+        self._ends = publisher.registrar.ends_wall_s() if publisher.registrar is not None else {}
 
     def _heard(self) -> dict[str, RoleState]:
         return {state.name: state for state in self._reached}
@@ -60,6 +61,7 @@ class _StateCollector(Collector):
         yield from _verdicts(self._reached)
         yield _loads(self._reached)
         yield from _dnssec(self._intent, self._reached)
+        yield _identities(self._reached, self._ends)
         yield from _dns(self._reached)
         yield from _edges(self._reached)
         if self._intent is not None and self._snapshot is not None:
@@ -183,6 +185,19 @@ def _dnssec(intent: Intent | None, reached: list[RoleState]) -> Iterator[Metric]
         for zone, expires_s in sorted(told.signature_expires_wall_s.items()):
             expiry.add_metric([told.name, zone], expires_s - now_s)
     yield from (keys, expiry)
+
+
+def _identities(reached: list[RoleState], own: Mapping[str, float]) -> Metric:
+    """`own`: of control and of the authorities, which its roles do not know."""
+    left = GaugeMetricFamily(
+        "gslb_identity_expiry_seconds", "How long a certificate is still good; issuer and root too.", labels=["role"]
+    )
+    told = {state.name: state.identity_ends_wall_s for state in reached}
+    now_s = clock.wall_s()
+    for name, ends_s in sorted({**told, **own}.items()):
+        if ends_s is not None:
+            left.add_metric([name], ends_s - now_s)
+    return left
 
 
 def _dns(reached: list[RoleState]) -> Iterator[Metric]:

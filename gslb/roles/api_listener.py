@@ -19,7 +19,9 @@ from gslb.control.api import build_app, request_id
 from gslb.control.problems import BadRequestError, problem_of
 from gslb.control.publishing import Publisher
 from gslb.errors import HostError
+from gslb.roles.identity import Identity
 from gslb.roles.settings import Settings
+from gslb.trust.tls import IDENTITY_NAME
 
 __all__ = ["Certificate", "open_api", "serve_tcp"]
 
@@ -169,9 +171,9 @@ class Certificate:
 class Listener:
     """What was opened, and how it is closed."""
 
-    def __init__(self, runner: web.AppRunner, server: asyncio.Server, certificate: Certificate | None) -> None:
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
         self._runner = runner
-        self._certificate = certificate
+        self.certificate: Certificate | None = None
         self._server = server
         self.address: tuple[str, int] = server.sockets[0].getsockname()[:2]
 
@@ -179,8 +181,8 @@ class Listener:
         """For ever."""
         while True:
             await asyncio.sleep(RENEW_S)
-            if self._certificate is not None:
-                self._certificate.renew()
+            if self.certificate is not None:
+                self.certificate.renew()
 
     @property
     def connections(self) -> int:
@@ -194,18 +196,46 @@ class Listener:
         await self._runner.cleanup()
 
 
-async def open_api(publisher: Publisher, settings: Settings) -> Listener:
-    """Serve the API at `settings.api`. Raises RefusedError, rule `api-open`, where it could be reached from elsewhere
-    without TLS, and HostError where the certificate or the address cannot be used."""
+async def open_api(publisher: Publisher, settings: Settings, identity: Identity | None = None) -> Listener:
+    """Serve the API at `settings.api`: with the certificate of the settings, else with that of `identity` where others
+    know the API by an https URL, or it is not on loopback.
+
+    Raises RefusedError, rule `api-open`, where it could be reached from elsewhere without TLS, and HostError where a
+    certificate or the address cannot be used.
+    """
     host, port = settings.api
     certificate = Certificate(settings.api_cert, settings.api_key) if settings.api_cert and settings.api_key else None
-    require_guarded(host, tls=certificate is not None)
+    known = identity is not None and (identity.machine.api is not None or not is_loopback(host))
+    require_guarded(host, tls=certificate is not None or known)
     app = build_app(publisher, "loopback" if is_loopback(host) else "guarded")
-    return await serve_tcp(app, host, port, certificate)
+    context = _context(certificate, identity if known else None)
+    listener = await serve_tcp(app, host, port, context)
+    listener.certificate = certificate
+    return listener
 
 
-async def serve_tcp(app: web.Application, host: str, port: int, certificate: Certificate | None = None) -> Listener:
-    """Serve `app` within the limits of this module. Raises HostError."""
+def _context(certificate: Certificate | None, identity: Identity | None) -> ssl.SSLContext | None:
+    """Who asks for IDENTITY_NAME is shown the identity, also where people are shown another certificate."""
+    if identity is None:
+        return certificate.context if certificate else None
+    own = identity.server()
+    if certificate is None:
+        return own
+    shown = certificate.context
+
+    def choose(connection: ssl.SSLObject, name: str, _context: ssl.SSLContext) -> None:
+        if name == IDENTITY_NAME:
+            connection.context = own
+
+    identity.believe_people(shown)
+    shown.sni_callback = choose
+    return shown
+
+
+async def serve_tcp(
+    app: web.Application, host: str, port: int, context: ssl.SSLContext | None = None, what: str = "the API"
+) -> Listener:
+    """Serve `app`, which is `what` to people, within the limits of this module. Raises HostError."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
     await runner.setup()
     aiohttp_server, seats = runner.server, Seats()
@@ -215,16 +245,16 @@ async def serve_tcp(app: web.Application, host: str, port: int, certificate: Cer
             lambda: Connection(aiohttp_server, seats),
             host.strip("[]"),
             port,
-            ssl=certificate.context if certificate else None,
-            ssl_handshake_timeout=HANDSHAKE_S if certificate else None,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_S if context else None,
         )
     except OSError as error:
         await runner.cleanup()
         raise HostError(
-            f"the API cannot listen on {host}:{port}: {error.strerror or error}",
-            f"see who has it: ss -ltnp 'sport = :{port}'; or choose another: gslb run --api HOST:PORT",
+            f"{what} cannot listen on {host}:{port}: {error.strerror or error}",
+            f"see who has it: ss -ltnp 'sport = :{port}'; or choose another: gslb run --api or --node HOST:PORT",
         ) from error
-    return Listener(runner, server, certificate)
+    return Listener(runner, server)
 
 
 def _no_password() -> str:

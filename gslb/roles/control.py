@@ -29,6 +29,7 @@ from gslb.roles.settings import Settings
 from gslb.roles.shared_store import follow_machines, follow_store, reach_store, read_machines
 from gslb.roles.signing import Signing
 from gslb.roles.tasks import keep_running
+from gslb.roles.trust_desk import TrustDesk
 from gslb.roles.watch import changes
 from gslb.snapshot import next_expiry_s
 from gslb.snapshot.intent import Intent
@@ -59,6 +60,9 @@ class ControlRole:
         signing = Signing(trust, own_file=settings.store == SQLITE)
         self.publisher = RolePublisher(self.store, signing, nodes, self._schedule_expiry, geo, vault.make)
         self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
+        self.desk = TrustDesk.of(settings, self.store)
+        if self.desk is not None:
+            self.desk.serve(self.publisher)
         self.keeper = KeyKeeper(self.publisher, vault)
         self.git = GitFollower(settings, self.publisher) if settings.git else None
         self.scheduler = AsyncIOScheduler(timezone=UTC)
@@ -163,13 +167,16 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the API cannot be bound, PolicyError at a bad first start."""
     role = ControlRole(settings)
     role.scheduler.start()
+    if role.desk is not None:
+        await role.desk.begin()
     full = await serve_unix(build_app(role.publisher, "local"), settings.socket("control"))
-    listener = await open_api(role.publisher, settings)
+    listener = await open_api(role.publisher, settings, role.desk.identity if role.desk else None)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_work(role, settings)),
                 group.create_task(keep_running("API certificate", listener.follow_certificate)),
+                *(group.create_task(task) for task in (role.desk.tasks() if role.desk else ())),
             ]
             await asyncio.shield(stop)
             for task in tasks:

@@ -26,9 +26,12 @@ from gslb.health.probes import Prober
 from gslb.roles.composer import Composer
 from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
+from gslb.roles.identity import Identity
 from gslb.roles.judge import Judge
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
+from gslb.roles.node_door import being_known
+from gslb.roles.peers import Tls
 from gslb.roles.process import Stop
 from gslb.roles.query_log import QueryLog
 from gslb.roles.secret_file import cookie_secret, dnssec_secret
@@ -58,15 +61,15 @@ def _protocol(given: DnsSettings, cookie_secrets: tuple[bytes, ...]) -> Protocol
 class DnsRole:
     """Answers for the snapshot that was published last, under the verdicts of its own probes."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        """`folder` is the role's own. Raises HostError where the cookie secret or the database of places cannot be
-        used, or the native wire was asked for and is not built."""
+    def __init__(self, settings: Settings, folder: Path, tls: Tls | None = None) -> None:
+        """`folder` is the role's own, `tls` what other machines are asked with. Raises HostError where the cookie
+        secret or the database of places cannot be used, or the native wire was asked for and is not built."""
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._open = False
         self.prober = Prober(self._on_results)
-        self.exchange = Exchange(NAME, own_machine(settings.data))
+        self.exchange = Exchange(NAME, own_machine(settings.data), tls)
         self.outlook = Outlook(lambda: self.prober.live, lambda: self.prober.running)
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
@@ -87,7 +90,7 @@ class DnsRole:
         self.judge = Judge(
             lambda: self.prober.live, lambda: self.prober.running, self.exchange, folder, self.composer.observe
         )
-        self.load_reader = LoadReader(settings, self.composer.observe)
+        self.load_reader = LoadReader(settings, self.composer.observe, tls)
 
     async def prepare(self, snapshot: Snapshot) -> None:
         await self.composer.prepare(snapshot)
@@ -172,8 +175,10 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the addresses cannot be bound."""
     folder = settings.data / NAME
     folder.mkdir(mode=0o700, exist_ok=True)
-    role = DnsRole(settings, folder)
+    identity = Identity.of(settings, NAME)
+    role = DnsRole(settings, folder, identity.tls if identity else None)
     node = Node(role, folder, TrustFolder(settings.trust), role.outlook.observations)
+    node.identity_ends_s = lambda: identity.ends_s if identity else None
     node.rosters.follow(role.load_reader.take_roster)
     node.rosters.follow(role.exchange.take_roster)
     server = await serve_unix(node.app(), settings.socket(NAME))
@@ -192,6 +197,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),
             ]
+            tasks += [group.create_task(task) for task in being_known(node, identity, settings)]
             if role.query_log.sampler is not None:
                 tasks.append(group.create_task(keep_running("query log", role.query_log.run)))
             await asyncio.shield(stop)

@@ -14,7 +14,9 @@ from gslb.errors import RefusedError
 from gslb.health.probes import Prober
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.roles.exchange import Outlook
+from gslb.roles.identity import Identity
 from gslb.roles.node import Node, serve_unix
+from gslb.roles.node_door import being_known
 from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
@@ -105,6 +107,8 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None)
     role = EdgeRole(SiteName(site), runner, prober)
     node = Node(role, folder, TrustFolder(settings.trust), role.observations)
+    identity = Identity.of(settings, name)
+    node.identity_ends_s = lambda: identity.ends_s if identity else None
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:
@@ -115,6 +119,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
                 group.create_task(node.run()),
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),
+                *(group.create_task(task) for task in being_known(node, identity, settings)),
             ]
             if prober is not None:
                 tasks.append(group.create_task(keep_running("prober", prober.run)))

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -30,11 +31,14 @@ from gslb.roles.roster import RosterHolder
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.trust.signer_files import TrustFolder
 
-__all__ = ["Node", "NodeRole", "serve_unix"]
+__all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
 
 OPEN_MODE = 0o600
 LOOK_S = 1.0
 """How often it is looked whether a bake or a drain of limited time is over."""
+
+ASKED_BY = web.RequestKey("asked_by", str)
+"""Who asks, where that was proven; over the unix socket they say it themselves."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +47,7 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 class Node:
     """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
-    this machine believes."""
+    this machine believes; `identity_ends_s` is asked when the role's certificate ends."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Node:
         """`observations` tells what the role sees; None: nothing, and nobody may ask."""
         self._role = role
         self._observations = observations
+        self.identity_ends_s: Callable[[], float | None] = lambda: None
         self._holding = Holding(role, folder, trust)
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
@@ -78,8 +83,9 @@ class Node:
         """Must be called where the process ends because it was told to: any other end is a crash."""
         self._holding.stop()
 
-    def app(self) -> web.Application:
-        app = web.Application(client_max_size=MAX_OFFER_BYTES)
+    def app(self, *guards: Any) -> web.Application:
+        """The endpoint; `guards` are middlewares that say who may ask what."""
+        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=guards)
         app.add_routes(
             [
                 web.post("/prepare", self._prepare),
@@ -117,7 +123,15 @@ class Node:
     async def _state(self, request: web.Request) -> web.Response:
         silence_s = self._silence_s(request)
         state = self._holding.told(await self._role.state())
-        return _answer(state.model_copy(update={"control_silence_s": silence_s, "roster": self.rosters.held}))
+        return _answer(
+            state.model_copy(
+                update={
+                    "control_silence_s": silence_s,
+                    "roster": self.rosters.held,
+                    "identity_ends_wall_s": self.identity_ends_s(),
+                }
+            )
+        )
 
     async def _observed(self, _request: web.Request) -> web.Response:
         if self._observations is None:
@@ -136,7 +150,7 @@ class Node:
         """How long control was silent before this request."""
         now_s = clock.mono_s()
         silence_s = now_s - self._heard_mono_s
-        if request.headers.get(CALLER) == "control":
+        if request.get(ASKED_BY, request.headers.get(CALLER)) == "control":
             self._heard_mono_s = now_s
         return silence_s
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
+from gslb.trust.tls import IDENTITY_NAME, peer_uri
 
 __all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
 
@@ -101,8 +103,9 @@ class NodeClient:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         remote = self.address if isinstance(self.address, Remote) else None
         url = f"{remote.url if remote else 'http://node'}{path}"
-        context = self._context if self._context is not None else True
-        async with session.request(method, url, data=body, timeout=timeout, ssl=context) as response:
+        given: dict[str, Any] = {"ssl": self._context, "server_hostname": IDENTITY_NAME} if remote else {}
+        headers = {"Content-Type": "application/json"} if body is not None else None
+        async with session.request(method, url, data=body, headers=headers, timeout=timeout, **given) as response:
             return response.status, await response.read()
 
     async def close(self) -> None:
@@ -137,8 +140,7 @@ class _Known(aiohttp.Fingerprint):
 
     def check(self, transport: asyncio.Transport) -> None:
         """Raises aiohttp.ServerFingerprintMismatch."""
-        names = (transport.get_extra_info("peercert") or {}).get("subjectAltName", ())
-        found = [value for kind, value in names if kind == "URI"]
-        if found != [self._spiffe]:
+        found = peer_uri(transport.get_extra_info("peercert"))
+        if found != self._spiffe:
             host, port, *_ = transport.get_extra_info("peername")
-            raise aiohttp.ServerFingerprintMismatch(self._spiffe.encode(), " ".join(found).encode(), host, port)
+            raise aiohttp.ServerFingerprintMismatch(self._spiffe.encode(), (found or "").encode(), host, port)

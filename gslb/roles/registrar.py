@@ -10,7 +10,7 @@ import asyncio
 import base64
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ class StoreRegistrar:
         self._machine = machine
         self._files = files
         self.state: TrustState = home.read()
-        self.own_ends_s: float | None = None
+        self.own_ends_s: Callable[[], float | None] = lambda: None
 
     # Asked over the API -----------------------------------------------------------------------------------------------
 
@@ -110,9 +110,8 @@ class StoreRegistrar:
         return known if known is not None and known.key == key and asker.domain == self.state.domain else None
 
     def ends_wall_s(self) -> Mapping[str, float]:
-        own = {"control": self.own_ends_s} if self.own_ends_s is not None else {}
-        root_ends_s = lifetime_s(self.state.root_certificates[0])[1]
-        return {**own, "issuer": self.state.issuer_ends_s(), "root": root_ends_s}
+        own_s, root_s = self.own_ends_s(), lifetime_s(self.state.root_certificates[0])[1]
+        return {**({"control": own_s} if own_s else {}), "issuer": self.state.issuer_ends_s(), "root": root_s}
 
     # By itself --------------------------------------------------------------------------------------------------------
 
@@ -127,10 +126,12 @@ class StoreRegistrar:
 
     async def run(self) -> None:
         """For ever: what other controls, or commands, have changed; and the issuer, where the root's key is here."""
-        failed = ""
+        failed, registered = "", False
         while True:
-            await asyncio.sleep(LOOK_S)
             try:
+                if not registered:
+                    await asyncio.to_thread(self.register)
+                registered = True
                 await asyncio.to_thread(self.look)
             except (HostError, RefusedError) as error:
                 if str(error) != failed:
@@ -138,6 +139,7 @@ class StoreRegistrar:
                 failed = str(error)
             else:
                 failed = ""
+            await asyncio.sleep(LOOK_S)
 
     def look(self) -> None:
         """Once. Raises HostError and RefusedError."""
@@ -168,7 +170,7 @@ class StoreRegistrar:
         self._forget_tickets(now_s)
         by = Provenance(author=wanted.author, reason=wanted.reason, at_s=now_s, expires_s=now_s + wanted.expires_in_s)
         name, secret = secrets.token_hex(ID_BYTES), secrets.token_bytes(SECRET_BYTES)
-        token = JoinToken(name, secret, root_hash(self.state.root_certificates[0]))
+        token = JoinToken(name, secret, root_hash(self.state.root_certificates[0]), roles, sites)
         ticket = Ticket(hash=token.hash, roles=roles, sites=sites, rejoins=wanted.rejoins or "", by=by)
         self._store.put(_ticket_name(name), 0, ticket.model_dump_json().encode())
         _log.info("a join token was made", id=name, roles=roles, sites=sites, author=wanted.author)
@@ -236,7 +238,7 @@ class StoreRegistrar:
         if identity.process is None:
             remedy = "make another: gslb identity issue"
             raise ForbiddenError("certificate-kind", f"{identity} is not renewed here", remedy)
-        machine, _ = self._known(identity.name)
+        machine = record_of(self._machine, 0.0) if local else self._known(identity.name)[0]
         if machine is None or not _may_renew(machine, identity.process, made_s):
             raise ForbiddenError(
                 "machine-removed",
@@ -284,9 +286,9 @@ class StoreRegistrar:
         }
 
     def _seen(self, ends_wall_s: Mapping[str, float]) -> dict[str, Any]:
-        own = {"control": self.own_ends_s} if self.own_ends_s is not None else {}
-        machines = self._registry().machines.values()
-        return identity_seen(self.state, machines, {**ends_wall_s, **own}, self._machine.machine, clock.wall_s())
+        own_s, machines = self.own_ends_s(), self._registry().machines.values()
+        ends = {**ends_wall_s, **({"control": own_s} if own_s else {})}
+        return identity_seen(self.state, machines, ends, self._machine.machine, clock.wall_s())
 
     def _registry(self) -> Registry:
         return registry_of((one.name, one.number, one.value) for one in self._store.documents(FOLDER))

@@ -50,7 +50,8 @@ class Settings(BaseModel):
     None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
     `git` is a repository that is followed in place of a folder, as `git.parse_source` reads it.
     `every_site`: `sites` are all of the policy's, not a choice. `bake_s`: of each wave in which a policy goes that
-    nobody was asked about.
+    nobody was asked about. `node` is where the node endpoints for other machines begin; None: as this machine has told
+    when it joined, if it did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class Settings(BaseModel):
     store: str = SQLITE
     dns: tuple[tuple[str, int], ...] = (("0.0.0.0", 53), ("::", 53))
     dns_protocol: DnsSettings = DnsSettings()
+    node: tuple[str, int] | None = None
     api: tuple[str, int] = ("127.0.0.1", 8053)
     api_cert: Path | None = None
     api_key: Path | None = None

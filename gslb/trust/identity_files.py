@@ -1,7 +1,8 @@
 """The certificate and key of a role process on disk, and what its machine was told when it joined.
 
-`TRUST/identities/PROCESS` is a link to a folder that holds one key and the chain that belongs to it: whoever opens the
-two by that path gets a pair that fits, at any moment of a renewal. `TRUST` is `trust` in the data folder.
+`TRUST/identities/PROCESS/` holds `cert.pem` and `key.pem`, which lead through the link `current` to a folder with one
+key and the chain that belongs to it. A renewal turns that link, so that both change at once, and whoever watches the
+folder for moves (as Envoy does) sees it. `TRUST` is `trust` in the data folder.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 CA = "ca.pem"
-CERTIFICATE, KEY = "cert.pem", "key.pem"
+CERTIFICATE, KEY, CURRENT = "cert.pem", "key.pem", "current"
 MACHINE = "machine.json"
 
 
@@ -111,51 +112,59 @@ class IdentityFolder:
     """Of one role process."""
 
     def __init__(self, trust: Path, process: str) -> None:
-        self._identities = trust / "identities"
-        self._link = self._identities / process
-        self.certificate, self.key = self._link / CERTIFICATE, self._link / KEY
+        self.folder = trust / "identities" / process
+        self.certificate, self.key = self.folder / CERTIFICATE, self.folder / KEY
         self.ca = trust / CA
 
     def read(self) -> Pair | None:
         """None: there is none yet. Raises HostError where what is there cannot be used."""
-        if not self._link.exists():
+        if not self.certificate.exists():
             return None
         try:
             chain, key = certificates_of(self.certificate.read_text()), key_from_pem(read_private(self.key))
             pair = Pair(key, tuple(chain))
             _ = pair.identity
         except (OSError, UnicodeDecodeError, RefusedError) as error:
-            raise HostError(
-                f"the certificate in {self._link} cannot be used: {' '.join(str(error).split())}",
-                "delete the link; the role gets another from control, or join again: gslb node token --rejoin NAME",
-            ) from None
+            why = " ".join(str(error).split())
+            raise HostError(f"the certificate in {self.folder} cannot be used: {why}", _REMEDY) from None
         if key.public_key() != pair.chain[0].public_key():
-            raise HostError(f"the key in {self._link} belongs to another certificate", "delete the link")
+            raise HostError(f"the key in {self.folder} belongs to another certificate", _REMEDY)
         return pair
 
     def write(self, key: ec.EllipticCurvePrivateKey, chain: str) -> None:
-        """Both at once, by turning the link. The one before stays for who has just followed it. Raises HostError."""
-        make_folder(self._identities)
-        before = self._link.resolve() if self._link.is_symlink() else None
-        new = self._identities / f".{self._link.name}.{secrets.token_hex(8)}"
-        make_folder(new)
+        """Both at once, by turning the link. What was before stays for who has just followed it. Raises HostError."""
+        make_folder(self.folder)
+        link = self.folder / CURRENT
+        before = link.resolve() if link.is_symlink() else None
+        new = make_folder(self.folder / f".{secrets.token_hex(8)}")
         write_private(new / KEY, key_to_pem(key))
         write_private(new / CERTIFICATE, chain.encode("ascii"))
-        aside = self._identities / f".{self._link.name}.link"
         try:
-            aside.unlink(missing_ok=True)
-            aside.symlink_to(new.name)
-            aside.rename(self._link)
-            sync_folder(self._identities)
+            _turn(link, new.name)
+            for file in (KEY, CERTIFICATE):
+                if not (self.folder / file).is_symlink():
+                    _turn(self.folder / file, f"{CURRENT}/{file}")
+            sync_folder(self.folder)
         except OSError as error:
-            raise HostError(f"cannot write {self._link}: {error.strerror}", "let its folder be writable") from None
-        self._forget({new, before})
+            raise HostError(f"cannot write {link}: {error.strerror}", "let its folder be writable") from None
+        self._forget({new.resolve(), before})
 
     def _forget(self, kept: set[Path | None]) -> None:
-        for folder in self._identities.glob(f".{self._link.name}.*"):
-            if folder not in kept and folder.is_dir() and not folder.is_symlink():
+        for folder in self.folder.glob(".*"):
+            if folder.resolve() not in kept and folder.is_dir() and not folder.is_symlink():
                 with contextlib.suppress(OSError):
                     shutil.rmtree(folder)
+
+
+_REMEDY = "delete the folder; the role gets another from control, or join again: gslb node token --rejoin NAME"
+
+
+def _turn(link: Path, target: str) -> None:
+    """Raises OSError."""
+    aside = link.with_name(f".{link.name}.link")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target)
+    aside.rename(link)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:

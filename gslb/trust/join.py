@@ -7,7 +7,6 @@ anything; and a secret, of which the SHA-256 is kept: there is nothing to guess 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -36,27 +35,39 @@ __all__ = [
 
 ID_BYTES = 8
 SECRET_BYTES = 32
-HASH_BYTES = 32
 KEPT_S = 7 * 86400.0
 """So long after its end a ticket still tells whether it was used, and by whom."""
 
 _PREFIX = "gslbjoin"
 """By which scanners find a token in a place where none should be."""
-_LIMIT = 200
+_FORM = re.compile(
+    _PREFIX + rf"\.(?P<id>[0-9a-f]{{{2 * ID_BYTES}}})\.(?P<secret>[A-Za-z0-9_-]{{43}})\.(?P<root>[A-Za-z0-9_-]{{43}})"
+    r"\.(?P<roles>[a-z]+(?:\+[a-z]+)*)(?::(?P<sites>[a-z0-9-]+(?:\+[a-z0-9-]+)*))?"
+)
+"""43 digits of base64 are 32 octets."""
+_LIMIT = 4096
 _NODE_ROLES = ("dns", "edge", "observer", "control")
 
 
 @dataclass(frozen=True, slots=True)
 class JoinToken:
-    """What the one who joins holds. `root_hash` is the SHA-256 of the root's certificate."""
+    """What the one who joins holds. `root_hash` is the SHA-256 of the root's certificate. `roles` and `sites` tell
+    which keys to make; what the token allows is the ticket's to say."""
 
     id: str
     secret: bytes = field(repr=False)
     root_hash: bytes
+    roles: tuple[str, ...] = ("dns",)
+    sites: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        return processes_of(self.roles, self.sites)
 
     @property
     def text(self) -> str:
-        return ".".join((_PREFIX, self.id, _coded(self.secret), _coded(self.root_hash)))
+        what = "+".join(self.roles) + (f":{'+'.join(self.sites)}" if self.sites else "")
+        return ".".join((_PREFIX, self.id, _coded(self.secret), _coded(self.root_hash), what))
 
     @property
     def secret_text(self) -> str:
@@ -86,20 +97,17 @@ class Ticket(BaseModel):
 
 
 def parse_token(text: str) -> JoinToken:
-    """Raises RefusedError, rule `join-token`. Nothing of what was given is in its text."""
-    parts = text.strip()[:_LIMIT].split(".")
+    """Raises RefusedError, rules `join-token` and `join-roles`. Nothing of what was given is in their texts."""
+    found = _FORM.fullmatch(text.strip())
     try:
-        prefix, name, secret, root_hash = parts
-        token = JoinToken(name, _decoded(secret), _decoded(root_hash))
-        sizes = len(token.secret), len(token.root_hash)
-    except (ValueError, binascii.Error):
+        if found is None or len(text) > _LIMIT:
+            raise _no_token()
+        secret, root_hash = _decoded(found["secret"]), _decoded(found["root"])
+    except ValueError:
         raise _no_token() from None
-    if (
-        prefix != _PREFIX
-        or not re.fullmatch(rf"[0-9a-f]{{{2 * ID_BYTES}}}", name)
-        or sizes != (SECRET_BYTES, HASH_BYTES)
-    ):
-        raise _no_token()
+    sites = tuple(found["sites"].split("+")) if found["sites"] else ()
+    token = JoinToken(found["id"], secret, root_hash, tuple(found["roles"].split("+")), sites)
+    processes_of(token.roles, token.sites)
     return token
 
 

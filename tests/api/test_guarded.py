@@ -32,7 +32,7 @@ def guarded(publisher, certificate):
     began, ended = threading.Event(), []
 
     async def serve():
-        listener = await serve_tcp(build_app(publisher, "guarded"), "127.0.7.2", 0, Certificate(*certificate))
+        listener = await serve_tcp(build_app(publisher, "guarded"), "127.0.7.2", 0, Certificate(*certificate).context)
         stop = asyncio.Event()
         ended.extend([listener.address[1], asyncio.get_running_loop(), stop])
         began.set()

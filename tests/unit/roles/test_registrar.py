@@ -378,7 +378,7 @@ async def test_a_person_is_known_by_name_and_key(it):
 async def test_what_is_seen_and_what_must_worry(it, clocks):
     await joined(it)
     now_s = clock.wall_s()
-    it.registrar.own_ends_s = now_s + DAY_S
+    it.registrar.own_ends_s = lambda: now_s + DAY_S
     seen = await it.registrar.seen({"dns": now_s + DAY_S, "m2/dns": now_s + 3600})
     IdentitySeen.model_validate(seen)
     assert [(machine["name"], [one["name"] for one in machine["certificates"]]) for machine in seen["machines"]] == [

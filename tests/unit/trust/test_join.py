@@ -6,10 +6,10 @@ import pytest
 
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import Provenance
-from gslb.trust.join import JoinToken, Ticket, parse_token, processes_of, require_processes, spend
+from gslb.trust.join import JoinToken, Ticket, parse_secret, parse_token, processes_of, require_processes, spend
 
 NOW_S = 1_790_000_000.0
-TOKEN = JoinToken("0123456789abcdef", bytes(range(32)), bytes(range(32, 64)))
+TOKEN = JoinToken("0123456789abcdef", bytes(range(32)), bytes(range(32, 64)), ("dns", "edge"), ("dc", "aws-2"))
 
 
 def ticket(**changed):
@@ -22,19 +22,25 @@ def test_a_token_reads_back_and_keeps_its_secret():
     secret = TOKEN.text.split(".")[2]
     assert secret not in repr(TOKEN)
     assert TOKEN.hash not in repr(ticket())
-    assert len(TOKEN.text) < 120
+    assert TOKEN.text.endswith(".dns+edge:dc+aws-2")
+    assert TOKEN.processes == ("dns", "edge-dc", "edge-aws-2")
+    assert parse_secret(TOKEN.secret_text) == TOKEN.secret
 
 
 PARTS = TOKEN.text.split(".")
 
 
+def other(at, part):
+    return ".".join([*PARTS[:at], part, *PARTS[at + 1 :]])
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "", "gslbjoin", "...", TOKEN.text[:-1], TOKEN.text + "A", TOKEN.text.replace("gslbjoin", "gslb_join"),
-        ".".join([*PARTS, "x"]), ".".join([PARTS[0], PARTS[1].upper(), *PARTS[2:]]), ".".join([PARTS[0], "../x", *PARTS[2:]]),
-        ".".join([*PARTS[:2], PARTS[2] + "=", PARTS[3]]), ".".join([*PARTS[:2], "!" * 43, PARTS[3]]),
-        ".".join([*PARTS[:2], PARTS[2][:-1] + "9", PARTS[3]]), ".".join([*PARTS[:2], "", ""]), "x" * 10_000, "ü.ü.ü.ü",
+        "", "gslbjoin", "....", TOKEN.text + ".x", TOKEN.text + "+", other(0, "gslb_join"), other(1, PARTS[1].upper()),
+        other(1, "../x"), other(2, PARTS[2] + "="), other(2, "!" * 43), other(2, PARTS[2][:-1] + "9"), other(3, ""),
+        other(2, PARTS[2][:-1]), other(4, ""), other(4, "dns:"), other(4, "+dns"), other(4, "edge:dc+"),
+        other(4, "dns+edge:" + "+".join(["dc"] * 2000)), "x" * 10_000, "ü.ü.ü.ü.ü", ".".join(PARTS[:4]),
     ],
 )  # fmt: skip
 def test_no_token(text):
@@ -42,6 +48,18 @@ def test_no_token(text):
         parse_token(text)
     assert told.value.rule == "join-token"
     assert PARTS[2][:20] not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["A", "!", PARTS[2] + "="])
+def test_no_secret(text):
+    with pytest.raises(RefusedError, match="join-token"):
+        parse_secret(text)
+
+
+@pytest.mark.parametrize("what", ["pope", "dns:dc", "edge"])
+def test_roles_that_there_are_not(what):
+    with pytest.raises(RefusedError, match="join-roles"):
+        parse_token(other(4, what))
 
 
 def test_a_ticket_is_spent_once():
