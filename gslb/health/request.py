@@ -1,33 +1,40 @@
-"""One probe: an HTTP request through an edge's front door, and what its outcome is called. No schedule, no memory."""
+"""One HTTP request of a probe, and what its outcome is called: through an edge's front door, or wherever a named check
+points. No schedule, no memory.
+
+Where a status and headers are enough, `http1` asks; whoever looks into a body asks with aiohttp.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import errno
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
 
-from gslb.errors import HostError
+from gslb.health.failures import failed
+from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, first_head, request_octets
+from gslb.health.http_answer import Answer, judged
 from gslb.health.target import Result
+from gslb.snapshot.checks import Headers
 from gslb.snapshot.targets import ProbeTarget
 
-__all__ = ["ask", "open_session"]
+__all__ = ["BODY_LIMIT_BYTES", "Request", "ask", "open_session", "whole_answer"]
 
-HEAD_LINE_LIMIT_BYTES = 8190
-"""A longer status line or header is a failed probe. aiohttp also limits how many headers there may be."""
-
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""This machine has nothing left to connect with: that says nothing about the target."""
+BODY_LIMIT_BYTES = 65_536
+"""What is looked at of a body."""
+EDGE_BODY_LIMIT_BYTES = 16_384
+"""What Envoy looks at."""
 
 
 async def _connected(_session: aiohttp.ClientSession, progress: SimpleNamespace, _params: object) -> None:
-    progress.trace_request_ctx["connected"] = True
+    progress.trace_request_ctx()
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A session for `ask`. Every probe has a connection of its own, because a dead accept queue is seen by new
+    """A session for whole answers. Every probe has a connection of its own, because a dead accept queue is seen by new
     connections only."""
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_connected)
@@ -36,60 +43,79 @@ def open_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         auto_decompress=False,
-        max_line_size=HEAD_LINE_LIMIT_BYTES,
-        max_field_size=HEAD_LINE_LIMIT_BYTES,
+        max_line_size=LINE_LIMIT_BYTES,
+        max_field_size=LINE_LIMIT_BYTES,
+        read_bufsize=HEAD_LIMIT_BYTES,
         trace_configs=[trace],
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`target` is path and query as they are sent, `host` the header."""
+
+    method: str
+    target: str
+    host: str
+    headers: Headers
+
+
 async def ask(session: aiohttp.ClientSession, target: ProbeTarget) -> Result:
-    """Ask the front door of an edge whether `target.backend` can be used there: healthy is status 200.
+    """Ask the front door of an edge whether `target.backend` can be used there.
 
-    The check's timeout covers connecting and the head of the answer; the body is not read. Redirects are not followed.
-    Raises HostError where this machine could not even ask.
+    The check's timeout covers everything. Redirects are not followed. Raises HostError where this machine could not
+    even ask.
     """
-    subject = target.backend or "edge"
-    progress = {"connected": False}
+    check, subject = target.check, target.subject
+    door, request = Door(str(target.address), target.port), _front_door(target)
+    connected = False
+
+    def on_connected() -> None:
+        nonlocal connected
+        connected = True
+
     try:
-        async with asyncio.timeout(target.check.timeout_s), _get(session, target, progress) as response:
-            text = f"{subject}: {response.status}"
-            return Result(ok=True, reason=text) if response.status == 200 else Result(False, f"{text} from the edge")
+        async with asyncio.timeout(check.timeout_s):
+            if check.expect.needs_body and target.backend is not None:
+                answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, on_connected)
+            else:
+                octets = request_octets(request.method, request.target, request.host, request.headers)
+                head = await first_head(door, octets, on_connected)
+                answer = Answer(head.status, head.headers)
     except TimeoutError:
-        what = f"{subject}: timeout" if progress["connected"] else "edge: connect timeout"
-        return Result(ok=False, reason=f"{what} after {target.check.timeout_s:g} s")
-    except aiohttp.ServerDisconnectedError:
-        return Result(ok=False, reason="edge: closed without an answer")
-    except aiohttp.ClientOSError as error:
-        return _failed_socket(error, connected=progress["connected"])
-    except (aiohttp.ClientResponseError, aiohttp.ClientPayloadError):
-        return Result(ok=False, reason="edge: the answer is not HTTP, or its head is too large")
+        what = f"{subject}: timeout" if connected else "edge: connect timeout"
+        return Result(ok=False, reason=f"{what} after {check.timeout_s:g} s")
+    except Exception as error:  # noqa: BLE001 - what is not expected of a connection is raised again
+        return failed("edge", error, connected=connected)
+    return judged(subject, answer, check.expect, " from the edge")
 
 
-def _get(
-    session: aiohttp.ClientSession, target: ProbeTarget, progress: dict[str, bool]
-) -> aiohttp.client._RequestContextManager:
-    host = f"[{target.address}]" if target.address.version == 6 else str(target.address)
+def _front_door(target: ProbeTarget) -> Request:
     path = target.check.path if target.backend is not None else "/"
-    return session.get(
-        URL(f"http://{host}:{target.port}{path}", encoded=True),
-        headers={
-            "host": target.host,
-            "x-gslb-probe": target.backend or "edge",
-            "user-agent": "gslb-probe",
-            "connection": "close",
-        },
+    headers = (("x-gslb-probe", target.subject), ("user-agent", "gslb-probe"))
+    return Request(target.check.method, path, target.host, headers)
+
+
+async def whole_answer(
+    session: aiohttp.ClientSession, door: Door, request: Request, limit_bytes: int, on_connected: Callable[[], None]
+) -> Answer:
+    """The answer with what stands in the first `limit_bytes` of its body. The caller limits the time. Raises what
+    aiohttp does."""
+    host = f"[{door.host}]" if ":" in door.host else door.host
+    scheme = "https" if door.context else "http"
+    async with session.request(
+        request.method,
+        URL(f"{scheme}://{host}:{door.port}{request.target}", encoded=True),
+        headers=[("host", request.host), *request.headers],
         allow_redirects=False,
-        trace_request_ctx=progress,
-    )
-
-
-def _failed_socket(error: aiohttp.ClientOSError, *, connected: bool) -> Result:
-    if error.errno in EXHAUSTED:
-        raise HostError(
-            f"cannot open a connection to probe with: {error.strerror}",
-            "raise this process's limit of open files (ulimit -n, LimitNOFILE=) or the range of local ports",
-        ) from error
-    if error.errno == errno.ECONNREFUSED:
-        return Result(ok=False, reason="edge: connect refused")
-    what = "connection lost" if connected else "connect failed"
-    return Result(ok=False, reason=f"edge: {what}: {(error.strerror or 'unknown error').lower()}")
+        ssl=door.context or True,
+        server_hostname=door.server_name,
+        trace_request_ctx=on_connected,
+    ) as response:
+        body = bytearray()
+        async for piece in response.content.iter_chunked(limit_bytes):
+            body += piece
+            if len(body) >= limit_bytes:
+                break
+        headers = tuple((name.lower(), value) for name, value in response.headers.items())
+        return Answer(response.status, headers, bytes(body[:limit_bytes]))

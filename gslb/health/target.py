@@ -24,16 +24,25 @@ from typing import Literal
 
 from gslb.snapshot.checks import Rounds
 
-__all__ = ["Health", "Phase", "Result", "lasts_s", "step", "untried"]
+__all__ = ["Health", "Phase", "Result", "Unknown", "lasts_s", "step", "untried"]
 
 Phase = Literal["up", "down", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one probe found. `reason` names its subject: `monolith: 503 from the edge`, `edge: connect refused`."""
+    """What one probe found. `reason` names its subject: `monolith: 503 from the edge`, `edge: connect refused`.
+    `warning`: it is healthy, and somebody should look at it."""
 
     ok: bool
+    reason: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """There was nothing to find: nobody knows how it is."""
+
     reason: str
 
 

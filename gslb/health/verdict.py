@@ -56,6 +56,7 @@ class Board:
         self._groups: dict[Place, list[Key]] = {}
         self._calculated: list[CheckTarget] = []
         self._uncalculated = False
+        self._moved = False
         self._unsettled: set[Place] = set()
         self._untried: set[Key] = set()
 
@@ -93,9 +94,19 @@ class Board:
         """A watched target was looked at, and nobody knows how it is (any more)."""
         self._put(key, Health("unknown", reason))
 
+    def could_not(self, key: Key) -> None:
+        """Nobody here can look at a watched target: it is not waited for."""
+        self._untried.discard(key)
+
+    def take_moved(self) -> bool:
+        """Whether the state of a named check is another since this was last asked."""
+        moved, self._moved = self._moved, False
+        return moved
+
     def _put(self, key: Key, after: Health) -> None:
         self._untried.discard(key)
         if self._health[key] != after:
+            self._moved |= isinstance(key, CheckKey) and self._health[key].phase != after.phase
             self._health[key] = after
             self._unsettled.update(self._targets[key].places)
             self._uncalculated |= isinstance(key, CheckKey)

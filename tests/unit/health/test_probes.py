@@ -358,7 +358,7 @@ async def test_the_result_of_a_target_that_left_meanwhile_is_dropped():
         await asked.wait()
         prober.set_targets([])
         go.set()
-        while prober._in_flight:
+        while prober.pulse.in_flight:
             await asyncio.sleep(0.005)
         assert prober.live.verdicts == {}
 
