@@ -47,6 +47,7 @@ def _store(_context: click.Context, _option: click.Parameter, url: str) -> str:
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False, resolve_path=True)
+_FOLDER = click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True)
 
 
 def _reachable(context: click.Context, _option: click.Parameter, address: tuple[str, int]) -> tuple[str, int]:
@@ -139,6 +140,10 @@ def demo(**options: Any) -> None:
 @dns_options
 @click.option("--geo", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="Database of places (.mmdb) for the filter geo; read anew when it is replaced.")  # fmt: skip
+@click.option("--check-commands", type=_FOLDER, metavar="DIR",
+              help="Where programs stand that checks may run.  [default: none is ever run]")  # fmt: skip
+@click.option("--check-secrets", type=_FOLDER, metavar="DIR",
+              help="Where the certificates, keys and tokens stand that checks name.")  # fmt: skip
 @click.option("--dnssec-secret", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="What DNSSEC keys are sealed under.  [default: dnssec.secret in the data folder]")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
@@ -187,6 +192,8 @@ def run(**options: Any) -> None:
         "sites",
         "store",
         "geo",
+        "check_commands",
+        "check_secrets",
         "dnssec_secret",
         "envoy",
         "git",

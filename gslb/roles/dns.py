@@ -23,6 +23,7 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
+from gslb.roles.checking import tools_of
 from gslb.roles.composer import Composer
 from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
@@ -37,7 +38,7 @@ from gslb.roles.query_log import QueryLog
 from gslb.roles.secret_file import cookie_secret, dnssec_secret
 from gslb.roles.settings import DnsSettings, Settings
 from gslb.roles.tasks import keep_running
-from gslb.snapshot import probe_targets
+from gslb.snapshot.targets import check_targets, probe_targets
 from gslb.snapshot.types import LiveState, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
@@ -68,7 +69,7 @@ class DnsRole:
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._open = False
-        self.prober = Prober(self._on_results)
+        self.prober = Prober(self._on_results, tools=tools_of(settings))
         self.exchange = Exchange(NAME, own_machine(settings.data), tls)
         self.outlook = Outlook(lambda: self.prober.live, lambda: self.prober.running)
         self._geo_file = GeoFile(settings.geo)
@@ -98,7 +99,7 @@ class DnsRole:
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
         self.judge.follow(snapshot)
-        self.prober.set_targets(probe_targets(snapshot))
+        self.prober.set_targets((*probe_targets(snapshot), *check_targets(snapshot)))
         self.load_reader.follow(snapshot)
         await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
         self.judge.look()

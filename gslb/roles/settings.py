@@ -49,9 +49,10 @@ class Settings(BaseModel):
     an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
     None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
     `git` is a repository that is followed in place of a folder, as `git.parse_source` reads it.
-    `every_site`: `sites` are all of the policy's, not a choice. `bake_s`: of each wave in which a policy goes that
-    nobody was asked about. `node` is where the node endpoints for other machines begin; None: as this machine has told
-    when it joined, if it did.
+    `every_site`: `sites` are all of the policy's, not a choice. `check_commands` None: no command is ever run;
+    `check_secrets` has the certificates, keys and tokens that checks name. `bake_s`: of each wave in which a policy
+    goes that nobody was asked about. `node` is where the node endpoints for other machines begin; None: as this machine
+    has told when it joined, if it did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +76,8 @@ class Settings(BaseModel):
     api_cert: Path | None = None
     api_key: Path | None = None
     geo: Path | None = None
+    check_commands: Path | None = None
+    check_secrets: Path | None = None
     dnssec_secret: Path | None = None
     envoy: str | None = None
     envoy_concurrency: int | None = None
