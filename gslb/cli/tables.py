@@ -119,11 +119,11 @@ def _service(seen: Mapping[str, Any]) -> str:
 
 
 def _loads(seen: Mapping[str, Any]) -> Table:
-    table = new_table("Loads", "site", "load", "of requests/s")
+    table = new_table("Loads", "site", "load", "of requests/s", "refused")
     for name, site in seen["sites"].items():
         if site["capacity_per_s"]:
             load = "unknown" if site["load_percent"] is None else _value(site["load_percent"])
-            add_row(table, name, load, f"{site['capacity_per_s']:,}")
+            add_row(table, name, load, f"{site['capacity_per_s']:,}", seen["edges"][name]["refused"])
     return table
 
 

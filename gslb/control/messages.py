@@ -233,7 +233,7 @@ class MirrorSeen(Body):
 
 class EdgeSeen(Body):
     """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve.
-    `peer_requests`: what it answered for other edges, by APP/BACKEND."""
+    `refused`: requests beyond the capacity. `peer_requests`: what it answered for other edges, by APP/BACKEND."""
 
     state: Literal["live", "starting", "backing_off", "unreachable"]
     pid: int | None
@@ -241,6 +241,7 @@ class EdgeSeen(Body):
     restarts: int | None
     adopted: bool | None
     last_end: str | None
+    refused: int | None
     peer_requests: Mapping[str, int]
 
 

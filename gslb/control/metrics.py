@@ -225,6 +225,7 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
         "gslb_mirror_skipped", "Requests due for mirroring that were not.", labels=[*labels, "reason"]
     )
     open_now = GaugeMetricFamily("gslb_edge_connections", "Connections of clients that stay open.", labels=["site"])
+    refused = CounterMetricFamily("gslb_edge_refused", "Requests beyond the capacity: 503.", labels=["site"])
     hops = CounterMetricFamily(
         "gslb_peer_requests", "Requests that the edge answered for other edges.", labels=["site", "app", "backend"]
     )
@@ -235,6 +236,7 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
         up.add_metric([site], state.edge.envoy.state == "live")
         restarts.add_metric([site], state.edge.envoy.restarts)
         open_now.add_metric([site], state.edge.connections)
+        refused.add_metric([site], state.edge.refused)
         for hop in state.edge.hops:
             hops.add_metric([site, hop.app, hop.backend], hop.requests)
         for route in state.edge.routes:
@@ -244,4 +246,4 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
             sent.add_metric(values, route.mirrored)
             for reason, number in sorted(route.skipped.items()):
                 skipped.add_metric([*values, reason], number)
-    yield from (up, restarts, requests, sent, skipped, hops, open_now)
+    yield from (up, restarts, requests, sent, skipped, hops, open_now, refused)

@@ -158,6 +158,7 @@ class EdgeState(Message):
     hops: tuple[HopState, ...] = ()
     arriving_per_s: dict[str, float] = Field({}, description="requests of clients by app, over the last ten seconds")
     connections: int = Field(0, description="of clients, that stay open")
+    refused: int = Field(0, description="requests beyond the capacity")
 
 
 class RoleState(Message):

@@ -213,6 +213,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
             "restarts": None,
             "adopted": None,
             "last_end": None,
+            "refused": None,
             "peer_requests": {},
         }
     envoy = edge.envoy
@@ -223,6 +224,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
         "restarts": envoy.restarts,
         "adopted": envoy.adopted,
         "last_end": envoy.last_end,
+        "refused": edge.refused,
         "peer_requests": {f"{hop.app}/{hop.backend}": hop.requests for hop in edge.hops},
     }
 

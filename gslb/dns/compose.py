@@ -17,8 +17,8 @@ from gslb.dns.tables import Body, Places, Pool, PoolIndex, Qtype, Tables
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.model.words import IpAddress
-from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
-from gslb.steering import kept_ratio
+from gslb.snapshot.types import AppName, LiveState, Snapshot, Zone, ZoneKey
+from gslb.steering import loads_matter
 
 __all__ = ["compose", "recompile", "zone_records"]
 
@@ -99,8 +99,8 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
 
 def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:
     """Reasons and times differ all the while; steering looks at what is answered and what is seen and, where the TTL of
-    an app is not fixed, at how soon that may change; at who comes back slowly; and where an app sheds, at what a site
-    keeps under its load."""
+    an app is not fixed, at how soon that may change; at who comes back slowly; and at loads where an app sheds or
+    a site is gone."""
     keys = old.verdicts.keys() | new.verdicts.keys()
     bounded = {app.name for app in snapshot.apps.values() if app.ttl_min_s != app.ttl_s}
     return (
@@ -115,7 +115,7 @@ def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState
             for app, site in old.ramps.keys() | new.ramps.keys()
             if old.ramps.get((app, site)) != new.ramps.get((app, site))
         }
-        | {app.name for app in snapshot.apps.values() if old.loads != new.loads and _keeps_others(app, old, new)}
+        | {app.name for app in snapshot.apps.values() if loads_matter(snapshot, app, old, new)}
     )
 
 
@@ -125,16 +125,6 @@ def _steering(live: LiveState, app: AppName, address: IpAddress) -> object:
     if verdict is None or verdict.state in ("up", "unknown"):
         return None
     return verdict.state, verdict.seen
-
-
-def _keeps_others(app: App, old: LiveState, new: LiveState) -> bool:
-    sites = old.loads.keys() | new.loads.keys()
-    return any(
-        kept_ratio(item, old.loads.get(site)) != kept_ratio(item, new.loads.get(site))
-        for item in app.chain
-        if item.kind == "shed"
-        for site in sites
-    )
 
 
 def _add_hosts(

@@ -22,7 +22,7 @@ from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
 from gslb.edge.render import EdgeConfig, bootstrap, needs_peers, render, static_bootstrap
-from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, Tally, hop_counts, route_counts
+from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_counts, route_counts
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
@@ -146,6 +146,10 @@ class EdgeRunner:
     def arrivals(self) -> Arrivals:
         """What still comes, as of the last calls of `state`."""
         return self._arrivals.seen()
+
+    def refused(self) -> int:
+        """Requests that got 503 because they were beyond the capacity, as of the last `state`."""
+        return self._tally.totals().get(REFUSED, 0)
 
     def hops(self) -> Mapping[tuple[AppName, BackendName], int]:
         """Requests that were answered for other edges, as of the last `state`."""

@@ -11,11 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gslb.edge.render import StatsIndex
-from gslb.edge.render.config import STAT_PREFIX
+from gslb.edge.render.config import CAPACITY_STATS, STAT_PREFIX
 from gslb.errors import HostError
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId
 
-__all__ = ["CONNECTIONS", "COUNTERS_FILTER", "Counters", "Tally", "hop_counts", "parse_stats", "route_counts"]
+__all__ = [
+    "CONNECTIONS",
+    "COUNTERS_FILTER",
+    "REFUSED",
+    "Counters",
+    "Tally",
+    "hop_counts",
+    "parse_stats",
+    "route_counts",
+]
 
 Counters = Mapping[str, int]
 
@@ -23,12 +32,14 @@ _REQUESTS = "upstream_rq_completed"
 _MIRRORED = "upstream_rq_total"
 _SHADOW_LOSSES = {"upstream_cx_none_healthy": "target_down", "upstream_rq_pending_overflow": "target_busy"}
 _COMPLETED = "upstream_rq_completed"
+REFUSED = f"{CAPACITY_STATS}.http_local_rate_limit.rate_limited"
+"""Requests beyond the capacity."""
 CONNECTIONS = f"http.{STAT_PREFIX}.downstream_cx_active"
 """A gauge: the connections of clients that are open."""
 COUNTERS_FILTER = (
     r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy|rq_pending_overflow)$"
     r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
-    rf"|^{CONNECTIONS.replace('.', '[.]')}$"
+    rf"|^{CONNECTIONS.replace('.', '[.]')}$|^{REFUSED.replace('.', '[.]')}$"
 )
 """What `/stats` must hold for `route_counts`, and little more: a thousand apps have a hundred times as much."""
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import exp
 
-from gslb.snapshot.types import App, SiteName
+from gslb.snapshot.types import App, Filter, SiteName
 
 __all__ = ["HOLD_S", "STEP_RATIO", "LoadMeter", "smoothing_s"]
 
@@ -26,9 +26,14 @@ Counts = Mapping[Hashable, int]
 
 
 def smoothing_s(apps: Iterable[App]) -> float:
-    """Over how long to smooth for these apps: three times the longest TTL of those that shed, 20 s to 120 s."""
-    ttls_s = [app.ttl_s for app in apps if any(item.kind == "shed" for item in app.chain)]
+    """Over how long to smooth for these apps: three times the longest TTL of those whose clients loads move, 20 s to
+    120 s: where they shed, or where the next of an order takes over from a dead site."""
+    ttls_s = [app.ttl_s for app in apps if any(_follows(item) for item in app.chain)]
     return min(max(_TTLS * max(ttls_s, default=0), _LEAST_S), _MOST_S)
+
+
+def _follows(item: Filter) -> bool:
+    return item.kind == "shed" or (item.kind == "first" and item.count == 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ FORMS = {
     "port": "port: 443 (from 1 to 65535, without quotes)",
     "http": "http: 80 (a port from 1 to 65535, without quotes)",
     "capacity": "capacity: 20000 (requests per second)",
+    "trickle": "trickle: 1 (percent for each standby site, 10 at most)",
     "by": "by: window, client or answer",
     "timeout": "timeout: 15s",
     "max_body": "max_body: 16384 (octets)",

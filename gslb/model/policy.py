@@ -182,6 +182,9 @@ class Weighted(Model):
 
     weighted: Mapping[Name, Weight] = Field(min_length=1)
     by: Literal["window", "client", "answer"] = "window"
+    trickle: Annotated[Percent, Field(gt=0, le=10)] | None = Field(
+        None, description="percent of the clients that each standby site gets meanwhile, to keep it warm"
+    )
 
 
 class First(Model):

@@ -85,6 +85,7 @@ class EdgeRole:
                 ),
                 arriving_per_s={app: round(per_s, 3) for app, per_s in arrivals.per_s.items()},
                 connections=arrivals.connections,
+                refused=self._runner.refused(),
             ),
         )
 

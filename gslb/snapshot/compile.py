@@ -189,10 +189,11 @@ def _filter(item: written.SteerFilter) -> Filter:
 
 def _pick(item: written.SteerFilter) -> Filter:
     match item:
-        case written.Weighted(weighted=weights, by=by):
-            return Filter("weighted", weights=tuple((SiteName(site), w) for site, w in weights.items()), by=by)
+        case written.Weighted(weighted=weights, by=by, trickle=trickle):
+            sites = tuple((SiteName(site), weight) for site, weight in weights.items())
+            return Filter("weighted", weights=sites, by=by, trickle_ratio=round((trickle or 0.0) / 100, 4))
         case written.First(first=count):
-            return Filter("first", count=count)
+            return Filter("first", count=count, by="client" if count == 1 else "window")
         case "shed":
             return _shed(written.Marks())
         case written.Shed(shed=marks):

@@ -94,9 +94,10 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted;
-    `bias` (times the distance) and the sites for countries and continents for geo; the marks for shed, as shares of a
-    site's capacity; the threshold for healthy, as share of a site's addresses."""
+    """One step of a chain. Which fields count depends on `kind`; `sites` for only, priority; `weights` for weighted,
+    with `trickle_ratio`, what each site of weight 0 gets while others have weight; `bias` (times the distance) and the
+    sites for countries and continents for geo; the marks for shed, as shares of a site's capacity; the threshold for
+    healthy, as share of a site's addresses."""
 
     kind: Literal["healthy", "networks", "geo", "latency", "only", "priority", "weighted", "first", "shed"]
     sites: tuple[SiteName, ...] = ()
@@ -109,6 +110,7 @@ class Filter:
     low_ratio: float = 0.0
     high_ratio: float = 0.0
     threshold_ratio: float = 0.0
+    trickle_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ so `healthy` must judge the allowed sites only, or a dead allowed site beside a 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -30,6 +31,7 @@ from gslb.snapshot.types import (
 from gslb.steering.living import find_living
 from gslb.steering.nearness import geo_ranks, geo_reason, latency_ranks, latency_reason
 from gslb.steering.ramp import mixed, ramp_parts, ramp_reason
+from gslb.steering.room import demand_per_s, overflow_shares, spread
 from gslb.steering.shed import is_shedding, shed_reason, shed_shares
 
 __all__ = ["decide"]
@@ -252,23 +254,86 @@ def _best(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     return tuple(c for c in candidates if c.rank == rank)
 
 
-def _weighted(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
+def _weighted(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
     """One site by weight, among the best rank of those with weight. Weight 0 is standby: used when nobody with weight
-    is left."""
+    is left. What sites that are gone had is spread by room, where capacities are known."""
     weights = dict(item.weights)
     active = _best(tuple(c for c in candidates if weights[c.site] > 0))
     if not active:
         standby = _best(candidates)
-        alike = tuple(_outcome((c,), 1 / len(standby)) for c in standby)
-        return _Pick(alike, "no site with weight is left: standby")
+        shares, how = _taken_over(context, standby, dict.fromkeys(weights, 0.0))
+        alike = tuple(_outcome((c,), share) for c, share in zip(standby, shares, strict=True))
+        return _Pick(alike, f"no site with weight is left: standby{how}")
     total = sum(weights[c.site] for c in active)
     text = ", ".join(f"{c.site} {weights[c.site]:g}" for c in active)
-    return _Pick(tuple(_outcome((c,), weights[c.site] / total) for c in active), f"by weight: {text}")
+    whole, told = sum(weights.values()), {c.site for c in candidates}
+    gone = {site for site, weight in item.weights if weight > 0} - told
+    if gone and all(c in active for c in candidates if weights[c.site] > 0):
+        shares, how = _taken_over(context, active, {site: weight / whole for site, weight in item.weights})
+        text += f"; without {', '.join(sorted(gone))}{how}" if how else ""
+    else:
+        shares = tuple(weights[c.site] / total for c in active)
+    outcomes, warm = _kept_warm(item, candidates, tuple(zip(active, shares, strict=True)))
+    return _Pick(outcomes, f"by weight: {text}{warm}")
 
 
-def _first(_context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
-    chosen = _in_order(candidates)[: item.count]
-    return _Pick((_outcome(chosen, 1.0),) if chosen else (), f"the first {item.count} of the order")
+def _kept_warm(
+    item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
+) -> tuple[tuple[Outcome, ...], str]:
+    """With a trickle to each standby site that lives, taken from all others alike."""
+    weights = dict(item.weights)
+    standby = _best(tuple(c for c in candidates if weights[c.site] == 0)) if item.trickle_ratio else ()
+    left = 1.0 - item.trickle_ratio * len(standby)
+    outcomes = tuple(_outcome((c,), share * left) for c, share in shares)
+    if not standby:
+        return outcomes, ""
+    warm = ", ".join(c.site for c in standby)
+    return (*outcomes, *(_outcome((c,), item.trickle_ratio) for c in standby)), (
+        f"; {100 * item.trickle_ratio:g} % keep {warm} warm"
+    )
+
+
+def _taken_over(
+    context: _Context, living: tuple[Candidate, ...], own: Mapping[SiteName, float]
+) -> tuple[tuple[float, ...], str]:
+    """The shares of the living, with what is left of 1 spread by room, and how that was done; where a capacity is not
+    known, in proportion to their own."""
+    sites = [context.snapshot.sites[c.site] for c in living]
+    base, sizes = [own[c.site] for c in living], [site.capacity_per_s for site in sites]
+    known = [size for size in sizes if size]
+    if len(known) < len(sites):
+        whole = sum(base)
+        return tuple(share / whole if whole else 1 / len(base) for share in base), ""
+    demand = demand_per_s(tuple(context.snapshot.sites.values()), context.live.loads)
+    how = "by capacity" if demand is None else f"by what is left of the capacities beside {demand:,.0f} requests/s"
+    shares = spread(base, known, demand)
+    told = ", ".join(f"{c.site} {100 * share:.3g} %" for c, share in zip(living, shares, strict=True))
+    return shares, f", {how}: {told}"
+
+
+def _first(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:
+    """The first of the order; clients whose first choice is gone go on down the order where the next one fills up."""
+    order = _in_order(candidates)
+    chosen = order[: item.count]
+    if item.count > 1 or not chosen or not context.live.loads or _would_be_first(context) in (None, chosen[0].site):
+        return _Pick((_outcome(chosen, 1.0),) if chosen else (), f"the first {item.count} of the order")
+    sites = [context.snapshot.sites[c.site] for c in order]
+    shares = overflow_shares(sites, context.live.loads)
+    outcomes = tuple(_outcome((c,), share) for c, share in zip(order, shares, strict=True) if share > 0)
+    if len(outcomes) == 1 and outcomes[0].sites == (chosen[0].site,):
+        return _Pick(outcomes, "the first 1 of the order")
+    told = ", ".join(f"{' '.join(o.sites)} {100 * o.weight:.3g} %" for o in outcomes)
+    return _Pick(outcomes, f"{_would_be_first(context)} is gone, and the next of the order fills up: {told}", True)
+
+
+def _would_be_first(context: _Context) -> SiteName | None:
+    """Who would be the first of the order if every site lived and none were drained."""
+    everybody = tuple(Candidate(name, ()) for name in context.snapshot.sites)
+    for item in context.app.chain:
+        if item.kind in _FILTERS and item.kind != "healthy":
+            everybody = _FILTERS[item.kind](context, item, everybody).candidates
+    order = _in_order(everybody)
+    return order[0].site if order else None
 
 
 def _shed(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Pick:

@@ -43,9 +43,12 @@ class Stage:
         return backend
 
     def snapshot(self, backends, routes, overrides: Overrides | None = None, **sites):
-        """`peers` are the peer addresses by site; other words the public addresses."""
+        """`peers` are the peer addresses by site, `capacity` requests a second; other words the public addresses."""
         self.revision += 1
-        peers = sites.pop("peers", {})
+        peers, capacities = sites.pop("peers", {}), sites.pop("capacity", {})
+
+        def size(site):
+            return {"capacity": capacities[site]} if site in capacities else {}
 
         def edge(public, site):
             return {"public": [public], **({"peer": peers[site]} if site in peers else {})}
@@ -54,8 +57,8 @@ class Stage:
             {
                 "zone": {"name": "gslb.test", "nameservers": {"ns1": ["127.0.7.53"]}},
                 "sites": {
-                    "dc": {"edges": [edge(sites.get("dc", DC), "dc")], "listen": {"http": self.port}},
-                    "aws": {"edges": [edge(AWS, "aws")], "listen": {"http": self.port}},
+                    "dc": {"edges": [edge(sites.get("dc", DC), "dc")], "listen": {"http": self.port}, **size("dc")},
+                    "aws": {"edges": [edge(AWS, "aws")], "listen": {"http": self.port}, **size("aws")},
                 },
                 "apps": {"shop": {"hosts": ["shop"], "backends": backends, "routes": routes}},
             }

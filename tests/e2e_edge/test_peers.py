@@ -13,6 +13,7 @@ from gslb.roles.edge_credentials import edge_credentials
 from gslb.snapshot.intent import Drain, Overrides, Provenance
 from gslb.snapshot.types import SiteName
 from tests.e2e_edge.conftest import AWS, CHECK, DC, HOST, eventually, seen
+from tests.e2e_edge.test_routes import upgrade, upgraded
 from tests.support.http1 import Connection, load
 from tests.support.identities import Authority
 from tests.support.ports import free_port
@@ -210,3 +211,21 @@ async def test_the_resources_pass_envoys_own_validation(stage, peers, authority,
         SiteName("dc"), tmp_path / "dc", find_envoy(None), 1, lambda: edge_credentials(authority.trust, "edge-dc")
     )
     await runner.prepare(stage.snapshot(backends, routes, DRAINED, peers=peers))
+
+
+async def test_a_websocket_goes_through_a_peer(stage, peers, authority):
+    echo = await asyncio.start_server(upgraded, "127.0.7.9", 0)
+    port = echo.sockets[0].getsockname()[1]
+    backends = {"ws": {"aws": [f"127.0.7.9:{port}"], "via": "edge"}}
+    routes = [{"name": "ws", "split": {"ws": 100}, "websocket": True}]
+    async with stage.edge("dc") as dc, stage.edge("aws") as aws:
+        snapshot = stage.snapshot(backends, routes, peers=peers)
+        await aws.publish(snapshot)
+        await dc.publish(snapshot)
+        reader, writer = await asyncio.open_connection(DC, stage.port)
+        writer.write(upgrade("/ws"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"HELLO"
+        writer.close()
+    echo.close()

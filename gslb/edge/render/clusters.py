@@ -186,6 +186,7 @@ def _http2() -> dict[str, Any]:
         "@type": _HTTP_OPTIONS,
         "explicit_http_config": {
             "http2_protocol_options": {
+                "allow_connect": True,
                 "initial_stream_window_size": 1024**2,
                 "initial_connection_window_size": 16 * 1024**2,
                 "connection_keepalive": keepalive,

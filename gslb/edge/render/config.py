@@ -9,6 +9,8 @@ from typing import Any
 from gslb.snapshot.types import AppName, BackendName, RouteId, Share, SiteName
 
 __all__ = [
+    "CAPACITY_FILTER",
+    "CAPACITY_STATS",
     "MIRROR_RUNTIME",
     "PEER_HOST",
     "PROBE_HEADER",
@@ -38,6 +40,8 @@ ROUTES_NAME = "edge"
 """The one RouteConfiguration that all listeners of a site share."""
 
 STAT_PREFIX = "edge"
+CAPACITY_FILTER = "gslb.capacity"
+CAPACITY_STATS = "capacity"
 MIRROR_RUNTIME = "gslb.mirror"
 """Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (numerator of a million) override a mirror at once, without files."""
 

@@ -17,7 +17,7 @@ from gslb.edge.render.config import (
     shadow_name,
     skip_prefix,
 )
-from gslb.edge.render.filters import http_filters
+from gslb.edge.render.filters import capacity_filter, http_filters
 from gslb.edge.render.listeners import site_listeners
 from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, variants
 from gslb.edge.render.peers import HOP_HEADER, hops, needs_peers, peer_listeners
@@ -41,7 +41,7 @@ def render(snapshot: Snapshot, site: SiteName, peering: Peering | None = None, *
             *site_listeners(
                 snapshot.sites[site],
                 mirrored=any(route.mirrors for app in apps for route in app.routes),
-                filters=http_filters(apps),
+                filters=[*capacity_filter(snapshot.sites[site]), *http_filters(apps)],
                 closing=closing,
             ),
             *peer_listeners(snapshot, site, peering),
@@ -49,7 +49,7 @@ def render(snapshot: Snapshot, site: SiteName, peering: Peering | None = None, *
         clusters=tuple(cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering))),
         routes={
             "name": ROUTES_NAME,
-            "virtual_hosts": [virtual_host(app, site, snapshot.sites[site].http_port) for app in apps],
+            "virtual_hosts": [virtual_host(app, snapshot.sites[site]) for app in apps],
             "ignore_port_in_host_matching": True,
             "validate_clusters": True,
             "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop],

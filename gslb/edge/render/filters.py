@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gslb.edge.render.config import auth_name, duration
+from gslb.edge.render.config import CAPACITY_FILTER, CAPACITY_STATS, auth_name, duration
 from gslb.snapshot.routing import Auth, Cors, Fault, Rate, Route
-from gslb.snapshot.types import App
+from gslb.snapshot.types import App, Site
 
-__all__ = ["http_filters", "route_filters"]
+__all__ = ["capacity_filter", "http_filters", "route_filters", "uncounted"]
 
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
 _ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
@@ -26,6 +26,8 @@ _COMPRESSIBLE = (
     "application/json", "application/xml", "application/xhtml+xml", "application/wasm", "image/svg+xml",
 )  # fmt: skip
 _LEAST_COMPRESSED_BYTES = 1024
+_FILL_S = 0.1
+"""How often the bucket is filled; Envoy takes nothing under 50 ms."""
 _ORDER = ("cors", "local_ratelimit", "forget", "ext_authz", "body_size_limit", "fault", "compressor")
 """Cheap refusals first; nobody is asked about what is refused anyway."""
 
@@ -42,6 +44,38 @@ def http_filters(apps: Iterable[App]) -> list[dict[str, Any]]:
                 assert listed is not None
                 needed.setdefault(name, (_ORDER.index(kind), listed))
     return [item for _, item in sorted(needed.values(), key=lambda found: (found[0], found[1]["name"]))]
+
+
+def capacity_filter(site: Site) -> list[dict[str, Any]]:
+    """What the edge of `site` cannot carry gets 503 with `retry-after`, before anything else is done for it
+    (envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, one bucket for all workers); none without a
+    capacity. A second's worth may come at once."""
+    if site.capacity_per_s is None:
+        return []
+    every = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    per_fill = max(1, round(site.capacity_per_s * _FILL_S))
+    config = {
+        "@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": CAPACITY_STATS,
+        "token_bucket": {
+            "max_tokens": site.capacity_per_s,
+            "tokens_per_fill": per_fill,
+            "fill_interval": duration(per_fill / site.capacity_per_s),
+        },
+        "filter_enabled": every,
+        "filter_enforced": every,
+        "status": {"code": "ServiceUnavailable"},
+        "response_headers_to_add": [
+            {"header": {"key": "retry-after", "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        ],
+    }
+    return [{"name": CAPACITY_FILTER, "typed_config": config}]
+
+
+def uncounted(site: Site) -> dict[str, Any]:
+    """`typed_per_filter_config` of a route that must be answered however full the edge is."""
+    off = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    return {} if site.capacity_per_s is None else {"typed_per_filter_config": {CAPACITY_FILTER: off}}
 
 
 def route_filters(app: App, route: Route) -> dict[str, Any]:

@@ -191,6 +191,7 @@ def _manager(
             }
         ],
         "http2_protocol_options": {
+            "allow_connect": True,
             "max_concurrent_streams": _MAX_STREAMS,
             "initial_stream_window_size": _STREAM_WINDOW_BYTES,
             "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
@@ -241,6 +242,7 @@ def _hop(app: App, backend: BackendName, site: SiteName) -> Iterator[dict[str, A
     action = {
         "cluster": leaf_name(app.name, backend, site),
         "timeout": "0s",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "retry_policy": {"retry_on": _RETRY_UNSENT, "num_retries": 1},
     }
     hop = {"name": f"{app.name}/{backend}~hop", "route": action}

@@ -21,14 +21,14 @@ from gslb.edge.render.config import (
     skip_prefix,
     variant_name,
 )
-from gslb.edge.render.filters import route_filters
+from gslb.edge.render.filters import route_filters, uncounted
 from gslb.edge.render.matching import header_equals, route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
 from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.routing import BackendName, Match, Route, ValueMatch
-from gslb.snapshot.types import App, RouteId, SiteName
+from gslb.snapshot.types import App, RouteId, Site, SiteName
 
 __all__ = ["VARIANT_HEADER", "cookie_name", "virtual_host"]
 
@@ -38,11 +38,12 @@ VARIANT_HEADER = "x-gslb-variant"
 _COOKIE_MAX_AGE_S = 30 * 86_400
 
 
-def virtual_host(app: App, site: SiteName, http_port: int) -> dict[str, Any]:
-    """Probes first, then the routes in the order of the policy: Envoy takes the first that matches."""
-    routes = [*_probes(app, site)]
+def virtual_host(app: App, here: Site) -> dict[str, Any]:
+    """At the edge of `here`. Probes first, then the routes in the order of the policy: Envoy takes the first that
+    matches."""
+    routes = [{**probe, **uncounted(here)} for probe in _probes(app, here.name)]
     for route in app.routes:
-        routes += _route(app, route, http_port)
+        routes += _route(app, route, here.http_port)
     return {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
 
 

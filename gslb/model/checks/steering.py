@@ -69,6 +69,7 @@ def _sites(report: Report, path: Path, item: SteerFilter) -> None:
             steps: list[str | int] = list(range(len(named)))
         case Weighted(weighted=weights):
             named, steps = tuple(weights), list(weights)
+            _trickle(report, path, item)
             if not any(weights.values()):
                 message = "every weight is 0"
                 report.error(path, "weights-zero", message, "give at least one site a weight above 0")
@@ -81,6 +82,16 @@ def _sites(report: Report, path: Path, item: SteerFilter) -> None:
             report.unknown((*path, step), "site", site, report.policy.sites)
         elif seen[site] > 1:
             report.error((*path, step), "duplicate-site", f"{site} stands in this list already", "name every site once")
+
+
+def _trickle(report: Report, path: Path, item: Weighted) -> None:
+    standby = sum(weight == 0 for weight in item.weighted.values())
+    if item.trickle and not standby:
+        remedy = "give the standby site the weight 0, or delete it"
+        report.warn((*path, "trickle"), "no-effect", "trickle has no effect: no site has the weight 0", remedy)
+    elif item.trickle and standby * item.trickle > 50:
+        message = f"{standby} standby sites would get {standby * item.trickle:g} % together"
+        report.error((*path, "trickle"), "trickle-large", message, f"write at most {50 // standby}")
 
 
 def _geo_sites(report: Report, path: Path, rules: GeoRules) -> None:

@@ -102,7 +102,7 @@ def test_a_load_that_wavers_around_a_step_stays_on_it():
 def test_smoothing_follows_the_longest_ttl_of_those_that_shed(ttls, expected):
     sized = {"dc": {"edges": [{"public": ["192.0.2.10"]}], "capacity": 1}}
     apps = {name: app(["shed"], hosts=[name], ttl=ttl) for name, ttl in ttls.items()}
-    made = snapshot(policy(sized, **apps, plain=app(["healthy", {"first": 1}], hosts=["plain"], ttl="1h")))
+    made = snapshot(policy(sized, **apps, plain=app(["healthy", {"weighted": {"dc": 1}}], hosts=["plain"], ttl="1h")))
     assert smoothing_s(made.apps.values()) == expected
 
 

@@ -62,6 +62,11 @@ PAY = "match: {path: /pay}"
         (AWS_EDGE, "[{public: [10.0.0.4]}]", [(11, 23, "duplicate-bind")]),
         (AWS_EDGE, "[{public: [10.0.0.4]}]\n    listen: {http: 81}", []),
         (EDGE, '[{public: [192.0.2.10], peer: "10.0.0.4:8443"}]', [(8, 36, "no-effect")]),
+        # trickle
+        ("weighted: {dc: 80, aws: 20}", "weighted: {dc: 80, aws: 0}\n        trickle: 1", []),
+        ("weighted: {dc: 80, aws: 20}", "weighted: {dc: 80, aws: 20}\n        trickle: 1", [(17, 9, "no-effect")]),
+        ("weighted: {dc: 80, aws: 20}", "weighted: {dc: 80, aws: 0}\n        trickle: 11", [(18, 18, "range")]),
+        ("weighted: {dc: 80, aws: 20}", "weighted: {dc: 80, aws: 0}\n        trickle: 0", [(18, 18, "range")]),
         # peers
         ("      new:\n", "      new:\n        via: edge\n", [(24, 14, "no-peer")]),
         ("      new:\n", "      new:\n        via: direct\n", []),
