@@ -151,13 +151,15 @@ def _split(shares: tuple[str, ...]) -> Mapping[str, float]:
     return split
 
 
-@click.command(epilog="Example: gslb undrain dc")
+@click.command(epilog="Example: gslb undrain dc --over 15m")
 @click.argument("site", metavar="SITE")
 @click.option("--app", metavar="APP", help="For this app alone; as it was drained.")
+@click.option("--over", "over_s", metavar="TIME", callback=seconds, help="Slowly: its share grows over this time.")
 @taking(REASON, SERVER, JSON)
-def undrain(*, site: str, app: str | None, wish: Wish) -> None:
+def undrain(*, site: str, app: str | None, over_s: float | None, wish: Wish) -> None:
     """Put a site back."""
-    query = {"app": app, "author": author(), "reason": wish.reason}
+    slowly = None if over_s is None else f"{over_s:g}"
+    query = {"app": app, "over_s": slowly, "author": author(), "reason": wish.reason}
     answer = wish.client.delete(path_of("drains", site), query)
     tell(answer, f"{site} is back", as_json=wish.as_json)
 

@@ -17,7 +17,8 @@ PIPED_WIDTH = 160
 
 _STYLES = {
     "up": "green", "ready": "green", "live": "green", "down": "bold red", "unreachable": "bold red",
-    "unknown": "yellow", "starting": "yellow", "backing_off": "bold red", "drained": "yellow",
+    "held": "yellow", "critical": "bold red", "warning": "yellow", "unknown": "yellow", "starting": "yellow",
+    "backing_off": "bold red", "drained": "yellow",
 }  # fmt: skip
 
 
@@ -42,7 +43,9 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
         ("   overrides ", "dim"), str(snapshot["overrides"]),
         ("   digest ", "dim"), str(snapshot["digest"]),
     )  # fmt: skip
-    parts: list[RenderableType] = [head, _sites(seen)]
+    parts: list[RenderableType] = [head]
+    parts += [_alarms(seen)] if seen.get("alarms") else []
+    parts += [_sites(seen)]
     if any(site["tail"] for site in seen["sites"].values()):
         parts.append(_tails(seen))
     if any(site["capacity_per_s"] for site in seen["sites"].values()):
@@ -102,20 +105,43 @@ def add_row(table: Table, *cells: object) -> None:
 
 
 def _sites(seen: Mapping[str, Any]) -> Table:
-    table = new_table("Sites", "site", "app", "verdict", "in service", "since", "envoy", "why")
+    table = new_table("Sites", "site", "app", "verdict", "in service", "since", "envoy", "seen from", "why")
     for name, site in seen["sites"].items():
         envoy = seen["edges"].get(name, {}).get("state", "")
         if not site["apps"]:
-            add_row(table, name, "", site["verdict"], _service(site), site["since"], envoy, site["reason"])
+            add_row(table, name, "", site["verdict"], _service(site), site["since"], envoy, "", site["reason"])
         for app, verdict in site["apps"].items():
             service, why = _service(verdict), verdict["reason"]
-            add_row(table, name, app, verdict["verdict"], service, verdict["since"], envoy, why)
+            add_row(table, name, app, verdict["verdict"], service, verdict["since"], envoy, _views(verdict), why)
             name = envoy = ""
     return table
 
 
 def _service(seen: Mapping[str, Any]) -> str:
-    return "drained" if seen["drained"] else "yes"
+    if seen["drained"]:
+        return "drained"
+    if forced := seen.get("forced"):
+        return f"forced {forced['state']}"
+    share = seen.get("share_percent", 100)
+    return "yes" if share == 100 else f"{share:g} % of its share"
+
+
+def _views(verdict: Mapping[str, Any]) -> str:
+    """What each place sees, the worst of all addresses first; nothing where one place alone looks."""
+    worst: dict[str, str] = {}
+    for views in verdict["views"].values():
+        for place, view in views.items():
+            order = ("down", "silent", "unknown", "up")
+            worst[place] = min(view, worst.get(place, "up"), key=order.index)
+    return ", ".join(f"{place}: {view}" for place, view in worst.items()) if len(worst) > 1 else ""
+
+
+def _alarms(seen: Mapping[str, Any]) -> Table:
+    table = new_table("Alarms", "", "rule", "about", "since", "what", "do")
+    for alarm in seen["alarms"]:
+        cells = (alarm["rule"], alarm["subject"], alarm["since"], alarm["message"], alarm["remedy"])
+        add_row(table, alarm["severity"], *cells)
+    return table
 
 
 def _loads(seen: Mapping[str, Any]) -> Table:

@@ -18,7 +18,8 @@ from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
 __all__ = [
-    "drain", "prune_expired", "require", "require_known", "set_policy", "shift", "undo_shift", "undrain",
+    "drain", "problem", "prune_expired", "require", "require_future", "require_known", "set_policy", "shift",
+    "undo_shift", "undrain",
 ]  # fmt: skip
 
 LAST_SITE = "last-site"
@@ -83,8 +84,7 @@ def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
     require_known("site", wanted.site, intent.policy.sites)
     if wanted.app is not None:
         require_known("app", wanted.app, intent.policy.apps)
-    if problems := list(_bad_expiry(wanted.by)):
-        raise PolicyError(problems)
+    require_future(wanted.by)
     key = (wanted.site, wanted.app)
     kept = [item for item in intent.overrides.drains if (item.site, item.app) != key]
     same = next((item for item in intent.overrides.drains if (item.site, item.app) == key), None)
@@ -111,10 +111,10 @@ def undrain(intent: Intent, site: str, app: str | None) -> Intent:
     whole = any(item.site == site and item.app is None for item in drains)
     apps = sorted(item.app for item in drains if item.site == site and item.app is not None)
     if whole and app is not None:
-        raise _problem("drained-otherwise", f"{site} is drained for every app, not for {app} alone",
+        raise problem("drained-otherwise", f"{site} is drained for every app, not for {app} alone",
                        f"put the whole site back: gslb undrain {site}")  # fmt: skip
     if apps and app is None:
-        raise _problem("drained-otherwise", f"{site} as a whole is not drained; it is for {', '.join(apps)}",
+        raise problem("drained-otherwise", f"{site} as a whole is not drained; it is for {', '.join(apps)}",
                        "; ".join(f"gslb undrain {site} --app {name}" for name in apps))  # fmt: skip
     return intent
 
@@ -125,11 +125,18 @@ def prune_expired(intent: Intent, wall_s: float) -> Intent:
     def live(by: Provenance) -> bool:
         return by.expires_s is None or by.expires_s > wall_s
 
-    drains = [item for item in intent.overrides.drains if live(item.by)]
-    shifts = [item for item in intent.overrides.shifts if live(item.by)]
-    if (len(drains), len(shifts)) == (len(intent.overrides.drains), len(intent.overrides.shifts)):
+    overrides = intent.overrides
+    kept = {
+        "drains": tuple(item for item in overrides.drains if live(item.by)),
+        "shifts": tuple(item for item in overrides.shifts if live(item.by)),
+        "forced": tuple(item for item in overrides.forced if live(item.by)),
+        "slow_starts": tuple(item for item in overrides.slow_starts if live(item.by)),
+    }
+    if all(len(items) == len(getattr(overrides, name)) for name, items in kept.items()):
         return intent
-    return _overridden(intent, drains, shifts)
+    return intent.model_copy(
+        update={"overrides": overrides.model_copy(update={"version": overrides.version + 1, **kept})}
+    )
 
 
 def _overridden(intent: Intent, drains: Iterable[Drain], shifts: Iterable[Shift]) -> Intent:
@@ -139,7 +146,14 @@ def _overridden(intent: Intent, drains: Iterable[Drain], shifts: Iterable[Shift]
     return intent.model_copy(update={"overrides": overrides})
 
 
-def _problem(rule: str, message: str, remedy: str) -> PolicyError:
+def require_future(by: Provenance) -> None:
+    """Raises PolicyError, rule `expiry`, for what would be over before it began."""
+    if problems := list(_bad_expiry(by)):
+        raise PolicyError(problems)
+
+
+def problem(rule: str, message: str, remedy: str) -> PolicyError:
+    """A request that does not fit."""
     return PolicyError([_request(rule, message, remedy)])
 
 
@@ -194,7 +208,7 @@ def _split_bp(snapshot: Snapshot, app: str, route: str) -> dict[str, int]:
 def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
     """`rest_bp` over the others, in the proportions that they have, by largest remainder (ties by name)."""
     if rest_bp < 0 or (rest_bp > 0 and not others_bp):
-        raise _problem("split-sum", f"the named backends add up to {(WHOLE_BP - rest_bp) / 100:g} %",
+        raise problem("split-sum", f"the named backends add up to {(WHOLE_BP - rest_bp) / 100:g} %",
                        "percentages of a route add up to 100")  # fmt: skip
     if rest_bp == 0:
         return dict.fromkeys(others_bp, 0)
@@ -203,7 +217,7 @@ def _rest(others_bp: Mapping[str, int], rest_bp: int) -> Mapping[str, int]:
         return dict.fromkeys(others_bp, rest_bp)
     if total_bp == 0:
         names = ", ".join(sorted(others_bp))
-        raise _problem("split-sum", f"{rest_bp / 100:g} % would go to nobody: no other backend has a share",
+        raise problem("split-sum", f"{rest_bp / 100:g} % would go to nobody: no other backend has a share",
                        f"say where the rest goes, so that it adds up to 100 (others: {names})")  # fmt: skip
     whole = {name: rest_bp * share // total_bp for name, share in others_bp.items()}
     by_remainder = sorted(others_bp, key=lambda name: (-(rest_bp * others_bp[name] % total_bp), name))

@@ -17,7 +17,7 @@ from gslb.control.changes import require
 from gslb.control.messages import ExplainQuery
 from gslb.control.protocol import RoleState
 from gslb.control.request import explain_request, read_headers
-from gslb.control.status import UNREACHABLE_S, loads_of, reachable
+from gslb.control.status import UNREACHABLE_S, loads_of, ramps_of, reachable
 from gslb.dns.compose import compose
 from gslb.dns.draw import pick
 from gslb.dns.tables import Peer, Qtype, Tables, Variant
@@ -102,12 +102,13 @@ def live_of(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | 
     return LiveState(
         verdicts={
             (AppName(told.app), ip_address(told.address)): Verdict(
-                told.state, told.reason, told.since_wall_s, told.flip_s
+                told.state, told.reason, told.since_wall_s, told.flip_s, told.seen, told.waits
             )
             for state in reachable(roles, ages_s)
             for told in state.verdicts
         },
         loads=loads_of(reachable(roles, ages_s)),
+        ramps=ramps_of(reachable(roles, ages_s)),
     )
 
 

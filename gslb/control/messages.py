@@ -14,10 +14,11 @@ from gslb.model.base import METHOD_PATTERN
 from gslb.model.words import Address, DnsName, Name, Network, Seconds
 
 __all__ = [
-    "DEADLINE_S", "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen", "ExplainQuery",
-    "Explanation", "Healthz", "History", "HistoryItem", "HistoryQuery", "LatencyChange", "LatencyRequest",
-    "LatencySeen", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen", "ShiftChange", "ShiftRequest",
-    "SiteSeen", "SplitSeen", "Status", "TailSeen", "Undoing", "VersionSeen", "WaveSeen",
+    "DEADLINE_S", "AlarmSeen", "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen",
+    "ExplainQuery", "Explanation", "ForcedSeen", "Healthz", "History", "HistoryItem", "HistoryQuery",
+    "LatencyChange", "LatencyRequest", "LatencySeen", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen",
+    "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "TailSeen", "Undoing", "VersionSeen",
+    "WaveSeen",
 ]  # fmt: skip
 
 Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -83,9 +84,10 @@ class Undoing(Body):
 
 
 class DrainKey(Undoing):
-    """The query of undrain: which drain of the site."""
+    """The query of undrain: which drain of the site. `over_s`: its share grows to the whole over so many seconds."""
 
     app: Name | None = None
+    over_s: Annotated[float, Field(gt=0, le=86400)] | None = None
 
 
 class HistoryQuery(Body):
@@ -187,10 +189,33 @@ class RoleSeen(Body):
 
 
 class AppSeen(Body):
-    verdict: Literal["up", "down", "unknown"]
+    """`held`: it looks dead and is answered all the same. `seen` is what the places that look agree on, beside what is
+    answered; `forced` says what a person wants to be believed."""
+
+    verdict: Literal["up", "down", "unknown", "held"]
     reason: str
     since: str | None
     drained: bool
+    seen: Literal["up", "down", "unknown", "disputed"]
+    forced: ForcedSeen | None
+    share_percent: Annotated[float, Field(description="of what it would have, while it comes back slowly")]
+    views: Mapping[str, Mapping[str, str]] = Field(description="by address and place: up, down, unknown or silent")
+
+
+class ForcedSeen(Body):
+    state: Literal["up", "down"]
+    detail: str
+
+
+class AlarmSeen(Body):
+    """Something that an operator must know now. `rule` is a stable id, `subject` what it is about."""
+
+    rule: str
+    severity: Literal["critical", "warning"]
+    subject: str
+    message: str
+    remedy: str
+    since: str | None
 
 
 class TailSeen(Body):
@@ -206,10 +231,14 @@ class TailSeen(Body):
     why: str
 
 
-class SiteSeen(AppSeen):
+class SiteSeen(Body):
     """`tail` None: it is not drained. `load_percent` is of the capacity (requests a second, mirrored copies included);
     None: nobody knows it."""
 
+    verdict: Literal["up", "down", "unknown", "held"]
+    reason: str
+    since: str | None
+    drained: bool
     apps: Mapping[str, AppSeen]
     capacity_per_s: int | None
     load_percent: float | None
@@ -295,6 +324,8 @@ class Status(Body):
     splits: Mapping[str, SplitSeen]
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
+    alarms: list[AlarmSeen] = []
+    places: Mapping[str, bool] = Field(description="the places that look at edges, and whether each is heard")
     git: GitSeen | None = None
     wave: WaveSeen | None = None
 

@@ -15,8 +15,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from gslb import __version__, clock
+from gslb.control.alarms import alarms
 from gslb.control.followed import Followed
 from gslb.control.keyring import signed_zones
+from gslb.control.metrics_standing import alarm_metrics, forced_metrics, verdict_metrics
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
 from gslb.control.status import drained_how, is_in_sync, loads_of, reachable, role_state
@@ -57,8 +59,10 @@ class _StateCollector(Collector):
         yield from _roles(self._snapshot, self._roles, self._ages_s)
         if self._snapshot is not None:
             yield from _intended(self._snapshot)
+            yield from forced_metrics(self._snapshot)
         yield from _nodes(self._reached)
-        yield from _verdicts(self._reached)
+        yield from verdict_metrics(self._reached)
+        yield from alarm_metrics(alarms(self._snapshot, self._roles, self._ages_s, clock.wall_s()))
         yield _loads(self._reached)
         yield from _dnssec(self._intent, self._reached)
         yield _identities(self._reached, self._ends)
@@ -136,19 +140,6 @@ def _intended(snapshot: Snapshot) -> Iterator[Metric]:
             for share in route.split:
                 split.add_metric([app.name, route.name, share.backend], share.share_bp / 10_000)
     yield from (drained, split)
-
-
-def _verdicts(reached: list[RoleState]) -> Iterator[Metric]:
-    labels = ["role", "app", "site", "address"]
-    up = GaugeMetricFamily("gslb_verdict_up", "1: up, 0: down; missing while unknown.", labels=labels)
-    changed = GaugeMetricFamily("gslb_verdict_changed_timestamp_seconds", "When it last changed.", labels=labels)
-    for state in reached:
-        for verdict in state.verdicts:
-            values = [state.name, verdict.app, verdict.site, verdict.address]
-            if verdict.state != "unknown":
-                up.add_metric(values, verdict.state == "up")
-            changed.add_metric(values, verdict.since_wall_s)
-    yield from (up, changed)
 
 
 def _switchable(intent: Intent, snapshot: Snapshot, roles: Mapping[str, RoleState | None]) -> Metric:

@@ -108,6 +108,7 @@ class VerdictState(Message):
     since_wall_s: float
     flip_s: float = Field(0.0, description="how many seconds the state lasts at least")
     seen: Literal["up", "down", "unknown", "disputed", ""] = Field("", description="where that is not the state itself")
+    waits: bool = Field(False, description="only a person can end it")
     views: dict[str, str] = Field({}, description="by place, what it sees: up, down, unknown or silent")
 
 

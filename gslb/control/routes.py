@@ -13,6 +13,9 @@ from gslb.control import (
     changes,
     export_messages,
     fleet_messages,
+    forcing,
+    forcing_messages,
+    forcing_routes,
     join_messages,
     join_routes,
     key_messages,
@@ -27,6 +30,7 @@ from gslb.control import (
     token_routes,
 )
 from gslb.control.access import LOCAL, Caller
+from gslb.control.alarms import alarms, alarms_seen
 from gslb.control.events import Events
 from gslb.control.explain import explain, live_of
 from gslb.control.fleet import nodes_seen
@@ -102,7 +106,8 @@ async def _status(asked: Asked) -> dict[str, Any]:
     fleet = publisher.fleet()
     seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s(), fleet.wanted)
     git = git_seen(publisher.followed(), current[0] if current else None)
-    return {**seen, "wave": wave_seen(fleet.wave), "git": git}
+    found = alarms(current[1] if current else None, publisher.roles(), publisher.ages_s(), clock.wall_s())
+    return {**seen, "wave": wave_seen(fleet.wave), "git": git, "alarms": alarms_seen(found)}
 
 
 async def _nodes(asked: Asked) -> dict[str, Any]:
@@ -151,13 +156,30 @@ async def _drain(asked: Asked) -> dict[str, Any]:
 
 async def _undrain(asked: Asked) -> dict[str, Any]:
     site, query = asked.path["site"], asked.query
-    published = await _change(
-        asked.publisher,
-        lambda intent: changes.undrain(changes.require(intent), site, query.app),
-        Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s()),
-        ("undrain", _scope(site, query.app)),
-    )
+    by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
+
+    def put_back(intent: Intent | None) -> Intent:
+        before = changes.require(intent)
+        after = changes.undrain(before, site, query.app)
+        if query.over_s is None:
+            return after
+        return forcing.slow_start(before, after, forcing.over(site, query.app, by, query.over_s))
+
+    slowly = "" if query.over_s is None else f" --over {format_duration(query.over_s)}"
+    published = await _change(asked.publisher, put_back, by, ("undrain", _scope(site, query.app) + slowly))
     return answers.drain_change(published, site, query.app)
+
+
+async def _force(asked: Asked) -> dict[str, Any]:
+    return await forcing_routes.force(asked.publisher, asked.body)
+
+
+async def _unforce(asked: Asked) -> dict[str, Any]:
+    return await forcing_routes.unforce(asked.publisher, asked.path["site"], asked.query)
+
+
+async def _approve(asked: Asked) -> dict[str, Any]:
+    return await forcing_routes.approve(asked.publisher, asked.body)
 
 
 async def _plan(asked: Asked) -> dict[str, Any]:
@@ -367,6 +389,12 @@ TABLE = (
              messages.ShiftChange, query=messages.Undoing),
     Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
     Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
+    Endpoint("POST", "/v1/forced", _force, "Believe a site to be up or down, whatever is seen of it",
+             forcing_messages.ForceChange, body=forcing_messages.ForceRequest),
+    Endpoint("DELETE", "/v1/forced/{site}", _unforce, "Believe of a site what is seen again",
+             forcing_messages.ForceChange, query=forcing_messages.ForceKey),
+    Endpoint("POST", "/v1/approvals", _approve, "Let a dead site leave an app's answers, or one that is well come back",
+             forcing_messages.ApprovalChange, body=forcing_messages.ApprovalRequest),
     Endpoint("POST", "/v1/plan", _plan, "What a policy, or going back to a revision, would do; nothing changes",
              plan_messages.PlanSeen, body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES,
              repeatable=False),

@@ -14,14 +14,26 @@ from gslb.control.tail import tail_of
 from gslb.model.words import iso
 from gslb.plan import serving_sites
 from gslb.snapshot.intent import Drain, Intent, Provenance
-from gslb.snapshot.types import App, Route, Site, SiteName, Snapshot
+from gslb.snapshot.types import App, AppName, Route, Site, SiteName, Snapshot
 
-__all__ = ["UNREACHABLE_S", "deed_line", "drained_how", "is_in_sync", "loads_of", "reachable", "role_state", "status"]
+__all__ = [
+    "UNREACHABLE_S",
+    "deed_line",
+    "drained_how",
+    "is_in_sync",
+    "loads_of",
+    "ramps_of",
+    "reachable",
+    "role_state",
+    "status",
+]
 
 UNREACHABLE_S = 3.0
 """Three reads missed in a row, at one a second: a single slow answer is no outage."""
 
-_WORST = {"down": 0, "unknown": 1, "up": 2}
+Ramps = dict[tuple[AppName, SiteName], float]
+
+_WORST = {"down": 0, "held": 1, "unknown": 2, "up": 3}
 
 
 def status(
@@ -47,15 +59,16 @@ def status(
         "splits": {},
         "mirrors": {},
         "edges": {},
+        "places": {place: heard for state in reached for place, heard in state.places.items()},
     }
     if current is None:
         return seen
     intent, snapshot = current
     verdicts = [verdict for state in reached for verdict in state.verdicts]
-    counted, loads = _counted(reached), loads_of(reached)
+    counted, loads, ramps = _counted(reached), loads_of(reached), ramps_of(reached)
     heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
     for site in snapshot.sites:
-        seen["sites"][site] = _site(intent, snapshot, site, verdicts, wall_s)
+        seen["sites"][site] = _site(current, site, verdicts, ramps, wall_s)
         seen["sites"][site] |= _load(snapshot.sites[site], loads.get(site))
         seen["sites"][site]["tail"] = tail_of(intent, snapshot, site, heard, wall_s)
         seen["edges"][site] = _edge(next((s.edge for s in reached if s.edge and s.site == site), None))
@@ -77,6 +90,16 @@ def reachable(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float 
 def loads_of(reached: Iterable[RoleState]) -> dict[SiteName, float]:
     """The loads that the dns roles steer by, as shares of the sites' capacity."""
     return {SiteName(site): load for state in reached for site, load in state.loads.items()}
+
+
+def ramps_of(reached: Iterable[RoleState]) -> Ramps:
+    """The shares of sites that come back slowly, by app and site, as the dns roles have them."""
+    return {
+        (AppName(app), SiteName(site)): ratio
+        for state in reached
+        for app, sites in state.ramps.items()
+        for site, ratio in sites.items()
+    }
 
 
 def role_state(state: RoleState | None, age_s: float | None) -> str:
@@ -139,8 +162,9 @@ def deed_line(deed: Deed) -> str:
 
 
 def _site(
-    intent: Intent, snapshot: Snapshot, site: SiteName, verdicts: Iterable[VerdictState], wall_s: float
+    current: tuple[Intent, Snapshot], site: SiteName, verdicts: Iterable[VerdictState], ramps: Ramps, wall_s: float
 ) -> dict[str, Any]:
+    intent, snapshot = current
     apps: dict[str, Any] = {}
     drains = [d for d in intent.overrides.drains if d.site == site and not _over(d.by, wall_s)]
     health: dict[str, str] = {}
@@ -148,9 +172,13 @@ def _site(
         if site not in serving_sites(snapshot, app):
             continue
         apps[name] = _verdict([v for v in verdicts if (v.app, v.site) == (name, site)])
+        forced = app.forced_state(site)
+        apps[name]["forced"] = {"state": forced.state, "detail": forced.detail} if forced else None
+        apps[name]["share_percent"] = 100 * ramps.get((name, site), 1.0)
         health[name] = apps[name]["reason"]
         own = [_drain(drain) for drain in drains if drain.app in (None, name)]
         apps[name]["drained"] = drained_how(app, site) != "in service"
+        own += [f"forced {forced.state} {forced.detail}"] if forced else []
         apps[name]["reason"] = "; ".join([*own, health[name]])
     whole = [_drain(drain) for drain in drains if drain.app is None]
     verdict, reason, since = "unknown", "no app uses this site", None
@@ -185,16 +213,25 @@ def _drain(drain: Drain) -> str:
 def _verdict(verdicts: list[VerdictState]) -> dict[str, Any]:
     """An app at a site: up while one address is, down when every one is, like the answers that DNS gives."""
     states = {verdict.state for verdict in verdicts}
-    state = "up" if "up" in states else "down" if states == {"down"} else "unknown"
+    state = next((word for word in ("up", "held") if word in states), "down" if states == {"down"} else "unknown")
+    views = {verdict.address: dict(verdict.views) for verdict in verdicts}
     deciding = [verdict for verdict in verdicts if verdict.state == state]
     if not deciding:
-        return {"verdict": "unknown", "reason": "nobody has reported yet", "since": None}
+        return {
+            "verdict": "unknown",
+            "reason": "nobody has reported yet",
+            "since": None,
+            "seen": "unknown",
+            "views": {},
+        }
     choose = max if state == "down" else min
     shown = deciding if state != "up" else [v for v in verdicts if v.state == "down"] or deciding[:1]
     return {
         "verdict": state,
         "reason": "; ".join(_reason(verdict, len(verdicts)) for verdict in shown),
         "since": iso(choose(verdict.since_wall_s for verdict in deciding)),
+        "seen": next((verdict.seen for verdict in deciding if verdict.seen), state),
+        "views": views,
     }
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, inf, log2
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gslb.health.guard import GuardRail, site_shares
 from gslb.health.quorum import Key, Seen
@@ -23,7 +23,12 @@ __all__ = ["Change", "Remembered", "Standings"]
 _EVENTS: Mapping[str, Event] = {"up": "alive", "down": "dead", "disputed": "doubt", "unknown": "silence"}
 _QUIET: tuple[Phase, ...] = ("up", "unknown")
 _OUT: tuple[Phase, ...] = ("down", "returning", "waiting")
-_SEEN = {"held": "down", "doubted": "disputed", "returning": "up", "waiting": "up"}
+_SEEN: Mapping[Phase, Literal["up", "down", "disputed"]] = {
+    "held": "down",
+    "doubted": "disputed",
+    "returning": "up",
+    "waiting": "up",
+}
 _RAMP_STEPS = 20
 """A site comes back in twentieths: each step moves clients and costs a recompilation."""
 _NOTHING = Seen("unknown", "no result yet", 0.0)
@@ -268,7 +273,8 @@ def _verdict(place: _Place, kept: _Kept, rules: Rules, now: _Now) -> Verdict:
     state = word(phase)
     since_wall_s = kept.verdict.since_wall_s if kept.verdict.state == state else now.wall_s
     reason, flip_s = _told(place, kept, rules, now)
-    return Verdict(state, reason, since_wall_s, flip_s, _SEEN.get(phase, ""))  # type: ignore[arg-type] # a table of words
+    waits = phase == "waiting" or (phase == "held" and rules.ask)
+    return Verdict(state, reason, since_wall_s, flip_s, _SEEN.get(phase, ""), waits)
 
 
 def _told(place: _Place, kept: _Kept, rules: Rules, now: _Now) -> tuple[str, float]:

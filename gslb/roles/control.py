@@ -16,6 +16,7 @@ from gslb.control.changes import prune_expired, require, set_policy
 from gslb.errors import GslbError, PolicyError, RefusedError
 from gslb.model import load_folder
 from gslb.model.policy import Policy
+from gslb.roles.alarm_log import follow_alarms
 from gslb.roles.api_listener import open_api
 from gslb.roles.geo import GeoFile
 from gslb.roles.git_follow import GitFollower
@@ -192,6 +193,7 @@ async def _work(role: ControlRole, settings: Settings) -> None:
     await role.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_running("follow roles", role.publisher.follow))
+        group.create_task(keep_running("alarms", lambda: follow_alarms(role.publisher)))
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
         group.create_task(keep_running("follow machines", lambda: follow_machines(role.store, role.publisher.nodes)))
         group.create_task(keep_running("waves", lambda: role.publisher.waving.run(role.publisher)))

@@ -53,6 +53,7 @@ class _Record(BaseModel):
     state: VerdictWord
     reason: str
     since_wall_s: float
+    waits: bool = False
 
 
 class _Memory(BaseModel):
@@ -137,6 +138,7 @@ class Judge:
                 since_wall_s=verdict.since_wall_s,
                 flip_s=verdict.flip_s,
                 seen=verdict.seen,
+                waits=verdict.waits,
                 views={place: view.state if view is not None else "silent" for place, view in votes.items()},
             )
 
@@ -178,6 +180,7 @@ def _record(item: Remembered) -> _Record:
         state=item.verdict.state,
         reason=item.verdict.reason,
         since_wall_s=item.verdict.since_wall_s,
+        waits=item.verdict.waits,
     )
 
 
@@ -186,7 +189,7 @@ def _remembered(record: _Record) -> Remembered:
     never = float("-inf")
     back_wall_s = never if record.back_wall_s is None else record.back_wall_s
     fell_wall_s = never if record.fell_wall_s is None else record.fell_wall_s
-    verdict = Verdict(record.state, record.reason, record.since_wall_s)
+    verdict = Verdict(record.state, record.reason, record.since_wall_s, waits=record.waits)
     return Remembered(key, record.phase, record.falls, back_wall_s, fell_wall_s, verdict)
 
 

@@ -24,7 +24,7 @@ from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import problem_of
 from gslb.control.protocol import CALLER, Applied, Deed, Observations, Refusal, RoleState, RosterHeld
-from gslb.errors import GslbError, HostError, PolicyError
+from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
 from gslb.roles.roster import RosterHolder
@@ -171,6 +171,8 @@ class Node:
 
     async def _undrain(self, request: web.Request) -> web.Response:
         site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
+        if query.over_s is not None:
+            raise RefusedError("over", "a node puts a site back at once", "leave --over out, or ask control")
         by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
         deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
         return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)

@@ -252,13 +252,14 @@ class Verdict:
 
     `held`: it looks dead, and is answered all the same, for the reason given. `seen` is what the places that look agree
     on, where that is not the state itself: `up` of one that is kept out, `down` of one that is kept in, `disputed`
-    where they do not agree."""
+    where they do not agree. `waits`: only a person can end it."""
 
     state: VerdictWord
     reason: str
     since_wall_s: float
     flip_s: float = 0.0
     seen: Literal["up", "down", "unknown", "disputed", ""] = ""
+    waits: bool = False
 
     @property
     def is_dead(self) -> bool:

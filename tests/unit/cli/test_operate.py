@@ -191,7 +191,19 @@ def test_history_tells_who_did_what_and_why_newest_first(gslb):
 def test_status_as_json_is_the_whole_status(gslb):
     code, out, _ = gslb("status --json")
     assert code == 0
-    parts = {"environment", "snapshot", "roles", "sites", "splits", "mirrors", "edges", "git", "wave"}
+    parts = {
+        "environment",
+        "snapshot",
+        "roles",
+        "sites",
+        "splits",
+        "mirrors",
+        "edges",
+        "git",
+        "wave",
+        "alarms",
+        "places",
+    }
     assert set(json.loads(out)) == parts
 
 

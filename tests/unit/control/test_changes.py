@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gslb.control import changes
@@ -110,6 +110,7 @@ def test_everything_that_is_wrong_with_a_shift_is_told_at_once():
     assert sorted(rules(caught)) == ["expiry", "percent", "unknown-backend"]
 
 
+@settings(deadline=None)
 @given(
     start=st.lists(st.integers(0, 10_000), min_size=3, max_size=3).filter(sum),
     named=st.integers(0, 10_000),

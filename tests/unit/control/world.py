@@ -68,8 +68,8 @@ def a_drain(site, app=None, *, entry_only=False, **given):
     return Drain(site=site, app=app, entry_only=entry_only, by=by(**given))
 
 
-def verdict(app, site, address, state="up", reason="2 checks passed", since_s=NOW_S):
-    return VerdictState(app=app, site=site, address=address, state=state, reason=reason, since_wall_s=since_s)
+def verdict(app, site, address, state="up", reason="2 checks passed", since_s=NOW_S, **more):
+    return VerdictState(app=app, site=site, address=address, state=state, reason=reason, since_wall_s=since_s, **more)
 
 
 def dns_state(snapshot, *verdicts, **changed):

@@ -1,0 +1,201 @@
+"""What an operator must know now: a list made anew from what is in force and what roles tell. Pure.
+
+Nothing is remembered: an alarm stands as long as its cause does. A rule is a stable id; what to do is part of it. The
+same list goes to the status, the metrics, the events and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gslb.control.forcing import pending
+from gslb.control.protocol import RoleState, VerdictState
+from gslb.control.status import reachable, role_state
+from gslb.health.quorum import needed
+from gslb.model.words import iso
+from gslb.plan import serving_sites
+from gslb.snapshot.standing import ForcedState
+from gslb.snapshot.types import App, Snapshot
+
+__all__ = ["Alarm", "alarms", "alarms_seen"]
+
+SIGNATURE_S = 5 * 86400.0
+"""Signatures live for fourteen days, and are renewed every four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`subject` is what it is about, such as `shop at dc`; `since_wall_s` (Unix seconds) None: nobody knows."""
+
+    rule: str
+    severity: Literal["critical", "warning"]
+    subject: str
+    message: str
+    remedy: str
+    since_wall_s: float | None = None
+
+
+def alarms(
+    snapshot: Snapshot | None,
+    roles: Mapping[str, RoleState | None],
+    ages_s: Mapping[str, float | None],
+    wall_s: float,
+) -> list[Alarm]:
+    """The critical ones first. `roles` and `ages_s` as in Publisher; `wall_s` is now."""
+    reached = reachable(roles, ages_s)
+    found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
+    found += [*_pending(reached), *_verdicts(reached)]
+    if snapshot is not None:
+        found += [*_forced(snapshot), *_apps(snapshot, reached)]
+    unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
+    return sorted(unique.values(), key=lambda alarm: (alarm.severity, alarm.rule, alarm.subject))
+
+
+def alarms_seen(found: Iterable[Alarm]) -> list[dict[str, Any]]:
+    """As messages.AlarmSeen."""
+    return [
+        {
+            "rule": alarm.rule,
+            "severity": alarm.severity,
+            "subject": alarm.subject,
+            "message": alarm.message,
+            "remedy": alarm.remedy,
+            "since": None if alarm.since_wall_s is None else iso(alarm.since_wall_s),
+        }
+        for alarm in found
+    ]
+
+
+def _roles(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | None]) -> Iterator[Alarm]:
+    for name, state in roles.items():
+        if role_state(state, ages_s.get(name)) == "unreachable":
+            yield Alarm("role-unreachable", "critical", name, "it does not answer; what it serves it goes on serving",
+                        "see whether its process and its machine run")  # fmt: skip
+        elif state is not None and state.stepped_back_from is not None:
+            gone = state.stepped_back_from
+            yield Alarm("stepped-back", "critical", name,
+                        f"it crashed again and again with {gone.revision}.{gone.overrides} and serves what was before",
+                        "see its log for the crash, then publish something newer")  # fmt: skip
+        if state is not None and state.left_out:
+            yield Alarm("left-out", "critical", name, f"it cannot serve {', '.join(state.left_out)}",
+                        "see its log; publish a policy that this version can serve")  # fmt: skip
+        if state is not None and state.broken_glass is not None:
+            yield Alarm("broken-glass", "warning", name, "somebody drained at the node itself",
+                        "drain with control too, or undo it there: gslb node undrain SITE --all")  # fmt: skip
+
+
+def _places(reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    """As each dns role hears them: whoever hears too few decides nothing any more."""
+    for state in reached:
+        silent = [place for place, heard in state.places.items() if not heard]
+        total = len(state.places)
+        heard = total - len(silent)
+        if not silent:
+            continue
+        named = ", ".join(silent)
+        if heard < needed(total) and total > 2:
+            yield Alarm("no-quorum", "critical", state.name,
+                        f"it hears {heard} of {total} places that look, and not {named}: no site leaves the answers "
+                        "until more than half are heard",
+                        "bring them back; a site that is dead leaves with gslb drain or gslb force")  # fmt: skip
+        else:
+            yield Alarm("place-silent", "warning", state.name, f"it does not hear {named}, of {total} places that look",
+                        "see whether the nodes there run and can be reached")  # fmt: skip
+
+
+def _signatures(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
+    for state in reached:
+        for zone, expires_s in state.signature_expires_wall_s.items():
+            if expires_s - wall_s < SIGNATURE_S:
+                days = max(0.0, expires_s - wall_s) / 86400
+                yield Alarm("signatures", "critical", f"{zone} at {state.name}",
+                            f"its first signature expires in {days:.1f} days, and should have been renewed",
+                            "see the log of the dns role")  # fmt: skip
+
+
+def _pending(reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    for item in pending(reached):
+        subject = f"{item.app} at {item.site}"
+        if item.what == "failover":
+            yield Alarm("approval", "critical", subject, item.reason, item.command, item.since_wall_s)
+        else:
+            yield Alarm("resume", "warning", subject, item.reason, item.command, item.since_wall_s)
+
+
+def _verdicts(reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    for verdict in (verdict for state in reached for verdict in state.verdicts):
+        if verdict.state != "held" or verdict.waits:
+            continue
+        subject = f"{verdict.app} at {verdict.site}"
+        if verdict.seen == "disputed":
+            yield Alarm("disputed", "warning", subject, verdict.reason,
+                        f"look at the way from those who see it dead; if it is dead: gslb force {verdict.site} down",
+                        verdict.since_wall_s)  # fmt: skip
+        else:
+            yield Alarm("guard", "critical", subject, verdict.reason,
+                        f"see whether it is dead or the check is wrong; if it is dead: gslb drain {verdict.site}",
+                        verdict.since_wall_s)  # fmt: skip
+
+
+def _forced(snapshot: Snapshot) -> Iterator[Alarm]:
+    """Told once for a site, whatever number of apps it is forced for."""
+    found: dict[ForcedState, list[str]] = {}
+    for app in snapshot.apps.values():
+        for forced in app.forced:
+            found.setdefault(forced, []).append(app.name)
+    for forced, names in found.items():
+        subject = f"{names[0]} at {forced.site}" if len(names) == 1 else forced.site
+        yield Alarm("forced", "warning", subject, f"it is forced {forced.state} {forced.detail}",
+                    f"gslb unforce {forced.site}, with --app as it was forced")  # fmt: skip
+
+
+def _apps(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    told: dict[tuple[str, str], list[VerdictState]] = {}
+    for state in reached:
+        for verdict in state.verdicts:
+            told.setdefault((verdict.app, verdict.site), []).append(verdict)
+    for app in snapshot.apps.values():
+        sites = [site for site in serving_sites(snapshot, app) if site not in app.no_entry]
+        dead = [site for site in sites if told.get((app.name, site)) and not _living(app, site, told[app.name, site])]
+        if sites and len(dead) == len(sites):
+            since = max(verdict.since_wall_s for site in dead for verdict in told[app.name, site])
+            yield Alarm("all-down", "critical", app.name, f"every site is down: {', '.join(dead)} are answered all the "
+                        "same", "gslb status says why; gslb explain what is answered", since)  # fmt: skip
+        else:
+            yield from _standby(app, dead)
+        yield from _thresholds(app, dead, told)
+
+
+def _living(app: App, site: str, verdicts: Iterable[VerdictState]) -> bool:
+    forced = next((item for item in app.forced if item.site == site), None)
+    return forced.state == "up" if forced else any(_alive(verdict) for verdict in verdicts)
+
+
+def _alive(verdict: VerdictState) -> bool:
+    return verdict.state in ("up", "unknown") or (verdict.state == "held" and verdict.seen != "down")
+
+
+def _standby(app: App, dead: Iterable[str]) -> Iterator[Alarm]:
+    weights = next((dict(item.weights) for item in app.chain if item.kind == "weighted"), {})
+    active = [site for site, weight in weights.items() if weight > 0 and site not in app.no_entry]
+    idle = [site for site, weight in weights.items() if weight == 0 and site not in app.no_entry]
+    if idle and active and set(active) <= set(dead):
+        yield Alarm("standby", "critical", app.name, f"{', '.join(active)} is down: the standby {', '.join(idle)} is "
+                    "answered", "bring the active sites back; they return by themselves")  # fmt: skip
+
+
+def _thresholds(
+    app: App, dead: Iterable[str], told: Mapping[tuple[str, str], Iterable[VerdictState]]
+) -> Iterator[Alarm]:
+    least = max((item.threshold_ratio for item in app.chain), default=0.0)
+    for (name, site), verdicts in told.items():
+        if name != app.name or site in dead or not least:
+            continue
+        by_address = {verdict.address: _alive(verdict) for verdict in verdicts}
+        alive = sum(by_address.values())
+        if 0 < alive < least * len(by_address):
+            yield Alarm("threshold", "critical", f"{app.name} at {site}",
+                        f"{alive} of {len(by_address)} addresses live, and {100 * least:g} % must: it counts as down",
+                        "bring its edges back")  # fmt: skip
