@@ -61,6 +61,10 @@ class Store(Protocol):
     Every method raises HostError where the machine is in the way.
     """
 
+    def close(self) -> None:
+        """What rests is whole on disk. Nothing else may be called afterwards."""
+        ...
+
     def read(self) -> Bundle | None:
         """The Intent in force, as it was written; None where nobody has written one yet."""
         ...
