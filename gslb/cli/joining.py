@@ -11,30 +11,21 @@ from typing import Any
 import click
 
 from gslb.cli.identity import machine_name
-from gslb.cli.operate import JSON, REASON, SERVER, Wish, author, taking
+from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking
 from gslb.control.client import path_of
 
 __all__ = ["join", "remove", "token"]
 
-
-def _lasting(_context: click.Context, _option: click.Parameter, value: str) -> float:
-    from gslb.model.words import parse_duration
-
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+HOUR_S = 3600.0
 
 
 @click.command()
 @click.option("--roles", default="", metavar="ROLES", help="What the machine may run, with commas: dns,edge,control.")
 @click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge it runs. Repeatable.")
 @click.option("--rejoin", "rejoins", metavar="NAME", help="For a machine that is known: new certificates, same roles.")
-@click.option("--for", "lasting", default="1h", show_default=True, metavar="TIME", callback=_lasting,
-              help="How long the token is good; 7d at most.")  # fmt: skip
-@taking(REASON, SERVER, JSON)
-def token(*, roles: str, sites: tuple[str, ...], rejoins: str | None, lasting: float, wish: Wish) -> None:
-    """Make a token by which one machine joins, once. It is a secret until it is used.
+@taking(FOR, REASON, SERVER, JSON)
+def token(*, roles: str, sites: tuple[str, ...], rejoins: str | None, wish: Wish) -> None:
+    """Make a token by which one machine joins, once, within an hour (--for: 7 days at most). It is a secret until then.
 
     \b
     Examples:
@@ -45,7 +36,7 @@ def token(*, roles: str, sites: tuple[str, ...], rejoins: str | None, lasting: f
     names = [name.strip() for name in roles.split(",") if name.strip()]
     if bool(names) == bool(rejoins):
         raise click.UsageError("say what the machine may run (--roles), or which known one it is (--rejoin)")
-    body = {"roles": names, "sites": list(sites), "rejoins": rejoins, "expires_in_s": lasting}
+    body = {"roles": names, "sites": list(sites), "rejoins": rejoins, "expires_in_s": wish.lasting or HOUR_S}
     made = wish.client.post("/v1/join-tokens", {**body, "reason": wish.reason, "author": author()})
     if wish.as_json:
         click.echo(json.dumps(made, indent=2))

@@ -63,8 +63,7 @@ def parts_of(machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def hosts_of(machine: Machine, identity: SpiffeId) -> list[str]:
-    """What a process of `machine` is reached by; of control also what etcd may ask for (its
-    --client-cert-allowed-hostname)."""
+    """What a process of `machine` is reached by; control also on its own machine."""
     process = identity.process or ""
     url = machine.control if process == "control" else machine.processes.get(process, "")
     host = url.removeprefix("https://").rpartition(":")[0]

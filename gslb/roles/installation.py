@@ -18,6 +18,7 @@ from gslb.roles.settings import Settings
 from gslb.roles.signing import Signing, understood
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
 from gslb.store import SQLITE, open_store
+from gslb.trust.identity_files import read_machine
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run_installation"]
@@ -32,18 +33,37 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     make_folders(draft)
     if draft.git is not None:
         policy = _policy_of_git(draft)
-    policy = policy or _stored_policy(draft)
-    unknown = sorted(set(draft.sites) - set(policy.sites))
-    if unknown:
-        raise HostError(f"the policy has no site {', '.join(unknown)}", f"name one of: {', '.join(policy.sites)}")
-    settings = draft.model_copy(update={"sites": draft.sites or tuple(policy.sites), "every_site": not draft.sites})
+    if policy is None and "control" not in draft.roles:
+        settings, environment = _without_policy(draft), ""
+    else:
+        policy = policy or _stored_policy(draft)
+        settings, environment = _with_sites(draft, policy), policy.environment
     logs.configure(settings.log_format, "supervisor")
     stop = stop_signal()
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_folder(settings.runtime))
         stack.enter_context(lock_folder(settings.data))
         log = structlog.get_logger()
-        await Supervisor(settings).run(stop, lambda: log.info("ready", environment=policy.environment))
+        await Supervisor(settings).run(stop, lambda: log.info("ready", environment=environment))
+
+
+def _with_sites(draft: Settings, policy: Policy) -> Settings:
+    unknown = sorted(set(draft.sites) - set(policy.sites))
+    if unknown:
+        raise HostError(f"the policy has no site {', '.join(unknown)}", f"name one of: {', '.join(policy.sites)}")
+    return draft.model_copy(update={"sites": draft.sites or tuple(policy.sites), "every_site": not draft.sites})
+
+
+def _without_policy(draft: Settings) -> Settings:
+    """A machine without a control takes the policy from those that have one."""
+    if read_machine(draft.trust) is None:
+        raise HostError(
+            "this machine has no control, and has joined none",
+            "join first (gslb node join), or run a control here: --roles control,...",
+        )
+    if "edge" in draft.roles and not draft.sites:
+        raise HostError("nobody says whose edge runs here", "name the site: --site NAME")
+    return draft.model_copy(update={"every_site": False})
 
 
 def _policy_of_git(settings: Settings) -> Policy | None:

@@ -81,7 +81,7 @@ class EtcdClient:
 
     def __init__(self, url: EtcdUrl) -> None:
         self._endpoints = url.endpoints
-        self._tls = _context(url) if url.tls else None
+        self._tls = _Tls(url) if url.tls else None
         self._lock = threading.Lock()
         self._first = 0
 
@@ -225,7 +225,7 @@ class EtcdClient:
     def _connection(self, member: int, timeout_s: float) -> http.client.HTTPConnection:
         host, port = self._endpoints[member]
         if self._tls is not None:
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._tls)
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._tls.context())
         return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
     def _order(self) -> Sequence[int]:
@@ -239,6 +239,32 @@ class EtcdClient:
     def _name(self, member: int) -> str:
         host, port = self._endpoints[member]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class _Tls:
+    """The certificates for etcd, read anew when their files are replaced: ours live for hours. Those that cannot be
+    used change nothing; etcd then says what it thinks of the old ones."""
+
+    def __init__(self, url: EtcdUrl) -> None:
+        """Raises HostError where they cannot be used."""
+        self._url = url
+        self._seen = self._look()
+        self._context = _context(url)
+
+    def context(self) -> ssl.SSLContext:
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            with contextlib.suppress(HostError):
+                self._context = _context(self._url)
+        return self._context
+
+    def _look(self) -> object:
+        files = (self._url.ca, self._url.cert, self._url.key)
+        try:
+            return [(seen.st_mtime_ns, seen.st_ino) for seen in (file.stat() for file in files if file is not None)]
+        except OSError:
+            return None
 
 
 def _context(url: EtcdUrl) -> ssl.SSLContext:

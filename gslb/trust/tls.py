@@ -15,8 +15,8 @@ from gslb.trust.identity_files import IdentityFolder
 __all__ = ["IDENTITY_NAME", "client_context", "load", "only_trusting", "peer_uri", "server_context"]
 
 IDENTITY_NAME = "control.gslb.internal"
-"""A name in the certificate of every control. As server name (SNI) it asks for that certificate where people are shown
-another one; an etcd may be told to let in nobody else (`--client-cert-allowed-hostname`)."""
+"""The server name (SNI) by which processes of an installation ask a control for the certificate with the SPIFFE id,
+where people are shown another one."""
 
 
 def server_context(identity: IdentityFolder, *, required: bool) -> ssl.SSLContext:
