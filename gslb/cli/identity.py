@@ -110,7 +110,7 @@ def status(*, wish: Wish) -> None:
     else:
         _print(seen)
     if seen["alarms"]:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def _print(seen: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -15,6 +17,7 @@ from gslb.control.tokens import create, hash_of, secret_of
 from gslb.snapshot.intent import Token
 from tests.unit.control.serving import served
 from tests.unit.control.world import MemoryPublisher, by, intent
+from tests.unit.roles.installation import Installation
 
 SECRET = secret_of(bytes(range(32)))
 ENDLESS = "/v1/events"
@@ -48,9 +51,12 @@ def map_case(_context, case):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     start = create(intent(), Token(name="tester", hash=hash_of(SECRET), role="admin", by=by()), by().at_s)
+    publisher, installation = MemoryPublisher(start), Installation(tmp_path_factory.mktemp("m1"))
+    publisher.registrar = installation.registrar
     with (
         pytest.MonkeyPatch.context() as patch,
-        served(MemoryPublisher(start), tmp_path_factory.mktemp("api")) as places,
+        contextlib.closing(installation),
+        served(publisher, tmp_path_factory.mktemp("api")) as places,
     ):
         patch.setattr(rate, "BURST", 1_000_000)
         yield places[1]
