@@ -75,7 +75,10 @@ def identity() -> None:
 @click.option("--address", metavar="HOST:PORT", help="Where others reach its nodes: the first of consecutive ports.")
 @click.option("--identity-life", "life_s", default="24h", show_default=True, metavar="TIME", callback=_life,
               help="How long the certificate of a role process is good; renewed at half of it.")  # fmt: skip
+@click.option("--replace", is_flag=True, help="Begin anew, after a control was lost or the root has ended: every "
+              "machine must join again. Move the folder trust away first.")  # fmt: skip
 @_DATA
+@_STORE
 def init(*, policy: Path | None, domain: str | None, roles: str, **given: Any) -> None:
     """Begin an installation of several machines: root, issuer, secrets, and certificates for this machine.
 

@@ -46,7 +46,7 @@ def alarms(
     """The critical ones first. `roles` and `ages_s` as in Publisher; `wall_s` is now."""
     reached = reachable(roles, ages_s)
     found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
-    found += [*_pending(reached), *_verdicts(reached)]
+    found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s)]
     if snapshot is not None:
         found += [*_forced(snapshot), *_apps(snapshot, reached)]
     unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
@@ -113,6 +113,15 @@ def _signatures(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
                 yield Alarm("signatures", "critical", f"{zone} at {state.name}",
                             f"its first signature expires in {days:.1f} days, and should have been renewed",
                             "see the log of the dns role")  # fmt: skip
+
+
+def _identities(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
+    for state in reached:
+        ends_s = state.identity_ends_wall_s
+        if ends_s is not None and ends_s < wall_s:
+            yield Alarm("identity-ended", "critical", state.name,
+                        "its certificate has ended, and it gets no other: other machines do not hear it",
+                        "gslb identity status; its log says why", ends_s)  # fmt: skip
 
 
 def _pending(reached: Iterable[RoleState]) -> Iterator[Alarm]:

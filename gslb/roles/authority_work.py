@@ -53,7 +53,8 @@ ROOT = "root.pem"
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The first control's machine. `api` is its URL, `address` HOST:PORT of its nodes or None."""
+    """The first control's machine. `api` is its URL, `address` HOST:PORT of its nodes or None. `replace`: whatever
+    trust the store of the installation holds ends with this."""
 
     domain: str
     name: str
@@ -63,6 +64,8 @@ class Beginning:
     address: str | None
     data: Path
     life_s: float = IDENTITY_LIFE_S
+    replace: bool = False
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,12 @@ def begin(wanted: Beginning) -> dict[str, str]:
     """
     trust, now_s = trust_folder(wanted.data), clock.wall_s()
     machine = _first_machine(wanted)
-    home = TrustHome(wanted.data, None)
+    home = home_at(wanted.data, wanted.store) if wanted.replace else TrustHome(wanted.data, None)
     if home.copy() is not None or read_machine(trust) is not None or (trust / ROOT_KEY).exists():
         raise RefusedError(
             "identity-exists",
             f"there is an authority in {trust} already",
-            "nothing was changed; gslb identity status shows it",
+            f"nothing was changed. To begin anew, move {trust} away, and say --replace",
         )
     make_folder(trust)
     installation_secret(trust).make_if_missing()
@@ -109,7 +112,7 @@ def begin(wanted: Beginning) -> dict[str, str]:
     for process in processes_of(machine.roles, machine.sites):
         identity = process_id(state.domain, machine.machine, process)
         _certify(issuer, IdentityFolder(trust, process), machine, identity, state.life_s)
-    home.keep(state)
+    home.replace(state) if wanted.replace else home.keep(state)
     write_machine(trust, machine)
     return {
         "root": root_hash(root.certificate).hex(),

@@ -96,6 +96,13 @@ class TrustHome:
         self.keep(state)
         return state
 
+    def replace(self, state: TrustState) -> None:
+        """Begin anew, whatever there was: what it vouched for is believed no more. Rule `stale` where another control
+        does the same."""
+        if self._store is not None:
+            self._store.put(DOCUMENT, self._store.document(DOCUMENT).number, _octets(state))
+        self.keep(state)
+
     def signing(self, state: TrustState) -> Authority:
         """The issuer, opened."""
         issuer = state.issuers[0]

@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 
 from gslb.cli.main import run
+from gslb.errors import RefusedError
 from gslb.roles.trust_home import TrustHome
 from gslb.trust.authority import certificates_of, identity_of, lifetime_s
 from gslb.trust.join import parse_token
@@ -56,6 +57,21 @@ def test_an_installation_begins_once(data, capsys):
         assert (data / "trust" / name).stat().st_mode & 0o077 == 0
     for process in ("control", "dns"):
         assert identity_of(only(data / "trust" / "identities" / process / "cert.pem")).process == process
+
+
+def test_a_lost_authority_is_replaced_in_the_store_too(tmp_path, capsys):
+    first = Installation(tmp_path)
+    (tmp_path / "trust").rename(tmp_path / "old")
+    given = ["--domain", "gslb.example.com", "--name", "m1", "--api", API, "--data", str(tmp_path)]
+    assert run(["identity", "init", *given]) == 0
+    with pytest.raises(RefusedError, match="other-trust"):
+        TrustHome(tmp_path, first.store).read()
+    (tmp_path / "trust").rename(tmp_path / "mistaken")
+    assert run(["identity", "init", *given, "--replace"]) == 0
+    state = TrustHome(tmp_path, first.store).read()
+    assert state.roots != first.registrar.state.roots
+    assert first.store.document("trust").number == 2
+    first.close()
 
 
 @pytest.mark.parametrize(

@@ -210,3 +210,5 @@ def test_a_role_that_is_silent_and_signatures_that_grow_old_are_alarms():
     assert [(it.rule, it.subject) for it in found] == [("role-unreachable", "edge-dc")]
     expiring = alarmed(*ALIVE, signature_expires_wall_s={"gslb.example.com": NOW_S + 86400})
     assert expiring == [("signatures", "critical", "gslb.example.com at dns")]
+    assert alarmed(*ALIVE, identity_ends_wall_s=NOW_S + 1) == []
+    assert alarmed(*ALIVE, identity_ends_wall_s=NOW_S - 1) == [("identity-ended", "critical", "dns")]
