@@ -60,11 +60,13 @@ class _Conditional:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._publisher, name)
 
-    async def change(self, make: Make, audit: AuditEntry, bake_s: float | None = None) -> Published:
+    async def change(
+        self, make: Make, audit: AuditEntry, bake_s: float | None = None, fence: int | None = None
+    ) -> Published:
         def checked(intent: Intent | None) -> Intent:
             tag = tag_in_force(self._publisher)
             if not tag or not {tag, ANY} & set(self._tags):
                 raise ChangedError(tag)
             return make(intent)
 
-        return await self._publisher.change(checked, audit, bake_s)
+        return await self._publisher.change(checked, audit, bake_s, fence)

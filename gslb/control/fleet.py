@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gslb.control.leader import Lead
 from gslb.control.protocol import Applied, RoleState
 from gslb.control.registry import Registry
 from gslb.control.status import deed_line, is_in_sync, role_state
@@ -26,13 +27,15 @@ TRAIL = 256
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """What control knows of its nodes beside their states. `machine` is its own, empty where it has no name. `wanted`
-    is what each node is to have, by name; those beyond a wave have something else than the others."""
+    is what each node is to have, by name; those beyond a wave have something else than the others. `lead` is
+    who does what is done once."""
 
     machine: str = ""
     registry: Registry = field(default_factory=Registry)
     trail: Trail = ()
     wanted: Mapping[str, Snapshot | None] = field(default_factory=dict)
     wave: Wave | None = None
+    lead: Lead = field(default_factory=Lead)
 
 
 def followed(trail: Trail, version: Version, mono_s: float) -> Trail:

@@ -313,6 +313,15 @@ class WaveSeen(Body):
     why: str
 
 
+class LeadSeen(Body):
+    """Which control does what is done once, such as moving waves and DNSSEC keys: the name of its machine (None: nobody
+    leads), the number of the term, and whether it is the one that answers."""
+
+    control: str | None
+    term: int
+    here: bool
+
+
 class Status(Body):
     """Everything that runs; `environment` and `snapshot` are None before the first policy, `git` where no repository is
     followed."""
@@ -328,6 +337,7 @@ class Status(Body):
     places: Mapping[str, bool] = Field(description="the places that look at edges, and whether each is heard")
     git: GitSeen | None = None
     wave: WaveSeen | None = None
+    leader: LeadSeen | None = None
 
 
 class PolicyInForce(Body):

@@ -18,6 +18,7 @@ from gslb import __version__, clock
 from gslb.control.alarms import alarms
 from gslb.control.followed import Followed
 from gslb.control.keyring import signed_zones
+from gslb.control.leader import Lead
 from gslb.control.metrics_standing import alarm_metrics, forced_metrics, verdict_metrics
 from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
@@ -42,6 +43,7 @@ class _StateCollector(Collector):
         self._intent = current[0] if current else None
         self._snapshot = current[1] if current else None
         self._followed = publisher.followed()
+        self._lead = publisher.fleet().lead
         self._roles, self._ages_s = publisher.roles(), publisher.ages_s()
         self._reached = reachable(self._roles, self._ages_s)
         self._ends = publisher.registrar.ends_wall_s() if publisher.registrar is not None else {}
@@ -71,6 +73,7 @@ class _StateCollector(Collector):
         if self._intent is not None and self._snapshot is not None:
             yield _switchable(self._intent, self._snapshot, {**dict.fromkeys(self._roles), **self._heard()})
         yield from _git(self._followed, self._intent)
+        yield from _lead(self._lead)
 
 
 def _roles(
@@ -87,6 +90,14 @@ def _roles(
         if age_s is not None:
             age.add_metric([name], age_s)
     yield from (up, in_sync, age)
+
+
+def _lead(lead: Lead) -> Iterator[Metric]:
+    leads = GaugeMetricFamily("gslb_leader", "1: this control leads; of the one that it knows of.", labels=["control"])
+    if lead.control:
+        leads.add_metric([lead.control], lead.here)
+    yield leads
+    yield GaugeMetricFamily("gslb_leader_term", "How often another control took the lead.", value=lead.term)
 
 
 def _git(followed: Followed | None, intent: Intent | None) -> Iterator[Metric]:

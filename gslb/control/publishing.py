@@ -84,9 +84,13 @@ class Publisher(Protocol):
         """What is known of the nodes beside their states. At once, from memory."""
         ...
 
-    async def change(self, make: Make, audit: AuditEntry, bake_s: float | None = None) -> Published:
+    async def change(
+        self, make: Make, audit: AuditEntry, bake_s: float | None = None, fence: int | None = None
+    ) -> Published:
         """Prepares the change everywhere, stores it, publishes it, waits for every role. One change at a time. With
         `bake_s` a policy goes in waves, each baked so long, where there are nodes enough; without, to all at once.
+        `fence` is the term in which this control leads, of what only the leader may change: rule `fenced` where it
+        leads no more.
 
         Where `make` returns what it was given, nothing is written or sent, and `before` is `after`.
         Raises PolicyError, RefusedError or HostError: then nothing has changed anywhere.

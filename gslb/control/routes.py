@@ -35,6 +35,7 @@ from gslb.control.events import Events
 from gslb.control.explain import explain, live_of
 from gslb.control.fleet import nodes_seen
 from gslb.control.followed import git_seen
+from gslb.control.leader import lead_seen
 from gslb.control.openapi import describe
 from gslb.control.publishing import Make, Published, Publisher
 from gslb.control.status import status
@@ -107,7 +108,8 @@ async def _status(asked: Asked) -> dict[str, Any]:
     seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s(), fleet.wanted)
     git = git_seen(publisher.followed(), current[0] if current else None)
     found = alarms(current[1] if current else None, publisher.roles(), publisher.ages_s(), clock.wall_s())
-    return {**seen, "wave": wave_seen(fleet.wave), "git": git, "alarms": alarms_seen(found)}
+    waves = {"wave": wave_seen(fleet.wave), "leader": lead_seen(fleet.lead)}
+    return {**seen, **waves, "git": git, "alarms": alarms_seen(found)}
 
 
 async def _nodes(asked: Asked) -> dict[str, Any]:

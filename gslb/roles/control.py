@@ -13,6 +13,7 @@ from gslb import clock
 from gslb.control import keyring, plan_routes, rosters
 from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
+from gslb.control.leader import BEAT_S
 from gslb.errors import GslbError, PolicyError, RefusedError
 from gslb.model import load_folder
 from gslb.model.policy import Policy
@@ -21,6 +22,7 @@ from gslb.roles.api_listener import open_api
 from gslb.roles.geo import GeoFile
 from gslb.roles.git_follow import GitFollower
 from gslb.roles.keys import KeyKeeper, KeyVault
+from gslb.roles.leading import Leading
 from gslb.roles.node import serve_unix
 from gslb.roles.node_client import NodeClient
 from gslb.roles.process import Stop
@@ -64,7 +66,8 @@ class ControlRole:
         self.desk = TrustDesk.of(settings, self.store)
         if self.desk is not None:
             self.desk.serve(self.publisher)
-        self.keeper = KeyKeeper(self.publisher, vault)
+        self.leading = self.publisher.leading = Leading(self.store, alone=settings.store == SQLITE)
+        self.keeper = KeyKeeper(self.publisher, vault, self.leading.term)
         self.git = GitFollower(settings, self.publisher) if settings.git else None
         self.scheduler = AsyncIOScheduler(timezone=UTC)
 
@@ -76,6 +79,7 @@ class ControlRole:
         await self.publisher.reach_all(REACH_S)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self.publisher.nodes.watch())
+            await self.leading.begin()
             await self.keeper.look()  # before a role that is behind catches up: how long it was decides over waits
             await self._prune()
             if self.git is not None:
@@ -155,10 +159,13 @@ class ControlRole:
     async def _prune(self) -> None:
         if self.publisher.current() is None:
             return
-        wall_s = clock.wall_s()
+        wall_s, term = clock.wall_s(), self.leading.term()
+        if term is None:  # another control does it, or this one will
+            self._prune_at(wall_s + BEAT_S)
+            return
         audit = AuditEntry(at_s=wall_s, author="gslb", action="expire", detail="an override's time is over")
         try:
-            await self.publisher.change(lambda intent: prune_expired(require(intent), wall_s), audit)
+            await self.publisher.change(lambda intent: prune_expired(require(intent), wall_s), audit, fence=term)
         except GslbError as error:
             structlog.get_logger().error("an expired override could not be taken back yet", why=str(error))
             self._prune_at(wall_s + AGAIN_S)
@@ -184,6 +191,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 task.cancel()
     finally:
         role.scheduler.shutdown(wait=False)
+        await role.leading.resign()
         await full.cleanup()
         await listener.cleanup()
         await role.publisher.close()
@@ -196,6 +204,7 @@ async def _work(role: ControlRole, settings: Settings) -> None:
         group.create_task(keep_running("alarms", lambda: follow_alarms(role.publisher)))
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
         group.create_task(keep_running("follow machines", lambda: follow_machines(role.store, role.publisher.nodes)))
+        group.create_task(keep_running("leader", role.leading.run))
         group.create_task(keep_running("waves", lambda: role.publisher.waving.run(role.publisher)))
         if settings.store != SQLITE:
             group.create_task(keep_running("follow store", lambda: follow_store(role.store, role.publisher)))

@@ -22,6 +22,7 @@ from gslb.errors import GslbError, HostError
 from gslb.outside.delegation import parent_ds
 from gslb.outside.delegation_seen import DsObservation
 from gslb.roles.secret_file import SecretFile
+from gslb.roles.waving import Term
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot, ZoneKey
 from gslb.store import AuditEntry
@@ -66,16 +67,19 @@ class KeyVault:
 
 
 class KeyKeeper:
-    """Moves keys along, one look after the other. `ask` is how a parent is asked for its DS records."""
+    """Moves keys along, one look after the other, while this control leads: `term` tells in which term. `ask` is how a
+    parent is asked for its DS records."""
 
     def __init__(
         self,
         publisher: Publisher,
         vault: KeyVault,
+        term: Term,
         ask: Callable[[str], Awaitable[DsObservation]] = parent_ds,
     ) -> None:
         self._publisher = publisher
         self._vault = vault
+        self._term = term
         self._ask = ask
         self._behind_since_s: float | None = None
         self._times: tuple[str, Mapping[str, rollover.Times]] = ("", {})
@@ -91,7 +95,7 @@ class KeyKeeper:
     async def look(self) -> None:
         """Whatever is due by the clock now."""
         current = self._publisher.current()
-        if current is None or not current[0].overrides.keys:
+        if self._term() is None or current is None or not current[0].overrides.keys:
             return
         if self._vault.was_rolled():
             await self._change("seal", self._vault.reseal)
@@ -107,7 +111,7 @@ class KeyKeeper:
     async def ask_parents(self) -> None:
         """Ask the parents of zones that wait for them, all at once: a silent one holds up nobody."""
         current = self._publisher.current()
-        if current is None:
+        if self._term() is None or current is None:
             return
         now_s = clock.wall_s()
         due = [zone for zone in keyring.ask_for(current[0]) if self._is_due(current[0], zone, now_s)]
@@ -166,6 +170,8 @@ class KeyKeeper:
                 return
             detail = "; ".join(moves(before, wanted)) or _OTHERWISE[step]
             audit = AuditEntry(at_s=clock.wall_s(), author="gslb", action=f"dnssec-{step}", detail=detail)
-            await self._publisher.change(lambda intent: wanted if intent is before else make(require(intent)), audit)
+            await self._publisher.change(
+                lambda intent: wanted if intent is before else make(require(intent)), audit, fence=self._term()
+            )
         except GslbError as error:
             _log.error("DNSSEC keys stay as they are", step=step, why=str(error))

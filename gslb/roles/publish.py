@@ -25,6 +25,7 @@ from gslb.control.changes import set_policy
 from gslb.control.fleet import Fleet, Trail, followed
 from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
+from gslb.control.leader import Lead
 from gslb.control.protocol import Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.control.registrar import Registrar
@@ -33,6 +34,7 @@ from gslb.errors import GslbError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.geo import GeoFile
+from gslb.roles.leading import Leading
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.nodes import NodeSet, is_dns
 from gslb.roles.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publish, sentence, unless_lost
@@ -80,7 +82,8 @@ class RolePublisher:
         self._current: Current | None = None
         self._held: Current | None = None
         self._trail: Trail = ()
-        self.waving = Waving(store, self.nodes, lambda: 0)
+        self.leading: Leading | None = None
+        self.waving = Waving(store, self.nodes, lambda: self.leading.term() if self.leading is not None else None)
         self.git: Followed | None = None
 
     # What control's API reads ---------------------------------------------------------------------------------------
@@ -108,6 +111,7 @@ class RolePublisher:
             trail=self._trail,
             wanted={name: made.snapshot if made is not None else None for name, made in wanted},
             wave=self.waving.wave,
+            lead=self.leading.lead() if self.leading is not None else Lead(),
         )
 
     def places(self, client: IpAddress | None) -> GeoMap | None:

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gslb import __version__
 from gslb.control import changes
 from gslb.control.followed import Commit, Followed
+from gslb.control.leader import Lead
 from gslb.control.metrics import exposition
 from gslb.control.protocol import BrokenGlass
 from tests.unit.control.world import (
@@ -103,6 +104,14 @@ def test_what_a_node_holds_and_does_by_itself(publisher):
 )
 def test_every_metric_says_what_the_roles_told(publisher, sample, labels, expected):
     assert value(publisher, sample, **labels) == expected
+
+
+def test_who_leads(publisher):
+    assert (value(publisher, "gslb_leader", control="berlin"), value(publisher, "gslb_leader_term")) == (1, 3)
+    publisher.lead = Lead("munich", 4, here=False)
+    assert (value(publisher, "gslb_leader", control="munich"), value(publisher, "gslb_leader_term")) == (0, 4)
+    publisher.lead = Lead()
+    assert families(publisher)["gslb_leader"].samples == []
 
 
 def test_what_is_unknown_or_silent_has_no_number(publisher):

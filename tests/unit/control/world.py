@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gslb.control.fleet import Fleet
+from gslb.control.leader import Lead
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, HopState, RoleState, RouteState, VerdictState
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
@@ -135,7 +136,8 @@ class MemoryPublisher:
         self.registrar = FakeRegistrar()
         self.refreshed = 0
         self.wave = None
-        self.baked_s = []
+        self.baked_s, self.fences = [], []
+        self.lead = Lead("berlin", 3, here=True)
         if start:
             self.hear(dns_state(self.snapshot), edge_state(self.snapshot, "dc", pay({"monolith": 3, "checkout": 1}, 4)))
 
@@ -165,13 +167,14 @@ class MemoryPublisher:
         return self.git
 
     def fleet(self):
-        return Fleet(wanted=dict.fromkeys(self.states, self.snapshot), wave=self.wave)
+        return Fleet(wanted=dict.fromkeys(self.states, self.snapshot), wave=self.wave, lead=self.lead)
 
     async def refresh(self):
         self.refreshed += 1
 
-    async def change(self, make, audit, bake_s=None):
+    async def change(self, make, audit, bake_s=None, fence=None):
         self.baked_s.append(bake_s)
+        self.fences.append(fence)
         before = self.snapshot
         new = make(self.intent)
         if self.broken:

@@ -43,8 +43,8 @@ class World:
         wanted = policy(zone={**POLICY["zone"], "dnssec": True}, zones=[OTHER])
         start = keyring.fit(intent(), changes.set_policy(intent(), wanted), self.vault.make, NOW_S)
         self.publisher.intent, self.publisher.snapshot = start, compile_snapshot(start, NOW_S)
-        self.parents, self.asked = {}, []
-        self.keeper = KeyKeeper(self.publisher, self.vault, self.ask)
+        self.parents, self.asked, self.term = {}, [], 7
+        self.keeper = KeyKeeper(self.publisher, self.vault, lambda: self.term, self.ask)
         self.hear()
 
     def hear(self, **changed):
@@ -115,6 +115,19 @@ async def test_the_clock_moves_keys_along_and_the_history_says_how(world):
     assert {record.entry.author for record in world.publisher.records} == {"gslb"}
 
 
+async def test_a_control_that_does_not_lead_leaves_keys_and_parents_alone(world):
+    world.settle()
+    world.roll("zsk")
+    world.term = None
+    await world.pass_time(3600 + PROPAGATION_S)
+    await world.keeper.ask_parents()
+    assert (world.told(), world.asked) == ([], [])
+    world.term = 8
+    await world.pass_time(60)
+    assert len(world.told()) == 1
+    assert world.publisher.fences == [8]
+
+
 async def test_it_looks_again_and_again(world, monkeypatch):
     monkeypatch.setattr("gslb.roles.keys.LOOK_S", 0.01)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
@@ -127,7 +140,7 @@ async def test_it_looks_again_and_again(world, monkeypatch):
 
 async def test_without_keys_nothing_is_done(tmp_path):
     publisher = MemoryPublisher(intent())
-    keeper = KeyKeeper(publisher, KeyVault(dnssec_secret(None, tmp_path), may_make=True))
+    keeper = KeyKeeper(publisher, KeyVault(dnssec_secret(None, tmp_path), may_make=True), lambda: 7)
     for _ in range(2):
         await keeper.look()
         await keeper.ask_parents()
