@@ -42,6 +42,7 @@ _COMMANDS = {
     "resume": ("gslb.cli.forcing:resume", "Let a site come back that waits for a person."),
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
     "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
+    "checks": ("gslb.cli.checks:checks", "Show named checks, and push the state of one."),
     "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["add_row", "change_lines", "console", "history_page", "new_table", "node_note", "status_page", "tail_cells"]
+__all__ = [
+    "add_row", "change_lines", "checks_table", "console", "history_page", "new_table", "node_note", "status_page",
+    "tail_cells",
+]  # fmt: skip
 
 PIPED_WIDTH = 160
 """Columns where nobody's terminal says how many there are: a reason should not be cut in a log."""
@@ -51,6 +54,8 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
     if any(site["capacity_per_s"] for site in seen["sites"].values()):
         parts.append(_loads(seen))
     parts.append(_splits(seen))
+    if seen.get("checks"):
+        parts.append(checks_table(seen["checks"]))
     if seen["mirrors"]:
         parts.append(_mirrors(seen))
     return Group(*parts, _roles(seen), *map(Text, _git(seen.get("git"))))
@@ -102,6 +107,16 @@ def add_row(table: Table, *cells: object) -> None:
 
     texts = ["" if cell is None else str(cell) for cell in cells]
     table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in texts))
+
+
+def checks_table(checks: Mapping[str, Any]) -> Table:
+    """Every named check, and whom it decides."""
+    table = new_table("Checks", "check", "kind", "state", "decides", "why")
+    for name, check in checks.items():
+        decides = "only watched" if check["monitor"] else ", ".join(check["decides"])
+        why = ("WARNING " if check["warning"] else "") + check["reason"]
+        add_row(table, name, check["kind"], check["state"], decides, why)
+    return table
 
 
 def _sites(seen: Mapping[str, Any]) -> Table:
@@ -216,7 +231,7 @@ def _git(git: Mapping[str, Any] | None) -> Iterable[str]:
 
 def node_note(node: Mapping[str, Any]) -> str:
     """What a node decided by itself, or was told where it runs."""
-    notes = []
+    notes = [node["prober"]] if node.get("prober") else []
     if node["stepped_back_from"]:
         notes.append(f"crashed with {node['stepped_back_from']} and stepped back")
     if node["broken_glass"]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gslb.control.checks import checks_seen, prober_trouble
 from gslb.control.forcing import pending
 from gslb.control.protocol import RoleState, VerdictState
 from gslb.control.status import reachable, role_state
@@ -46,9 +47,9 @@ def alarms(
     """The critical ones first. `roles` and `ages_s` as in Publisher; `wall_s` is now."""
     reached = reachable(roles, ages_s)
     found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
-    found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s)]
+    found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s), *_probers(reached)]
     if snapshot is not None:
-        found += [*_forced(snapshot), *_apps(snapshot, reached)]
+        found += [*_checks(snapshot, reached), *_forced(snapshot), *_apps(snapshot, reached)]
     unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
     return sorted(unique.values(), key=lambda alarm: (alarm.severity, alarm.rule, alarm.subject))
 
@@ -103,6 +104,26 @@ def _places(reached: Iterable[RoleState]) -> Iterator[Alarm]:
         else:
             yield Alarm("place-silent", "warning", state.name, f"it does not hear {named}, of {total} places that look",
                         "see whether the nodes there run and can be reached")  # fmt: skip
+
+
+def _probers(reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    for state in reached:
+        if trouble := prober_trouble(state):
+            yield Alarm("prober", "critical", state.name, f"{trouble}: what it says of sites may be old",
+                        "see its log, and whether its machine has processor time left")  # fmt: skip
+
+
+def _checks(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:
+    for name, check in checks_seen(snapshot, reached).items():
+        if check["state"] in ("down", "disputed") and (check["monitor"] or check["decides"]):
+            yield Alarm("check", "warning" if check["monitor"] else "critical", name, check["reason"],
+                        f"gslb checks show {name}")  # fmt: skip
+        elif check["warning"]:
+            yield Alarm("check-warning", "warning", name, check["reason"], f"gslb checks show {name}")
+        cannot = {node: one["cannot"] for node, one in check["nodes"].items() if one["cannot"]}
+        if cannot:
+            yield Alarm("check-cannot", "warning", name, "; ".join(f"{node}: {why}" for node, why in cannot.items()),
+                        "give these machines what the check needs: it decides nothing there")  # fmt: skip
 
 
 def _signatures(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:

@@ -10,31 +10,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gslb.control.body import Author, Body, Line
+from gslb.control.check_messages import CheckSeen
 from gslb.model.base import METHOD_PATTERN
 from gslb.model.words import Address, DnsName, Name, Network, Seconds
 
 __all__ = [
-    "DEADLINE_S", "AlarmSeen", "AppSeen", "Change", "DrainChange", "DrainKey", "DrainRequest", "EdgeSeen",
-    "ExplainQuery", "Explanation", "ForcedSeen", "Healthz", "History", "HistoryItem", "HistoryQuery",
-    "LatencyChange", "LatencyRequest", "LatencySeen", "MirrorSeen", "PolicyInForce", "ProblemAnswer", "RoleSeen",
-    "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "TailSeen", "Undoing", "VersionSeen",
-    "WaveSeen",
+    "DEADLINE_S", "AlarmSeen", "AppSeen", "Author", "Body", "Change", "DrainChange", "DrainKey", "DrainRequest",
+    "EdgeSeen", "ExplainQuery", "Explanation", "ForcedSeen", "Healthz", "History", "HistoryItem", "HistoryQuery",
+    "LatencyChange", "LatencyRequest", "LatencySeen", "Line", "MirrorSeen", "PolicyInForce", "ProblemAnswer",
+    "RoleSeen", "ShiftChange", "ShiftRequest", "SiteSeen", "SplitSeen", "Status", "TailSeen", "Undoing",
+    "VersionSeen", "WaveSeen",
 ]  # fmt: skip
 
-Line = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-"""One line of text for people. Control characters would reach the terminals of others."""
-Author = Annotated[Line, Field(max_length=64)]
 Share = Annotated[float, Field(ge=0, le=100, description="percent, with at most two decimals")]
 Lasting = Annotated[float, Field(gt=0, le=10 * 365 * 86400)]
 DEADLINE_S = 300.0
 """When a drained site closes what is still open, unless told otherwise; load balancers of clouds wait as long."""
 Allow = Literal["last-site"]
-
-
-class Body(BaseModel):
-    """Frozen, strict about keys, and free of values that JSON does not have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ShiftRequest(Body):
@@ -60,7 +53,7 @@ class DrainRequest(Body):
     expires_in_s: Lasting | None = None
     reason: Line = ""
     author: Author = ""
-    allow: Annotated[list[Allow], Field(max_length=8)] = []
+    allow: list[Allow] = Field([], max_length=8)
 
     @property
     def deadline_s(self) -> float | None:
@@ -186,6 +179,7 @@ class RoleSeen(Body):
     stepped_back_from: str | None
     broken_glass: list[str]
     left_out: list[str]
+    prober: str = Field("", description="what is wrong with its prober; empty: nothing")
 
 
 class AppSeen(Body):
@@ -333,8 +327,9 @@ class Status(Body):
     splits: Mapping[str, SplitSeen]
     mirrors: Mapping[str, MirrorSeen]
     edges: Mapping[str, EdgeSeen]
-    alarms: list[AlarmSeen] = []
+    alarms: list[AlarmSeen] = Field([])
     places: Mapping[str, bool] = Field(description="the places that look at edges, and whether each is heard")
+    checks: Mapping[str, CheckSeen] = {}
     git: GitSeen | None = None
     wave: WaveSeen | None = None
     leader: LeadSeen | None = None

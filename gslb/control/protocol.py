@@ -2,7 +2,8 @@
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
 and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are;
-`GET /observations` is what one place sees, for the others to count.
+`GET /observations` is what one place sees, for the others to count;
+`PUT /pushed` tells it the states of checks that were pushed.
 No transport here, only the messages.
 """
 
@@ -17,9 +18,9 @@ from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, Provenance
 
 __all__ = [
-    "CALLER", "Applied", "BrokenGlass", "Deed", "EdgeState", "EnvoyState", "HopState", "Observations", "Offer", "Peer",
-    "Refusal",
-    "RoleState", "Roster", "RosterHeld", "RouteState", "VerdictState", "role_name",
+    "CALLER", "Applied", "BrokenGlass", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState", "Observations",
+    "Offer", "Peer", "ProbingState", "Pushed", "PushedStates", "Refusal", "RoleState", "Roster", "RosterHeld",
+    "RouteState", "StateChange", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -112,6 +113,54 @@ class VerdictState(Message):
     views: dict[str, str] = Field({}, description="by place, what it sees: up, down, unknown or silent")
 
 
+class StateChange(Message):
+    at_wall_s: float
+    state: Literal["up", "down", "unknown"]
+    reason: str
+
+
+class CheckState(Message):
+    """A named check as one node knows it. `last`: what the last look found; `cannot`: why the last try was no look."""
+
+    name: str
+    kind: str
+    state: Literal["up", "down", "unknown"]
+    reason: str
+    last: str = ""
+    warning: bool = False
+    cannot: str = ""
+    since_wall_s: float | None = None
+    looked_wall_s: float | None = None
+    duration_s: float | None = None
+    changes: tuple[StateChange, ...] = ()
+
+
+class ProbingState(Message):
+    """How the prober of a role is. `age_s`: since it last turned; `behind_s`: how long what waits longest has been
+    due; `counts`: looks by what came of them."""
+
+    running: bool
+    age_s: float
+    behind_s: float
+    targets: int
+    in_flight: int
+    counts: dict[str, int] = {}
+
+
+class Pushed(Message):
+    """What somebody said of a check. `left_s`: for how much longer it holds."""
+
+    ok: bool
+    reason: str
+    left_s: float
+
+
+class PushedStates(Message):
+    """The body of `PUT /pushed`: every pushed state that a control has, by name of the check."""
+
+    states: dict[str, Pushed] = {}
+
+
 class Observations(Message):
     """What a role process sees, the same amount always. `life` (Unix seconds, when it started) and `number` rise, so
     that what comes late or twice is known as such. `views` by app and address: state, seconds that it lasts at least,
@@ -192,6 +241,8 @@ class RoleState(Message):
     dns_counts: dict[str, int] = {}
     wire: str | None = Field(None, description="native or python, of a dns role")
     signature_expires_wall_s: dict[str, float] = Field({}, description="by signed zone, of the first that expires")
+    checks: tuple[CheckState, ...] = ()
+    probing: ProbingState | None = Field(None, description="of a role that looks at anything")
     edge: EdgeState | None = None
     identity_ends_wall_s: float | None = Field(None, description="of its certificate; None: it has none")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from gslb.control.checks import PushBoard
 from gslb.control.fleet import Fleet
 from gslb.control.followed import Followed
 from gslb.control.protocol import RoleState
@@ -74,6 +75,15 @@ class Publisher(Protocol):
     @property
     def registrar(self) -> Registrar | None:
         """What keeps the installation's trust; None where it has no authority."""
+        ...
+
+    @property
+    def pushed(self) -> PushBoard:
+        """The states of checks that were pushed."""
+        ...
+
+    async def hand_pushed(self) -> list[str]:
+        """Tells every node that looks at checks what was pushed; the names of those that have taken it."""
         ...
 
     async def refresh(self) -> None:

@@ -11,6 +11,8 @@ from gslb import __version__, clock
 from gslb.control import (
     answers,
     changes,
+    check_messages,
+    check_routes,
     export_messages,
     fleet_messages,
     forcing,
@@ -209,6 +211,14 @@ async def _tell_ds(asked: Asked) -> dict[str, Any]:
     return await key_routes.tell_ds(asked.publisher, asked.body)
 
 
+async def _checks(asked: Asked) -> dict[str, Any]:
+    return await check_routes.seen(asked.publisher)
+
+
+async def _push_check(asked: Asked) -> dict[str, Any]:
+    return await check_routes.push(asked.publisher, asked.path["name"], asked.body)
+
+
 async def _latency(asked: Asked) -> dict[str, Any]:
     current = asked.publisher.current()
     intent = changes.require(current[0] if current else None)
@@ -404,6 +414,10 @@ TABLE = (
              plan_messages.ApplyChange, body=plan_messages.ApplyRequest, limit_bytes=plan_routes.LIMIT_BYTES),
     Endpoint("GET", "/v1/diff", _diff, "What lies between the policies of two revisions",
              plan_messages.DiffSeen, query=plan_messages.DiffQuery),
+    Endpoint("GET", "/v1/checks", _checks, "Named checks: their state, what each node knows of them, and their history",
+             check_messages.ChecksSeen),
+    Endpoint("PUT", "/v1/checks/{name}/state", _push_check, "Tell the state of a check that is pushed",
+             check_messages.CheckPushed, body=check_messages.CheckPush),
     Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
              messages.LatencySeen, versioned=True),
     Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gslb.control.checks import checks_seen, prober_trouble
 from gslb.control.protocol import Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.control.standing import is_in_sync
 from gslb.control.tail import tail_of
@@ -60,12 +61,14 @@ def status(
         "mirrors": {},
         "edges": {},
         "places": {place: heard for state in reached for place, heard in state.places.items()},
+        "checks": {},
     }
     if current is None:
         return seen
     intent, snapshot = current
     verdicts = [verdict for state in reached for verdict in state.verdicts]
     counted, loads, ramps = _counted(reached), loads_of(reached), ramps_of(reached)
+    seen["checks"] = checks_seen(snapshot, reached)
     heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
     for site in snapshot.sites:
         seen["sites"][site] = _site(current, site, verdicts, ramps, wall_s)
@@ -150,6 +153,7 @@ def _own(state: RoleState | None) -> dict[str, Any]:
         "stepped_back_from": f"{given_up.revision}.{given_up.overrides}" if given_up else None,
         "broken_glass": [deed_line(deed) for deed in deeds],
         "left_out": list(state.left_out) if state else [],
+        "prober": prober_trouble(state),
     }
 
 

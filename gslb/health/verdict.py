@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from gslb.health.calculated import add_up
 from gslb.health.target import Health, Phase, Result, lasts_s, step, untried
-from gslb.snapshot.checks import CalculatedAsk, Rounds
+from gslb.snapshot.checks import CalculatedAsk, PushedAsk, Rounds
 from gslb.snapshot.targets import CheckKey, CheckTarget, Key, Place, Target
 from gslb.snapshot.types import LiveState, Verdict
 
@@ -119,6 +119,13 @@ class Board:
             self._put(target.key, add_up(target.check, members))
         self._uncalculated = False
 
+    def _watched(self, place: Place) -> list[tuple[Health, Rounds]]:
+        """What decides a place. A state that nobody pushed is no evidence at all: it makes nothing unknown that others
+        know."""
+        keys = self._groups[place]
+        spoken = [key for key in keys if self._health[key].phase != "unknown" or not _is_pushed(self._targets[key])]
+        return [(self._health[key], self._targets[key].check) for key in spoken or keys]
+
     def settle(self, wall_s: float) -> bool:
         """Bring `live` up to date. Returns whether a state changed, or how long it lasts at least: a mere new reason is
         shown, but neither steers anybody nor bounds a TTL."""
@@ -128,7 +135,7 @@ class Board:
         for place in self._unsettled:
             before = new.pop(place, None)
             if place in self._groups:
-                watched = [(self._health[key], self._targets[key].check) for key in self._groups[place]]
+                watched = self._watched(place)
                 new[place] = judge(watched, before, wall_s)
             after = new.get(place)
             moved |= (before and (before.state, before.flip_s)) != (after and (after.state, after.flip_s))
@@ -136,3 +143,7 @@ class Board:
             self.live = LiveState(self.live.counter + 1, new)
         self._unsettled = set()
         return moved
+
+
+def _is_pushed(target: Target) -> bool:
+    return isinstance(target, CheckTarget) and isinstance(target.check.ask, PushedAsk)

@@ -23,7 +23,7 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import tools_of
+from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
 from gslb.roles.composer import Composer
 from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
@@ -124,6 +124,8 @@ class DnsRole:
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
             signature_expires_wall_s=dict(self.composer.expiry_wall_s()),
+            checks=checks_told(self.prober),
+            probing=probing_told(self.prober),
         )
 
     async def follow_cookie_secret(self) -> None:
@@ -178,7 +180,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     identity = Identity.of(settings, NAME)
     role = DnsRole(settings, folder, identity.tls if identity else None)
-    node = Node(role, folder, TrustFolder(settings.trust), role.outlook.observations)
+    node = Node(role, folder, TrustFolder(settings.trust), role.outlook.observations, Pushes(role.prober).take)
     node.identity_ends_s = lambda: identity.ends_s if identity else None
     node.rosters.follow(role.load_reader.take_roster)
     node.rosters.follow(role.exchange.take_roster)
@@ -188,6 +190,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(keep_running("prober", role.prober.run)),
+                group.create_task(keep_running("watch over the prober", lambda: watch_prober(role.prober))),
                 group.create_task(keep_running("exchange", role.exchange.run)),
                 group.create_task(keep_running("judge", role.judge.run)),
                 group.create_task(keep_running("signatures", role.composer.run)),

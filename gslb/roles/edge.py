@@ -12,6 +12,7 @@ from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
 from gslb.errors import RefusedError
 from gslb.health.probes import Prober
+from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.roles.exchange import Outlook
 from gslb.roles.identity import Identity
@@ -20,7 +21,7 @@ from gslb.roles.node_door import being_known
 from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
-from gslb.snapshot import probe_targets
+from gslb.snapshot.targets import check_targets, probe_targets
 from gslb.snapshot.types import LiveState, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
@@ -55,7 +56,7 @@ class EdgeRole:
         self._demand_site(snapshot)
         await self._runner.publish(snapshot)
         if self._prober is not None:
-            self._prober.set_targets(probe_targets(snapshot))
+            self._prober.set_targets((*probe_targets(snapshot), *check_targets(snapshot)))
 
     async def state(self) -> RoleState:
         envoy, routes = await self._runner.state()
@@ -67,6 +68,8 @@ class EdgeRole:
             pid=os.getpid(),
             started_wall_s=self._started_wall_s,
             ready=envoy.state == "live",
+            checks=checks_told(self._prober) if self._prober else (),
+            probing=probing_told(self._prober) if self._prober else None,
             edge=EdgeState(
                 envoy=EnvoyState.model_validate(envoy, from_attributes=True),
                 routes=tuple(
@@ -105,9 +108,10 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     runner = EdgeRunner(
         SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(settings.trust, name)
     )
-    prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None)
+    prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None, tools=tools_of(settings))
     role = EdgeRole(SiteName(site), runner, prober)
-    node = Node(role, folder, TrustFolder(settings.trust), role.observations)
+    pushes = Pushes(prober).take if prober is not None else None
+    node = Node(role, folder, TrustFolder(settings.trust), role.observations, pushes)
     identity = Identity.of(settings, name)
     node.identity_ends_s = lambda: identity.ends_s if identity else None
     server = await serve_unix(node.app(), settings.socket(name))
@@ -124,6 +128,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
             ]
             if prober is not None:
                 tasks.append(group.create_task(keep_running("prober", prober.run)))
+                tasks.append(group.create_task(watch_prober(prober)))
             ended_by = await asyncio.shield(stop)
             node.stop()
             for task in tasks:

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import problem_of
-from gslb.control.protocol import CALLER, Applied, Deed, Observations, Refusal, RoleState, RosterHeld
+from gslb.control.protocol import CALLER, Applied, Deed, Observations, PushedStates, Refusal, RoleState, RosterHeld
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
@@ -55,9 +55,12 @@ class Node:
         folder: Path,
         trust: TrustFolder,
         observations: Callable[[], Observations] | None = None,
+        take_pushed: Callable[[PushedStates], None] | None = None,
     ) -> None:
-        """`observations` tells what the role sees; None: nothing, and nobody may ask."""
+        """`observations` tells what the role sees; None: nothing, and nobody may ask. `take_pushed` None: it makes no
+        checks that could be told anything."""
         self._role = role
+        self._take_pushed = take_pushed
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
         self._holding = Holding(role, folder, trust)
@@ -93,6 +96,7 @@ class Node:
                 web.get("/state", self._state),
                 web.get("/observations", self._observed),
                 web.put("/roster", self._roster),
+                web.put("/pushed", self._pushed),
                 web.post("/v1/drains", _telling(self._drain)),
                 web.delete("/v1/drains/{site}", _telling(self._undrain)),
             ]
@@ -145,6 +149,16 @@ class Node:
         except (GslbError, ValidationError) as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
         return _answer(held)
+
+    async def _pushed(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            told = PushedStates.model_validate_json(await request.read())
+        except ValidationError as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        if self._take_pushed is not None:
+            self._take_pushed(told)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
 
     def _silence_s(self, request: web.Request) -> float:
         """How long control was silent before this request."""

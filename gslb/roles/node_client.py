@@ -20,7 +20,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from gslb import clock
-from gslb.control.protocol import CALLER, Applied, Offer, Refusal, RoleState, Roster
+from gslb.control.protocol import CALLER, Applied, Offer, PushedStates, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
 from gslb.trust.tls import IDENTITY_NAME, peer_uri
 
@@ -95,6 +95,14 @@ class NodeClient:
         """Give the node another roster. What came of it shows in its state."""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
             await self.call("PUT", "/roster", roster.model_dump_json(), STATE_TIMEOUT_S)
+
+    async def hand_pushed(self, states: PushedStates) -> bool:
+        """Tell the node what was pushed; whether it has taken it."""
+        try:
+            status, _ = await self.call("PUT", "/pushed", states.model_dump_json(), STATE_TIMEOUT_S)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+        return status == HTTPStatus.NO_CONTENT
 
     async def call(self, method: str, path: str, body: str | bytes | None, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of any answer. Raises aiohttp.ClientError, TimeoutError or OSError where there is none, and

@@ -22,6 +22,7 @@ import structlog
 from gslb import clock
 from gslb.control import keyring
 from gslb.control.changes import set_policy
+from gslb.control.checks import PushBoard
 from gslb.control.fleet import Fleet, Trail, followed
 from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
@@ -41,6 +42,7 @@ from gslb.roles.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publ
 from gslb.roles.signing import Signing
 from gslb.roles.waving import Waving
 from gslb.snapshot.bundle import Bundle
+from gslb.snapshot.checks import PushedAsk
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import GeoMap
 from gslb.snapshot.types import Snapshot, ZoneKey
@@ -85,6 +87,7 @@ class RolePublisher:
         self.leading: Leading | None = None
         self.waving = Waving(store, self.nodes, lambda: self.leading.term() if self.leading is not None else None)
         self.git: Followed | None = None
+        self.pushed = PushBoard()
 
     # What control's API reads ---------------------------------------------------------------------------------------
 
@@ -132,6 +135,16 @@ class RolePublisher:
 
     async def history(self, limit: int) -> Sequence[AuditRecord]:
         return await asyncio.to_thread(self._store.history, limit)
+
+    async def hand_pushed(self) -> list[str]:
+        """As Publisher.hand_pushed; nothing is sent where no check can be pushed."""
+        snapshot = self._current.snapshot if self._current else None
+        if snapshot is None or not any(isinstance(check.ask, PushedAsk) for check in snapshot.checks.values()):
+            return []
+        states = self.pushed.living(clock.mono_s())
+        looking = [node for node in self.nodes.reachable if node.state is not None and node.state.probing is not None]
+        taken = await self.nodes.ask(looking, lambda node: node.hand_pushed(states))
+        return [node.name for node, took in zip(looking, taken, strict=True) if took]
 
     async def refresh(self) -> None:
         """Read every node's state now, but for those that are lost."""
@@ -249,6 +262,7 @@ class RolePublisher:
             while True:
                 await self._catch_up()
                 await self.nodes.hand_rosters()
+                await self.hand_pushed()
                 await asyncio.sleep(CONTACT_S)
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "POST /prepare": _CONTROL,
     "POST /publish": _CONTROL,
     "PUT /roster": _CONTROL,
+    "PUT /pushed": _CONTROL,
     "GET /state": _READERS,
     "GET /observations": _READERS,
     "POST /v1/drains": _NOBODY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gslb.control.checks import PushBoard
 from gslb.control.fleet import Fleet
 from gslb.control.leader import Lead
 from gslb.control.protocol import Applied, EdgeState, EnvoyState, HopState, RoleState, RouteState, VerdictState
@@ -135,6 +136,7 @@ class MemoryPublisher:
         self.git = None
         self.registrar = FakeRegistrar()
         self.refreshed = 0
+        self.pushed = PushBoard()
         self.wave = None
         self.baked_s, self.fences = [], []
         self.lead = Lead("berlin", 3, here=True)
@@ -168,6 +170,9 @@ class MemoryPublisher:
 
     def fleet(self):
         return Fleet(wanted=dict.fromkeys(self.states, self.snapshot), wave=self.wave, lead=self.lead)
+
+    async def hand_pushed(self):
+        return [name for name, state in self.states.items() if state.probing is not None]
 
     async def refresh(self):
         self.refreshed += 1

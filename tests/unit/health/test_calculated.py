@@ -8,7 +8,7 @@ import pytest
 from gslb.health.calculated import add_up
 from gslb.health.target import Health, Result
 from gslb.health.verdict import Board
-from gslb.snapshot.checks import CalculatedAsk, HealthCheck, NamedCheck, TcpAsk
+from gslb.snapshot.checks import CalculatedAsk, HealthCheck, NamedCheck, PushedAsk, TcpAsk
 from gslb.snapshot.targets import CheckKey, CheckTarget, ProbeTarget
 
 MARKS = {"+": "up", "-": "down", "?": "unknown"}
@@ -139,3 +139,19 @@ def test_a_check_that_changes_keeps_its_health():
     board.settle(1.0)
     assert states(board) == {"192.0.2.10": "down"}
     assert board.first_round_done
+
+
+def test_a_state_that_nobody_pushed_makes_nothing_unknown_that_others_know():
+    hand = CheckTarget(NamedCheck("hand", "pushed", PushedAsk(60, "unknown"), 1, 1, 1, 1), (("shop", DC),))
+    board = Board()
+    board.watch([front(DC), hand])
+    board.record(front(DC).key, Result(True, "edge: 200"))
+    board.forget(hand.key, "hand: nothing was pushed for 60 s")
+    board.settle(1.0)
+    assert states(board) == {"192.0.2.10": "up"}
+    board.record(hand.key, Result(False, "hand: nightly load"))
+    board.settle(2.0)
+    assert states(board) == {"192.0.2.10": "down"}
+    board.forget(hand.key, "hand: nothing was pushed for 60 s")
+    board.settle(3.0)
+    assert states(board) == {"192.0.2.10": "up"}

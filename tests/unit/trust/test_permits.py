@@ -20,6 +20,7 @@ TABLE = {
     "POST /prepare": {"control"},
     "POST /publish": {"control"},
     "PUT /roster": {"control"},
+    "PUT /pushed": {"control"},
     "GET /state": READERS,
     "GET /observations": READERS,
     "POST /v1/drains": set(),
