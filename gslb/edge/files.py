@@ -46,8 +46,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What this edge shows to others, and whom it believes. `folder` holds cert.pem and key.pem and is a link that is
-    replaced whole; `authority` is a file. Both absolute."""
+    """What this edge shows to others, and whom it believes. `folder` holds cert.pem and key.pem, which lead through a
+    link in it that is turned; `authority` is a file. Both absolute."""
 
     trust_domain: str
     folder: Path

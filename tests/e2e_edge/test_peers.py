@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from gslb.edge import EdgeRunner, find_envoy
-from gslb.errors import RefusedError
+from gslb.errors import HostError, RefusedError
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.snapshot.intent import Drain, Overrides, Provenance
 from gslb.snapshot.types import SiteName
@@ -191,16 +191,16 @@ async def test_without_an_identity_the_policy_is_refused_with_a_remedy(stage, pe
     assert refusal.value.rule == "no-identity"
 
 
-def test_a_certificate_without_an_id_is_no_identity(tmp_path):
+def test_credentials_that_cannot_be_used_are_told(tmp_path):
     authority = Authority(tmp_path)
     assert edge_credentials(tmp_path, "edge-dc") is None
     authority.give("edge-dc", "m1/edge/dc")
     assert edge_credentials(tmp_path, "edge-dc").trust_domain == "gslb.test"
-    (tmp_path / "identities" / "edge-dc" / "cert.pem").write_bytes((tmp_path / "ca.pem").read_bytes())
-    with pytest.raises(RefusedError, match="cannot be used"):
+    (tmp_path / "ca.pem").unlink()
+    with pytest.raises(HostError, match="is missing"):
         edge_credentials(tmp_path, "edge-dc")
     (tmp_path / "identities" / "edge-dc" / "cert.pem").write_text("nothing")
-    with pytest.raises(RefusedError, match="cannot be used"):
+    with pytest.raises(HostError, match="cannot be used"):
         edge_credentials(tmp_path, "edge-dc")
 
 

@@ -6,9 +6,12 @@ import datetime as dt
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gslb.trust.identity_files import IdentityFolder
 
 NOW = dt.datetime.now(dt.UTC)
 
@@ -23,9 +26,7 @@ class Authority:
         constraints = x509.BasicConstraints(ca=True, path_length=None)
         root = self._builder(self._name, self._key).add_extension(constraints, critical=True)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "identities").mkdir(exist_ok=True)
         (folder / "ca.pem").write_bytes(_pem(root.sign(self._key, hashes.SHA256())))
-        self._given = 0
 
     def give(self, process: str, spiffe: str) -> Path:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -33,19 +34,9 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
         uri = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{self.domain}/{spiffe}")])
         leaf = self._builder(name, key).add_extension(usage, critical=False).add_extension(uri, critical=False)
-        self._given += 1
-        link, folder = self.trust / "identities" / process, self.trust / "identities" / f".{process}.{self._given}"
-        folder.mkdir()
-        (folder / "cert.pem").write_bytes(_pem(leaf.sign(self._key, hashes.SHA256())))
-        (folder / "key.pem").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        aside = link.with_name(f".{process}.new")
-        aside.symlink_to(folder.name)
-        aside.rename(link)
-        return folder
+        given = IdentityFolder(self.trust, process)
+        given.write(key, _pem(leaf.sign(self._key, hashes.SHA256())).decode())
+        return given.folder
 
     def _builder(self, name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         return (
@@ -60,4 +51,4 @@ class Authority:
 
 
 def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return certificate.public_bytes(Encoding.PEM)

@@ -66,12 +66,12 @@ def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, A
 
 
 def secrets(identity: str, authority: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The secrets `identity` (cert.pem and key.pem in the folder `identity`, a link that is replaced whole) and `peers`
+    """The secrets `identity` (cert.pem and key.pem in that folder, which lead through a link there) and `peers`
     (the file `authority`), as envoy.extensions.transport_sockets.tls.v3.Secret. Paths are absolute."""
     own = {
         "certificate_chain": {"filename": f"{identity}/cert.pem"},
         "private_key": {"filename": f"{identity}/key.pem"},
-        "watched_directory": {"path": identity.rpartition("/")[0]},
+        "watched_directory": {"path": identity},
     }
     theirs = {
         "trusted_ca": {"filename": authority},
