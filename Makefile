@@ -43,6 +43,12 @@ bench: install ## measure, side by side with the peer; figures go to docs/perfor
 flood: install ## flood the DNS loop at three times what it can read; figures go to docs/reliability.md
 	$(BIN)/python -m bench.flood
 
+CHAOS_ROUNDS ?= 4
+
+.PHONY: chaos
+chaos: install ## break sites in network namespaces, CHAOS_ROUNDS times each way (needs root); figures go to docs/reliability.md
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/pytest -s -m chaos
+
 FUZZ_S ?= 300
 
 .PHONY: fuzz

@@ -16,6 +16,7 @@ class App:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.seen = options, []
         self.failures: Counter[str] = Counter()
+        self.slow_s = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/~seen":
@@ -23,6 +24,10 @@ class App:
         if request.path == "/~reset":
             self.seen.clear()
             return web.json_response(None)
+        if request.path == "/~slow":
+            self.slow_s = float(request.query["s"])
+            return web.json_response(None)
+        await asyncio.sleep(self.slow_s)
         if request.path == self.options.check_path:
             return web.Response(status=self.options.check_status)
         if self.options.guard:
