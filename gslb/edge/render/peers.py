@@ -88,7 +88,7 @@ def _require(peering: Peering | None) -> Peering:
         raise RefusedError(
             "no-identity",
             "a backend says via: edge, and this edge has no certificate to show to other edges",
-            "see `gslb identity`, or write via: direct until it has one",
+            "make certificates (gslb identity init), or write via: direct until it has one",
         )
     return peering
 
