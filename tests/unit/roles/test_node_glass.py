@@ -8,6 +8,7 @@ import pytest
 import structlog.testing
 
 from gslb.control.changes import drain
+from gslb.control.messages import DEADLINE_S
 from gslb.errors import HostError, RefusedError
 from gslb.roles.generations import CRASHES
 from tests.unit.control.world import NOW_S, a_drain, intent
@@ -188,7 +189,8 @@ async def test_a_drain_that_the_role_cannot_do_changes_nothing(tmp_path, clocks)
 
 async def test_a_drain_that_was_in_force_already_breaks_no_glass(tmp_path, clocks):
     async with process(tmp_path) as it:
-        await it.publish(1, drain(intent(), a_drain("dc", reason="rack")))
+        alike = a_drain("dc", reason="rack").model_copy(update={"deadline_s": DEADLINE_S})
+        await it.publish(1, drain(intent(), alike))
         status, told = await it.ask("POST", "/v1/drains", site="dc", reason="rack")
         assert (status, told["undo"], (await it.state()).broken_glass) == (200, None, None)
 
