@@ -44,9 +44,11 @@ flood: install ## flood the DNS loop at three times what it can read; figures go
 	$(BIN)/python -m bench.flood
 
 CHAOS_ROUNDS ?= 4
+MUTATIONS ?= 10000
 
 .PHONY: chaos
-chaos: install ## break sites in network namespaces, CHAOS_ROUNDS times each way (needs root); figures go to docs/reliability.md
+chaos: install ## MUTATIONS wrong policies, then sites broken in network namespaces, CHAOS_ROUNDS times each way (needs root)
+	MUTATIONS=$(MUTATIONS) $(BIN)/pytest -q tests/api/test_mutated.py
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/pytest -s -m chaos
 
 FUZZ_S ?= 300

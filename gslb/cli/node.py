@@ -17,7 +17,7 @@ import click
 from gslb.cli.joining import join, remove, token
 from gslb.cli.operate import FOR, JSON, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
-from gslb.control.client import Client, control_socket, path_of, runtime_folder
+from gslb.control.client import Client, TlsFiles, control_socket, path_of, runtime_folder
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 
 __all__ = ["node"]
@@ -179,6 +179,38 @@ def undrain(*, site: str, app: str | None, reason: str, nodes: _Nodes) -> None:
     answers, errors = nodes.ask(lambda client: client.delete(path_of("drains", site), said))
     _tell(nodes, answers, f"{site} is back", f"gslb node drain {_scope(site, app)}")
     _raise(errors)
+
+
+@node.command(epilog="Example: gslb node override drain.json --all")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--node", "url", metavar="https://HOST:PORT", help="One node elsewhere, by its node endpoint.")
+@click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Whose nodes; for --node.")
+@_ALL
+@_at_nodes
+def override(*, file: Path, url: str | None, ca: Path | None, nodes: _Nodes) -> None:
+    """Hand a signed drain (gslb override sign) to nodes. Its signature is its authority: anybody may bring it."""
+    from gslb.cli.override import read_signed
+
+    signed = read_signed(file)
+    if url is not None:
+        if nodes.everyone or nodes.socket is not None or ca is None:
+            raise click.UsageError("--node needs --ca (trust/ca.pem of any machine), and neither --all nor --socket")
+        answers = {url: _over_tls(url, ca).post("/v1/override", signed)}
+        errors: Mapping[str, GslbError] = {}
+    else:
+        _require_choice(nodes)
+        answers, errors = nodes.ask(lambda client: client.post("/v1/override", signed))
+    if nodes.as_json:
+        click.echo(json.dumps({"nodes": answers, "errors": _texts(errors)}, indent=2))
+    for name, answer in answers.items() if not nodes.as_json else ():
+        click.echo("\n".join(change_lines({**answer, "undo": "gslb override sign, the other way"}, f"at {name}")))
+    _raise(errors)
+
+
+def _over_tls(url: str, ca: Path) -> Client:
+    """Nodes have certificates of the installation's own roots and are no hosts by name; what is handed over is no
+    secret, and is signed."""
+    return Client(url, tls=TlsFiles(ca=str(ca), any_name=True))
 
 
 def _require_choice(nodes: _Nodes) -> None:

@@ -106,7 +106,9 @@ def _said(asked: click.Context | None, parameter: str) -> bool:
 
 def _shown(folder: Path | None) -> TlsFiles | None:
     """What gslb identity issue operator has put in `folder`."""
-    return TlsFiles(*(str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem"))) if folder else None
+    if folder is None:
+        return None
+    return TlsFiles(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
 
 
 def _token_in(file: Path) -> str:

@@ -61,11 +61,13 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Whom to believe (`ca`, None: whom the system does), and who asks (`certificate` with its `key`), in PEM."""
+    """Whom to believe (`ca`, None: whom the system does), and who asks (`certificate` with its `key`), in PEM.
+    `any_name`: whom `ca` has signed is believed, whatever it is called."""
 
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
+    any_name: bool = False
 
     def context(self) -> ssl.SSLContext:
         """Raises HostError where a file cannot be used."""
@@ -73,6 +75,7 @@ class TlsFiles:
 
         try:
             context = ssl.create_default_context(cafile=self.ca)
+            context.check_hostname = not self.any_name
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key, password=lambda: b"")
         except (OSError, ValueError) as error:

@@ -87,6 +87,11 @@ class Holding:
         """What of control's is in force."""
         return self._in_force.opened.applied if self._in_force else None
 
+    @property
+    def environment(self) -> str | None:
+        """Of the policy in force; None: nothing is."""
+        return self._in_force.opened.intent.policy.environment if self._in_force else None
+
     # From control -----------------------------------------------------------------------------------------------------
 
     async def prepare(self, body: bytes) -> Applied:

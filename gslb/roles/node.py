@@ -28,7 +28,9 @@ from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
 from gslb.roles.roster import RosterHolder
+from gslb.roles.signed_overrides import SignedOverrides
 from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.trust import emergency
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
@@ -64,6 +66,7 @@ class Node:
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
         self._holding = Holding(role, folder, trust)
+        self._signed = SignedOverrides(folder, trust)
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
         self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
@@ -99,6 +102,7 @@ class Node:
                 web.put("/pushed", self._pushed),
                 web.post("/v1/drains", _telling(self._drain)),
                 web.delete("/v1/drains/{site}", _telling(self._undrain)),
+                web.post("/v1/override", _telling(self._take_signed)),
             ]
         )
         return app
@@ -190,6 +194,23 @@ class Node:
         by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
         deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
         return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
+
+    async def _take_signed(self, request: web.Request) -> web.Response:
+        """Whoever brings it: its signature is its authority. Nobody may have much read for nothing."""
+        body = await request.clone(client_max_size=emergency.LIMIT_BYTES).read()
+        environment = self._holding.environment
+        if environment is None:
+            raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
+        at_s = clock.wall_s()
+        wanted, signer = await asyncio.to_thread(self._signed.take, body, environment, at_s)
+        author = f"{wanted.author or 'somebody'} (signed: {signer})"
+        by = Provenance(author=author, reason=wanted.reason, at_s=at_s, expires_s=wanted.expires_s)
+        site, app = wanted.site, wanted.app
+        deed = Deed(did=f"{wanted.action} {_scope(site, app)}{' --entry' * wanted.entry_only}", by=by)
+        if wanted.action == "undrain":
+            return await self._override(deed, lambda intent: changes.undrain(intent, site, app), site, app)
+        drain = Drain(site=site, app=app, entry_only=wanted.entry_only, by=by)
+        return await self._override(deed, lambda intent: changes.drain(intent, drain, wanted.allow), site, app)
 
     async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
         published = await self._holding.override(deed, make)

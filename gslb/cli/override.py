@@ -1,0 +1,211 @@
+"""`gslb override`: keys of people for emergencies, and drains that they sign, for nodes with control and store dead.
+Arguments, files and printing only."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from gslb import clock
+from gslb.cli.operate import FOR, REASON, author
+from gslb.cli.passphrase import PASSPHRASE_FILE, passphrase
+from gslb.errors import HostError, RefusedError
+from gslb.trust.emergency import KEY_MARK, Emergency, signed_override
+from gslb.trust.passphrase import FRESH_BYTES, open_file, require_strong, seal_file
+from gslb.trust.private_files import write_private
+from gslb.trust.signer_files import FOLDER, TrustFolder
+from gslb.trust.signing import KEY_BYTES, PrivateKey, Signer, make_key, octets_of, public_of
+
+__all__ = ["override", "read_signed"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_OUTPUT = click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write it.")
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="/var/lib/gslb",
+    show_default=True,
+    help="The data folder of this machine.",
+)
+_LIMIT_BYTES = 4096
+
+
+@click.group()
+def override() -> None:
+    """Signed drains, for when control and store are dead and nobody can be root everywhere.
+
+    \b
+    Beforehand, once:
+      gslb override key ann -o ann.key          a key under a passphrase, and ann.key.pub
+      gslb override believe ann.key.pub         on the machines of the controls (nodes elsewhere follow)
+    When it burns:
+      gslb override sign drain dc --environment production --for 4h --key ann.key -o drain.json
+      gslb node override drain.json --all       on any machine, by anybody
+    """
+
+
+@override.command(epilog="Example: gslb override key ann -o ann.key")
+@click.argument("name", metavar="NAME")
+@_OUTPUT
+@PASSPHRASE_FILE
+def key(*, name: str, output: Path, passphrase_file: Path | None) -> None:
+    """Make an emergency key: FILE is sealed under a passphrase, FILE.pub is for the machines."""
+    phrase = passphrase(passphrase_file, confirm=True)
+    require_strong(phrase)
+    if output.exists():
+        raise RefusedError("known-key", f"{output} is there already", "name another file: a key is never replaced")
+    private = make_key(secrets.token_bytes(KEY_BYTES))
+    signer = Signer.of(public_of(private), name, "emergency")
+    write_private(output.absolute(), seal_file(KEY_MARK, phrase, octets_of(private), secrets.token_bytes(FRESH_BYTES)))
+    public = output.with_name(f"{output.name}.pub").absolute()
+    write_private(public, signer.model_dump_json().encode() + b"\n", 0o644)
+    click.echo(f"key {signer.id} of {name}: {output}, and its public half {output}.pub")
+    click.echo(f"on the machine of each control: gslb override believe {output.name}.pub")
+
+
+@override.command(epilog="Example: gslb override believe ann.key.pub")
+@click.argument("public", metavar="FILE.pub", type=_FILE)
+@_DATA
+def believe(*, public: Path, data: Path) -> None:
+    """Let this machine take drains that the key has signed. A control hands it to nodes elsewhere with their next
+    certificates."""
+    signer = _public(public)
+    trust = _trust(data)
+    trust.save(trust.signers().with_signer(signer))
+    click.echo(f"this machine believes the emergency key {signer.id} of {signer.name}")
+    click.echo(f"to undo: gslb override forget {signer.id}")
+
+
+@override.command(epilog="Example: gslb override forget 0123456789abcdef")
+@click.argument("signer", metavar="KEY-ID")
+@_DATA
+def forget(*, signer: str, data: Path) -> None:
+    """Believe an emergency key no more."""
+    trust = _trust(data)
+    known = next((item for item in trust.signers().signers if item.id == signer and item.kind == "emergency"), None)
+    if known is None:
+        raise RefusedError("unknown-key", f"no emergency key {signer} is believed here", "see trust/signers.json")
+    trust.save(trust.signers().without(signer))
+    click.echo(f"the key {signer} of {known.name} is believed no more on this machine")
+
+
+@override.group()
+def sign() -> None:
+    """Sign a drain, or its end, into a file."""
+
+
+def _signing(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        PASSPHRASE_FILE, REASON, _OUTPUT,
+        click.option("--good-for", metavar="TIME", default="1d", show_default=True, callback=_seconds,
+                     help="How long nodes may take it; 30 days at most."),
+        click.option("--key", "key_file", type=_FILE, required=True, metavar="FILE", help="The emergency key."),
+        click.option("--app", metavar="APP", help="For this app alone."),
+        click.option("--environment", required=True, metavar="NAME", help="The policy's: no other one takes it."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    from gslb.model.words import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@sign.command(
+    epilog="Example: gslb override sign drain dc --environment production --for 4h --key ann.key -o drain.json"
+)
+@click.argument("site", metavar="SITE")
+@click.option("--entry", "entry_only", is_flag=True, help="Leave DNS only.")
+@click.option("--allow", multiple=True, type=click.Choice(("last-site",)), help="Overrule a refusal by its name.")
+@FOR
+@_signing
+def drain(*, lasting: float | None, good_for: float, **given: Any) -> None:
+    """Take a site out. With --for it ends by itself, counted from now."""
+    now_s = clock.wall_s()
+    expires_s = None if lasting is None else now_s + lasting
+    _sign(action="drain", signed_s=now_s, good_for=good_for, expires_s=expires_s, **given)
+
+
+@sign.command(epilog="Example: gslb override sign undrain dc --environment production --key ann.key -o back.json")
+@click.argument("site", metavar="SITE")
+@_signing
+def undrain(*, good_for: float, **given: Any) -> None:
+    """Put a site back."""
+    _sign(action="undrain", signed_s=clock.wall_s(), good_for=good_for, **given)
+
+
+def _sign(*, key_file: Path, passphrase_file: Path | None, output: Path, good_for: float, **wanted: Any) -> None:
+    now_s = wanted["signed_s"]
+    private = _private(key_file, passphrase_file)
+    try:
+        asked = Emergency(id=secrets.token_hex(16), good_until_s=now_s + good_for, author=author(), **wanted)
+    except ValidationError as error:
+        item = error.errors()[0]
+        raise click.UsageError(f"{'.'.join(map(str, item['loc']))}: {item['msg']}") from None
+    signed = signed_override(private, asked)
+    write_private(output.absolute(), signed.model_dump_json(indent=1).encode() + b"\n", 0o644)
+    click.echo(
+        f"environment {asked.environment}: {asked.action} of {asked.site}, signed by {signed.signer}, is in {output}"
+    )
+    click.echo(f"on any machine: gslb node override {output} --all")
+
+
+def _private(file: Path, passphrase_file: Path | None) -> PrivateKey:
+    octets = open_file(KEY_MARK, passphrase(passphrase_file), _read(file), str(file))
+    return make_key(octets)
+
+
+def _public(file: Path) -> Signer:
+    try:
+        signer = Signer.model_validate_json(_read(file))
+    except ValidationError as error:
+        raise RefusedError("no-key", f"{file} is no public key: {error.errors()[0]['msg']}", "name FILE.pub") from None
+    if signer.kind != "emergency":
+        raise RefusedError("no-key", f"{file} is no emergency key", "name what gslb override key has written")
+    return signer
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_LIMIT_BYTES)
+    except OSError as error:
+        raise HostError(f"{file} cannot be read: {error.strerror}", "check its name and its mode") from None
+
+
+def _trust(data: Path) -> TrustFolder:
+    if not data.is_dir():
+        raise HostError(f"there is no data folder {data}", "name the one of gslb run: --data DIR")
+    return TrustFolder(data / FOLDER)
+
+
+def read_signed(file: Path) -> dict[str, Any]:
+    """A signed override, to be handed on as it is. Raises HostError and RefusedError."""
+    try:
+        content = json.loads(_read_signed(file))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise RefusedError("no-override", f"{file} is no signed override", "make one: gslb override sign")
+    return content
+
+
+def _read_signed(file: Path) -> bytes:
+    from gslb.trust.emergency import LIMIT_BYTES
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LIMIT_BYTES)
+    except OSError as error:
+        raise HostError(f"{file} cannot be read: {error.strerror}", "check its name and its mode") from None

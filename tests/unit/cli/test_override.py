@@ -1,0 +1,72 @@
+"""`gslb override` and `gslb node override`, against nodes with no control anywhere."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gslb import clock
+from gslb.cli.main import run
+from tests.unit.cli.test_node import nodes
+
+
+@pytest.fixture
+def gslb(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
+    monkeypatch.setenv("SUDO_USER", "ann")
+    monkeypatch.setenv("GSLB_PASSPHRASE", "correct horse battery")
+    monkeypatch.chdir(tmp_path)
+
+    def command(line):
+        code = run(line.split())
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def drained(role):
+    return {name for name, app in role.snapshot.apps.items() if "dc" in app.no_entry}
+
+
+def test_from_the_key_to_every_node_of_a_machine(gslb, tmp_path):
+    code, out, _ = gslb("override key ann -o ann.key")
+    assert (code, "gslb override believe ann.key.pub" in out) == (0, True)
+    assert (tmp_path / "ann.key").stat().st_mode & 0o777 == 0o600
+    assert gslb("override key ann -o ann.key")[0] == 1, "a key is never replaced"
+    with nodes(tmp_path, "dns", "edge-dc") as roles:
+        sign = "override sign drain dc --environment test --for 4h --reason fire --key ann.key -o drain.json"
+        assert gslb(sign)[0] == 0
+        code, _, err = gslb("node override drain.json --all")
+        assert (code, "[unknown-signer]" in err) == (1, True)
+        assert gslb(f"override believe ann.key.pub --data {tmp_path}")[0] == 0
+        code, out, _ = gslb("node override drain.json --all --json")
+        assert (code, set(json.loads(out[out.index("{\n") :])["nodes"])) == (0, {"dns", "edge-dc"})
+        assert all(drained(role) == {"shop", "blog"} for role in roles.values())
+        assert gslb("node override drain.json --all")[0] == 1, "once"
+        code, out, _ = gslb("node status")
+        assert "drain dc by ann (signed: ann)" in " ".join(out.split())
+        assert gslb("override sign undrain dc --environment test --key ann.key -o back.json")[0] == 0
+        code, out, _ = gslb(f"node override back.json --socket {tmp_path}/dns.sock")
+        assert (code, drained(roles["dns"]), drained(roles["edge-dc"])) == (0, set(), {"shop", "blog"})
+        signer = json.loads((tmp_path / "ann.key.pub").read_text())["id"]
+        assert gslb(f"override forget {signer} --data {tmp_path}")[0] == 0
+        gslb("override sign drain dc --environment test --key ann.key -o again.json")
+        assert "[unknown-signer]" in gslb("node override again.json --all")[2]
+        assert gslb(f"override forget {signer} --data {tmp_path}")[0] == 1
+
+
+def test_what_is_wrong_is_said(gslb, tmp_path, monkeypatch):
+    gslb("override key ann -o ann.key")
+    assert gslb("override sign drain DC! --environment test --key ann.key -o x.json")[0] == 2
+    assert gslb("override sign drain dc --environment test --good-for 60d --key ann.key -o x.json")[0] == 1
+    assert gslb("override sign drain dc --environment test --key nowhere.key -o x.json")[0] == 2
+    assert gslb("override believe ann.key --data .")[0] == 1
+    assert gslb("override believe ann.key.pub --data nowhere")[0] == 2
+    (tmp_path / "odd.json").write_text("[]")
+    assert gslb("node override odd.json --all")[0] == 1
+    assert gslb("node override odd.json --node https://127.0.0.1:1")[0] in (1, 2)
+    monkeypatch.setenv("GSLB_PASSPHRASE", "another one that fits")
+    assert "[passphrase]" in gslb("override sign drain dc --environment test --key ann.key -o x.json")[2]
+    assert not (tmp_path / "x.json").exists()
+    assert clock.wall_s() > 0
