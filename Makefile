@@ -57,6 +57,12 @@ FUZZ_S ?= 300
 fuzz: install ## the native wire under ASan beside the pure one, for FUZZ_S seconds (better after pip install atheris)
 	@sh tests/fuzz/run.sh $(BIN)/python $(FUZZ_S)
 
+GAMES ?= 10000
+
+.PHONY: simulate
+simulate: install ## GAMES games of verdicts in a virtual world that breaks; a seed that goes wrong is printed
+	@$(BIN)/python -m bench.simulate --games $(GAMES)
+
 .PHONY: golden
 golden: install ## write the golden files anew
 	GOLDEN_UPDATE=1 $(BIN)/pytest -q tests/golden

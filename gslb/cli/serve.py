@@ -174,10 +174,11 @@ def run(**options: Any) -> None:
     roles = options["roles"] if options["roles"] is not None else "control,dns,edge"
     names = tuple(name.strip() for name in roles.split(",") if name.strip())
     require_guarded(options["api"][0], tls=options["api_cert"] is not None or machine is not None)
-    unknown = sorted(set(names) - {"control", "dns", "edge"})
+    unknown = sorted(set(names) - {"control", "dns", "edge", "observer"})
     if unknown or not names:
         raise click.BadParameter(
-            f"{', '.join(unknown) or 'nothing'} is no role; write some of control,dns,edge", param_hint="--roles"
+            f"{', '.join(unknown) or 'nothing'} is no role; write some of control,dns,edge,observer",
+            param_hint="--roles",
         )
     if options["watch"] and not options["folder"]:
         raise click.UsageError("--watch needs the folder to follow: gslb run DIR --watch")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from gslb.control.protocol import Peer, Roster, RosterHeld
 from gslb.control.registry import Registry, peer_of
@@ -41,4 +42,5 @@ def roster_for(peers: Iterable[Peer], held: RosterHeld, registry: int = 0) -> Ro
 
 def _peer(name: str, path: Path) -> Peer:
     site = name.removeprefix("edge-") if name.startswith("edge-") else None
-    return Peer(name=name, role="edge" if site else "dns", site=site, address=f"unix:{path}")
+    role: Literal["edge", "observer", "dns"] = "edge" if site else "observer" if name == "observer" else "dns"
+    return Peer(name=name, role=role, site=site, address=f"unix:{path}")

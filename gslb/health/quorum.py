@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, SiteName
 
-__all__ = ["STALE_S", "Key", "Seen", "Sight", "Tally", "View", "agree", "needed", "place_view"]
+__all__ = ["STALE_S", "Heard", "Key", "Seen", "Sight", "Tally", "View", "agree", "needed", "place_view"]
 
 STALE_S = 3.0
 """An observation older than this is no vote any more: six readings missed in a row."""
@@ -32,6 +33,26 @@ class View:
     state: Literal["up", "down", "unknown"]
     reason: str = ""
     flip_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The newest word of another observer: `life` (when it started) and `number` rise; `mono_s` is when it came."""
+
+    life: float = -inf
+    number: int = -1
+    mono_s: float = -inf
+
+    def told(self, life: float, number: int, mono_s: float) -> Heard:
+        """After one more word; the very same where that is late or comes twice. Who was silent for long is believed
+        whatever its number: it may have started anew, on a machine whose clock went back."""
+        if (life, number) > (self.life, self.number) or not self.is_fresh(mono_s):
+            return Heard(life, number, mono_s)
+        return self
+
+    def is_fresh(self, mono_s: float) -> bool:
+        """Is it still a vote?"""
+        return mono_s - self.mono_s < STALE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +91,7 @@ def agree(votes: Mapping[str, View | None], *, edge_lives: bool) -> Seen:
     up = {place: view for place, view in told.items() if view.state == "up"}
     state = _state(len(votes), len(up), len(down), edge_lives=edge_lives)
     if state == "unknown":
-        reasons = dict.fromkeys(view.reason for view in votes.values() if view is not None)
-        return Seen(state, "; ".join(reasons) or "no place that looks is heard", 0.0, len(votes))
+        return Seen(state, _unknown(votes, up), 0.0, len(votes))
     if state == "disputed":
         return Seen(state, _disputed(votes, up, down, edge_lives=edge_lives), 0.0, len(votes))
     winning, losing = (up, down) if state == "up" else (down, up)
@@ -83,14 +103,10 @@ _State = Literal["up", "down", "unknown", "disputed"]
 
 
 def _state(places: int, up: int, down: int, *, edge_lives: bool) -> _State:
-    if up == 0 and down == 0:
-        return "unknown"
     if down == 0:
-        return "up"  # nobody says that it is dead
-    if places == 1:
-        return "down"
-    if places == 2 and down == 1 and up == 0:
-        return "disputed" if edge_lives else "down"
+        return "up" if up >= (needed(places) if places > 2 else 1) else "unknown"
+    if up == 0 and places <= 2:
+        return "disputed" if down < places and edge_lives else "down"
     if down >= needed(places):
         return "down"
     return "up" if places > 2 and up >= needed(places) else "disputed"
@@ -104,6 +120,13 @@ def _flip_s(places: int, winning: Mapping[str, View], losing: Mapping[str, View]
         return flips[0]
     soonest = [0.0] * (places - len(winning) - len(losing)) + flips
     return soonest[max(0, needed(places) - len(losing) - 1)]
+
+
+def _unknown(votes: Mapping[str, View | None], up: Mapping[str, View]) -> str:
+    if up:
+        return f"well from {', '.join(up)}: {len(up)} of {len(votes)} places are not enough"
+    reasons = dict.fromkeys(view.reason for view in votes.values() if view is not None)
+    return "; ".join(reasons) or "no place that looks is heard"
 
 
 def _disputed(

@@ -11,7 +11,7 @@ and then, where the policy says so, a person's word.
     unknown --alive--> up        up, doubted, unknown --dead--> fall: down, or held until approved or freed
     up --doubt--> doubted        doubted, held --alive--> up
     held --approved, freed--> down
-    down --alive--> returning    returning --dead, doubt--> down
+    down --alive--> returning    returning --dead, doubt, silence--> down
     returning --elapsed--> return: up, or waiting until resumed     returning, waiting --resumed--> up
     waiting --dead--> down
 
@@ -84,6 +84,7 @@ _TABLE: Mapping[tuple[Phase, Event], Phase | _Move] = {
     ("down", "alive"): "returning",
     ("returning", "dead"): "down",
     ("returning", "doubt"): "down",
+    ("returning", "silence"): "down",
     ("returning", "elapsed"): "return",
     ("returning", "resumed"): "up",
     ("waiting", "dead"): "down",

@@ -95,6 +95,8 @@ class Standings:
         self._rail = GuardRail()
         self._snapshot: Snapshot | None = None
         self._back: dict[tuple[AppName, SiteName], float] = {}
+        self._restless: set[Key] = set()
+        self._seen: Mapping[Key, Seen] | None = None
 
     def follow(self, snapshot: Snapshot) -> None:
         """The addresses of this snapshot from now on. Those that stay keep their standing."""
@@ -105,6 +107,8 @@ class Standings:
             of_app[key[0]].append(key)
         self._of_app = of_app
         self._kept = {key: kept for key, kept in self._kept.items() if key in self._places}
+        self._restless = {key for key, kept in self._kept.items() if kept.standing.phase not in _QUIET}
+        self._seen = None
 
     def restore(self, remembered: Iterable[Remembered], mono_s: float, wall_s: float) -> None:
         """After a restart, before the first look: what was out stays out until it has been well for its time."""
@@ -112,6 +116,7 @@ class Standings:
             if item.key in self._places:
                 back_s = mono_s - max(0.0, wall_s - item.back_wall_s)
                 standing = Standing(item.phase, mono_s, back_s, item.falls)
+                self._restless.add(item.key)
                 self._kept[item.key] = _Kept(
                     standing, _NOTHING, item.verdict, item.fell_wall_s, item.verdict.reason
                 )  # fmt: skip
@@ -134,18 +139,21 @@ class Standings:
     def look(self, seen: Mapping[Key, Seen], mono_s: float, wall_s: float) -> bool:
         """What follows from what is seen now. Returns whether steering has to look again: mere reasons steer nobody.
 
-        `seen` gives the very same object for what has not changed since the last look.
+        `seen` gives the very same object for what has not changed since the last look, and is the very same where
+        nothing has: then only those are looked at whose time runs, or for whom a person may have spoken.
         """
         now, changes, moved = _Now(mono_s, wall_s, seen), list[Change](), False
-        verdicts: dict[Key, Verdict] = {}
-        for key, place in self._places.items():
-            what, before = seen.get(key, _NOTHING), self._kept.get(key)
+        is_new, self._seen = seen is not self._seen, seen
+        verdicts: dict[Key, Verdict] = {} if is_new else dict(self.verdicts)
+        for key in self._places if is_new else tuple(self._restless):
+            place, what, before = self._places[key], seen.get(key, _NOTHING), self._kept.get(key)
             if before is not None and before.seen is what and before.standing.phase in _QUIET:
                 verdicts[key] = before.verdict
                 continue
             kept, actions = self._looked(key, place, before or _new(now), now)
             self._kept[key] = kept
             verdicts[key] = kept.verdict
+            (self._restless.discard if kept.standing.phase in _QUIET else self._restless.add)(key)
             changes += [Change(key, place.site, action, kept.verdict.reason) for action in actions]
             moved |= before is None or _steers(before.verdict) != _steers(kept.verdict)
         ramps = self._ramps(changes, mono_s, wall_s)
@@ -155,6 +163,10 @@ class Standings:
             self.verdicts = verdicts
         self.ramps, self.changes = ramps, tuple(changes)
         return moved
+
+    def standing(self, key: Key) -> Standing:
+        """Of an address that was looked at. Raises KeyError for any other."""
+        return self._kept[key].standing
 
     @property
     def live(self) -> LiveState:

@@ -17,7 +17,7 @@ from gslb.roles.settings import Settings  # noqa: E402
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="gslb.roles", description=__doc__)
-    parser.add_argument("role", choices=("control", "dns", "edge"))
+    parser.add_argument("role", choices=("control", "dns", "edge", "observer"))
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--site")
     options = parser.parse_args()
@@ -31,6 +31,10 @@ def main() -> int:
         from gslb.roles.dns import run as run_dns
 
         return run_role(name, settings, run_dns)
+    if options.role == "observer":
+        from gslb.roles.observer import run as run_observer
+
+        return run_role(name, settings, run_observer)
     from gslb.roles.edge import run as run_edge
 
     return run_role(name, settings, functools.partial(run_edge, site=options.site))

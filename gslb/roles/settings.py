@@ -96,7 +96,7 @@ class Settings(BaseModel):
     def nodes(self) -> tuple[str, ...]:
         """The role processes that take snapshots, edges first."""
         edges = [role_name("edge", site) for site in self.sites] if "edge" in self.roles else []
-        return (*edges, *(["dns"] if "dns" in self.roles else []))
+        return (*edges, *(role for role in ("observer", "dns") if role in self.roles))
 
     def save(self) -> Path:
         path = self.runtime / "settings.json"

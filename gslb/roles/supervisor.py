@@ -114,6 +114,8 @@ class Supervisor:
             roles.append(("dns", "dns", None))
         if "edge" in settings.roles:
             roles += [(role_name("edge", site), "edge", site) for site in settings.sites]
+        if "observer" in settings.roles:
+            roles.append(("observer", "observer", None))
         return roles
 
     def _cause(self, error: GslbError) -> GslbError:

@@ -57,7 +57,7 @@ def test_nobody_leaves_but_for_a_death_that_is_seen_and_returns_but_well_for_its
     for tick, state in enumerate(history, 1):
         standings.look({DC: SEEN[state], AWS: SEEN["up"]}, float(tick), NOW_S + tick)
         now = standings.verdicts[DC].state
-        well_s = well_s + 1 if state in ("up", "unknown") else 0.0
+        well_s = well_s + 1 if state == "up" else 0.0
         if (before, now) == ("up", "down") or (before, now) == ("held", "down"):
             assert state == "down"
         if (before, now) == ("down", "up"):

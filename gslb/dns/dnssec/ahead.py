@@ -1,6 +1,7 @@
 """What pools may come to answer: other verdicts, thought through before they happen, so that their answers are signed.
 
-Every site down by itself, and all of them: what else may happen is signed when it does. Nothing is signed here.
+Every site down by itself, all of them, and all but one where an app answers with several at once: what else may happen
+is signed when it does. Nothing is signed here.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def bodies_ahead(tables: Tables, snapshot: Snapshot) -> dict[int, dict[int, Body
 
 def _supposed(live: LiveState, snapshot: Snapshot) -> Iterator[LiveState]:
     sites = tuple(snapshot.sites.values())
-    for down in ((), *((site,) for site in sites), sites):
+    several = any(item.kind == "first" and item.count > 1 for app in snapshot.apps.values() for item in app.chain)
+    alone = [tuple(site for site in sites if site is not only) for only in sites] if several else []
+    for down in ((), *((site,) for site in sites), *alone, sites):
         yield LiveState(live.counter, _verdicts(snapshot, down), live.geo)
 
 

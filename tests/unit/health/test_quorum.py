@@ -27,7 +27,7 @@ def votes(marks):
         # three: more than half of all, whoever is heard
         ("UUU", True, "up"), ("DDD", False, "down"), ("DDU", False, "down"), ("DDU", True, "down"),
         ("UUD", False, "up"), ("DD-", False, "down"), ("D--", False, "disputed"), ("UD-", False, "disputed"),
-        ("UU-", True, "up"), ("U--", True, "up"), ("D??", False, "disputed"),
+        ("UU-", True, "up"), ("U--", True, "unknown"), ("D??", False, "disputed"), ("UU?", True, "up"),
         # four and five
         ("DDUU", False, "disputed"), ("DDDU", False, "down"), ("DD--", False, "disputed"), ("DDD--", False, "down"),
         ("DDUUU", False, "up"), ("DDUU-", False, "disputed"),
@@ -54,6 +54,7 @@ def test_a_dispute_says_who_says_what():
         ([View("up", "", 3), View("up", "", 9), None], 3),
         ([View("up", "", 3), View("up", "", 9), View("down", "", 6)], 3),
         ([View("up", "", 4), None, None], 0),
+        ([View("up", "", 4), None], 4),
         ([View("up", "", n) for n in (1, 2, 3, 4, 5)], 3),
         ([View("down", "", 3), View("down", "", 9), View("down", "", 6)], 6),
     ],
@@ -104,13 +105,13 @@ def seen_by(me, cut, primary_dead, places=(PRIMARY, SECONDARY, OUTSIDE)):
         ((), True, "down", "down"),
         # k8gb: a premature failover at the secondary. Here the two that see each other outvote the one that is cut off:
         # nobody outside can reach it, so that it leaves; at the primary itself nothing follows
-        ((PRIMARY,), False, "up", "down"),
+        ((PRIMARY,), False, "unknown", "down"),
         # k8gb: empty targets at the primary. Here it is not sure, and keeps what it had
         ((PRIMARY,), True, "disputed", "down"),
         # k8gb: a premature failover at the secondary. Here one of three decides nothing
         ((SECONDARY,), False, "up", "disputed"),
-        # k8gb: each its own way. Here each by itself is one of three
-        ((PRIMARY, SECONDARY, OUTSIDE), False, "up", "disputed"),
+        # k8gb: each its own way. Here each by itself is one of three, and keeps what it had
+        ((PRIMARY, SECONDARY, OUTSIDE), False, "unknown", "disputed"),
     ],
     ids=["well", "primary dead", "primary cut off", "primary dead and cut off", "secondary cut off", "all cut off"],
 )
@@ -122,7 +123,7 @@ def test_the_six_rows_of_k8gbs_split_brains(cut, primary_dead, at_primary, at_se
 def test_nodes_that_are_cut_off_from_each_other_but_not_from_the_edges_fail_nothing_over():
     for places in (3, 2):
         told = {"me": View("up"), **{f"other{n}": None for n in range(1, places)}}
-        assert agree(told, edge_lives=False).state == "up"
+        assert agree(told, edge_lives=False).state == ("up" if places == 2 else "unknown"), "and so nothing follows"
 
 
 # counting ------------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ RAIL = Rules(Failback(after_s=30), may_fall=False)
         ("down", "resumed", AUTO, "down", ()),
         ("down", "alive", AUTO, "returning", ()),
         ("returning", "alive", AUTO, "returning", ()),
-        ("returning", "silence", AUTO, "returning", ()),
+        ("returning", "silence", AUTO, "down", ()),
         ("returning", "dead", AUTO, "down", ()),
         ("returning", "doubt", AUTO, "down", ()),
         ("returning", "elapsed", AUTO, "up", ("returned",)),
