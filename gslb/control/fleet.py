@@ -14,6 +14,7 @@ from gslb.control.protocol import Applied, RoleState
 from gslb.control.registry import Registry
 from gslb.control.status import deed_line, is_in_sync, role_state
 from gslb.control.waves import Wave, title, wave_seen
+from gslb.model.words import iso
 from gslb.snapshot.types import Snapshot, Version
 
 __all__ = ["Fleet", "Trail", "followed", "lag_s", "nodes_seen"]
@@ -73,7 +74,7 @@ def _row(fleet: Fleet, name: str, state: RoleState | None, age_s: float | None, 
     wanted = fleet.wanted.get(name)
     how = role_state(state, age_s)
     in_sync = state is not None and how != "unreachable" and is_in_sync(state, wanted)
-    applied = state.applied if state else None
+    applied, ends_s = (state.applied, state.identity_ends_wall_s) if state else (None, None)
     trail = tuple(item for item in fleet.trail if wanted is None or item[0] <= wanted.version)
     return {
         "machine": machine if slash else fleet.machine,
@@ -88,7 +89,7 @@ def _row(fleet: Fleet, name: str, state: RoleState | None, age_s: float | None, 
         "taken_s": state.snapshot_age_s if state else None,
         "lag_s": 0.0 if in_sync else round(lag_s(applied, trail, mono_s), 1),
         "heard_s": None if age_s is None else round(age_s, 1),
-        "certificate_ends": None,
+        "certificate_ends": None if ends_s is None else iso(ends_s),
         "notes": _notes(fleet, name, state),
     }
 

@@ -216,7 +216,7 @@ def _dns(reached: list[RoleState]) -> Iterator[Metric]:
 
 
 def _edges(reached: list[RoleState]) -> Iterator[Metric]:
-    up = GaugeMetricFamily("gslb_envoy_up", "1: the site's Envoy is live.", labels=["site"])
+    up = GaugeMetricFamily("gslb_envoy_up", "1: the site's Envoys are live.", labels=["site"])
     restarts = CounterMetricFamily("gslb_envoy_restarts", "How often it was started again.", labels=["site"])
     labels = ["site", "app", "route"]
     requests = CounterMetricFamily(
@@ -233,11 +233,12 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
     hops = CounterMetricFamily(
         "gslb_peer_requests", "Requests that the edge answered for other edges.", labels=["site", "app", "backend"]
     )
+    live: dict[str, bool] = {}
     for state in reached:
         if state.edge is None:
             continue
         site = state.site or ""
-        up.add_metric([site], state.edge.envoy.state == "live")
+        live[site] = live.get(site, True) and state.edge.envoy.state == "live"
         restarts.add_metric([site], state.edge.envoy.restarts)
         open_now.add_metric([site], state.edge.connections)
         refused.add_metric([site], state.edge.refused)
@@ -250,4 +251,19 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
             sent.add_metric(values, route.mirrored)
             for reason, number in sorted(route.skipped.items()):
                 skipped.add_metric([*values, reason], number)
-    yield from (up, restarts, requests, sent, skipped, hops, open_now, refused)
+    for site, is_live in live.items():
+        up.add_metric([site], is_live)
+    yield up
+    yield from map(_summed, (restarts, requests, sent, skipped, hops, open_now, refused))
+
+
+def _summed(family: Metric) -> Metric:
+    """One sample for each set of labels: a site may have edges on several machines."""
+    totals: dict[tuple[str, ...], float] = {}
+    samples = {}
+    for sample in family.samples:
+        key = (sample.name, *sample.labels.values())
+        totals[key] = totals.get(key, 0.0) + sample.value
+        samples[key] = sample
+    family.samples = [sample._replace(value=totals[key]) for key, sample in samples.items()]
+    return family

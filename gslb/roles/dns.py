@@ -1,7 +1,7 @@
 """The dns role's composition root: prober, tables and responder around one snapshot.
 
 Sockets open only after the first snapshot was compiled and every target was looked at once, so that no answer is given
-before anything is known.
+before anything is known; after a restart, with what was believed a moment ago, which the same look corrects.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
 from gslb.roles.identity import Identity
 from gslb.roles.judge import Judge
+from gslb.roles.last_seen import LastSeen
 from gslb.roles.loads import LoadReader
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_door import being_known
@@ -50,6 +51,9 @@ GEO_S = 1.0
 
 COOKIE_SECRET_S = 1.0
 """How often the file with the cookie secret is looked at."""
+
+LAST_SEEN_S = 0.1
+"""How often it is looked whether answers are given by now."""
 
 _log = structlog.get_logger(__name__)
 
@@ -91,6 +95,7 @@ class DnsRole:
         self.judge = Judge(
             lambda: self.prober.live, lambda: self.prober.running, self.exchange, folder, self.composer.observe
         )
+        self._last_seen = LastSeen(folder)
         self.load_reader = LoadReader(settings, self.composer.observe, tls)
 
     async def prepare(self, snapshot: Snapshot) -> None:
@@ -98,10 +103,12 @@ class DnsRole:
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
+        targets = probe_targets(snapshot)
         self.judge.follow(snapshot)
-        self.prober.set_targets((*probe_targets(snapshot), *check_targets(snapshot)))
+        self.prober.set_targets((*targets, *check_targets(snapshot)))
         self.load_reader.follow(snapshot)
-        await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
+        if self._open or not self._last_seen.covers({(target.app, target.address) for target in targets}):
+            await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
         self.judge.look()
         await self.composer.publish(snapshot)
         self._snapshot = self.query_log.snapshot = snapshot
@@ -127,6 +134,16 @@ class DnsRole:
             checks=checks_told(self.prober),
             probing=probing_told(self.prober),
         )
+
+    async def keep_last_seen(self) -> None:
+        """Once everything was looked at, what was believed before the restart counts no more; from then on, keep what
+        the next start begins with."""
+        while not self._open:
+            await asyncio.sleep(LAST_SEEN_S)
+        await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
+        self._last_seen.forget()
+        self.composer.observe()
+        await self._last_seen.keep(lambda: self.judge.live)
 
     async def follow_cookie_secret(self) -> None:
         """Take up a secret that is rolled. One that cannot be used changes nothing, and is complained of once."""
@@ -155,7 +172,8 @@ class DnsRole:
                 _log.info("another database of places is in use")
 
     def _live(self) -> LiveState:
-        return dataclasses.replace(self.judge.live, geo=self._geo, loads=self.load_reader.loads)
+        live = self._last_seen.under(self.judge.live)
+        return dataclasses.replace(live, geo=self._geo, loads=self.load_reader.loads)
 
     def _on_results(self, _live: LiveState) -> None:
         self.judge.look()
@@ -197,6 +215,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
                 group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
                 group.create_task(keep_running("database of places", role.follow_geo)),
                 group.create_task(keep_running("loads", role.load_reader.run)),
+                group.create_task(keep_running("last seen", role.keep_last_seen)),
                 group.create_task(node.run()),
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),

@@ -96,14 +96,14 @@ class Holding:
 
     async def prepare(self, body: bytes) -> Applied:
         """Could this offer be taken? Raises GslbError and ValidationError."""
-        opened = self._reader.offered(body)
+        opened = await asyncio.to_thread(self._reader.offered, body)
         async with self._lock:
             await self._role.prepare(opened.snapshot)
         return opened.applied
 
     async def take(self, body: bytes) -> Applied:
         """Put an offer in force. Raises GslbError and ValidationError; then what was in force still is."""
-        opened = self._reader.offered(body)
+        opened = await asyncio.to_thread(self._reader.offered, body)
         async with self._lock:
             self._require_newer(opened.applied)
             if opened.applied != self.applied:

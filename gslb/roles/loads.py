@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from gslb import clock
 from gslb.control.protocol import Peer, RoleState, Roster, role_name
 from gslb.health.load import LoadMeter, smoothing_s
+from gslb.roles.exchange import own_machine
 from gslb.roles.node_client import NodeClient
 from gslb.roles.peers import Tls, client_of
 from gslb.roles.settings import Settings
@@ -31,7 +32,7 @@ class LoadReader:
         names = {role_name("edge", site): SiteName(site) for site in here}
         self._own = {name: (site, NodeClient(name, settings.socket(name), "dns")) for name, site in names.items()}
         self._others: dict[Peer, NodeClient] = {}
-        self._on_loads, self._tls = on_loads, tls
+        self._on_loads, self._tls, self._machine = on_loads, tls, own_machine(settings.data)
         self._meter = LoadMeter()
         self._sized: frozenset[SiteName] = frozenset()
         self._given_up: list[NodeClient] = []
@@ -39,7 +40,8 @@ class LoadReader:
 
     def take_roster(self, roster: Roster) -> None:
         """Look at these edges too, but for those of this machine."""
-        edges = [peer for peer in roster.peers if peer.role == "edge" and peer.site and peer.name not in self._own]
+        own = {*self._own, *(f"{self._machine}/{name}" for name in self._own)}
+        edges = [peer for peer in roster.peers if peer.role == "edge" and peer.site and peer.name not in own]
         before = self._others
         made = {peer: before.get(peer) or client_of(peer, "dns", self._tls) for peer in edges}
         self._others = {peer: client for peer, client in made.items() if client is not None}

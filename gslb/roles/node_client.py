@@ -67,7 +67,7 @@ class NodeClient:
         try:
             status, body = await self.call("GET", "/state", None, STATE_TIMEOUT_S)
             if status == HTTPStatus.OK:
-                self.state = RoleState.model_validate_json(body)
+                self.state = RoleState.model_validate_json(body).model_copy(update={"name": self.name})
                 self.heard_mono_s = clock.mono_s()
         except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
             return

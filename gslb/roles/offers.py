@@ -37,6 +37,7 @@ class OfferReader:
     def __init__(self, trust: TrustFolder) -> None:
         self._trust = trust
         self._last: tuple[str, Intent] | None = None
+        self._opened: tuple[bytes, Opened] | None = None
 
     def verify(self, offer: Offer) -> None:
         """Raises RefusedError: rule `unsigned`, `unknown-signer` or `bad-signature`."""
@@ -51,10 +52,17 @@ class OfferReader:
         return Opened(offer, intent, compile_snapshot(intent, offer.wall_s))
 
     def offered(self, body: bytes) -> Opened:
-        """What control sent. Raises as `verify` and `open` do."""
+        """What control sent. Raises as `verify` and `open` do. What was prepared is not compiled again to be published,
+        but verified again. Large ones take seconds: not for the event loop."""
+        known = self._opened
+        if known is not None and known[0] == body:
+            self.verify(known[1].offer)
+            return known[1]
         offer = Offer.model_validate_json(body)
         self.verify(offer)
-        return self.open(offer)
+        opened = self.open(offer)
+        self._opened = body, opened
+        return opened
 
 
 def kept_offer(body: bytes) -> Offer:

@@ -7,6 +7,7 @@ import pytest
 from gslb.cli.main import run
 from gslb.control.followed import Commit, Followed
 from gslb.control.protocol import EdgeState, EnvoyState
+from gslb.control.waves import begun
 from tests.unit.control.serving import served
 from tests.unit.control.world import (
     MemoryPublisher,
@@ -240,3 +241,37 @@ def test_the_status_says_which_commit_is_in_force_and_which_is_refused(gslb, pub
     assert "revision 9, not in force any more" in out
     assert "cannot be read: git says: gone" in out
     assert json.loads(gslb("status --json")[1])["git"]["looked"] == "1970-01-01T00:00:00Z"
+
+
+WAVE = begun(2, 1, (("m1/edge-dc",), ("m2/dns", "m3/dns")), 30, {})
+
+
+def test_nodes_as_a_table_and_as_json(gslb, publisher):
+    publisher.hear(dns_state(publisher.snapshot, name="m2/dns", left_out=("shop",)))
+    code, out, _ = gslb("nodes")
+    assert code == 0
+    assert "cannot serve shop" in out
+    assert [line.split()[:2] for line in out.splitlines() if " dns " in line] == [["here", "dns"], ["m2", "dns"]]
+    seen = json.loads(gslb("nodes --json")[1])
+    assert [node["machine"] for node in seen["nodes"]] == ["", "", "m2"]
+    assert seen["wave"] is None
+
+
+def test_watching_json_is_refused(gslb):
+    assert gslb("nodes --watch --json")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("phase", "why", "said"),
+    [
+        ("reaching", "", "wave 1 of 2 (m1/edge-dc) is being published; 2 nodes wait"),
+        ("baking", "", "wave 1 of 2 (m1/edge-dc) bakes for 30 s; 2 nodes wait"),
+        ("back", "m1/edge-dc: silent", "wave 1 of 2 was taken back: m1/edge-dc: silent"),
+        ("done", "", "went through all 2 waves"),
+        ("over", "revision 3 came", "ended: revision 3 came"),
+    ],
+)
+def test_where_the_waves_are_is_shown(gslb, publisher, phase, why, said):
+    publisher.wave = WAVE.model_copy(update={"phase": phase, "why": why})
+    assert said in " ".join(gslb("nodes")[1].split())
+    assert json.loads(gslb("status --json")[1])["wave"]["phase"] == phase

@@ -10,6 +10,7 @@ import pytest
 
 from gslb.cli import plan as commands
 from gslb.cli.main import run
+from gslb.control.waves import BAKE_S, begun
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from tests.unit.control.serving import served
@@ -253,3 +254,40 @@ def test_one_app_alone(gslb, write, publisher, tmp_path):
     code, out, _ = gslb("rollback 1 --app shop --yes")
     assert (code, publisher.records[-1].entry.action) == (0, "rollback")
     assert publisher.intent.policy == Policy.model_validate(changed(put("apps.blog.hosts", ["log"])))
+
+
+WAVE = begun(2, 1, (("m1/edge-dc",), ("m2/dns",)), 300, {})
+ALLOWED = ("--yes", "--allow", "large-move", "--reason", "as agreed")
+
+
+def test_an_apply_in_waves_says_that_the_first_is_in_force(gslb, write, publisher):
+    publisher.wave = WAVE.model_copy(update={"phase": "baking"})
+    code, out, _ = gslb("apply policies -m m --bake 5m", *ALLOWED)
+    assert code == 0
+    assert "wave 1 of 2 (m1/edge-dc) bakes for 300 s; 1 nodes wait" in out
+    assert publisher.baked_s == [300]
+
+
+@pytest.mark.parametrize(
+    ("line", "baked_s"), [("apply policies -m m", BAKE_S), ("apply policies -m m --all-at-once", None)]
+)
+def test_a_policy_goes_in_waves_unless_somebody_says_why_not(gslb, write, publisher, line, baked_s):
+    assert gslb(line, *ALLOWED)[0] == 0
+    assert publisher.baked_s == [baked_s]
+    assert ("--all-at-once" in publisher.records[-1].entry.detail) == (baked_s is None)
+
+
+def test_all_at_once_needs_a_reason_and_going_back_goes_to_all_at_once(gslb, write, publisher):
+    code, _, err = gslb("apply policies -m m --all-at-once --yes")
+    assert (code, "reason" in err, publisher.baked_s) == (1, True, [])
+    gslb("apply policies -m m", *ALLOWED)
+    assert gslb("rollback 1 --yes")[0] == 0
+    assert publisher.baked_s == [BAKE_S, None]
+
+
+@pytest.mark.parametrize(("phase", "code"), [("done", 0), ("back", 1), ("over", 1)])
+def test_waiting_ends_with_the_waves(gslb, write, publisher, phase, code):
+    publisher.wave = WAVE.model_copy(update={"phase": phase, "why": "m1/edge-dc: silent"})
+    ended, _, err = gslb("apply policies -m m --wait", *ALLOWED)
+    assert ended == code
+    assert ("wave-" in err) == (code == 1)
