@@ -69,7 +69,7 @@ class Waving:
 
     async def read(self) -> bool:
         """Take the position from the store; whether it is another one. Raises GslbError. One that does not read, which
-        a newer gslb may have written, stays as it was."""
+        a newer gslb may have written, changes nothing here, and the next policy takes its place."""
         document = await asyncio.to_thread(self._store.document, DOCUMENT)
         if document.number == self._number or document.value is None:
             return False
@@ -77,6 +77,7 @@ class Waving:
             wave = Wave.model_validate_json(document.value)
         except ValidationError as error:
             _log.error("the position of the waves does not read", why=str(error))
+            self._number = document.number
             return False
         self.wave, self._number = wave, document.number
         return True

@@ -264,3 +264,11 @@ async def test_a_later_policy_ends_the_waves_and_goes_first_to_who_has_the_unbak
         await apply(control, "four", None)
         assert it.have(4) == set(FLEET)
         await until(lambda: control.waving.wave.phase == "over")
+
+
+async def test_a_position_that_does_not_read_stops_nobody(tmp_path):
+    async with with_first_policy(tmp_path) as (it, control):
+        control._store.put("wave", control._store.document("wave").number, b"{}")
+        await apply(control, "two", 0.1)
+        await until(lambda: control.waving.wave.phase == "done")
+        assert it.have(2) == set(FLEET)
