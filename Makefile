@@ -47,7 +47,7 @@ CHAOS_ROUNDS ?= 4
 MUTATIONS ?= 10000
 
 .PHONY: chaos
-chaos: install ## MUTATIONS wrong policies, then sites broken in network namespaces, CHAOS_ROUNDS times each way (needs root)
+chaos: install ## minutes of failures: MUTATIONS wrong policies, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd
 	MUTATIONS=$(MUTATIONS) $(BIN)/pytest -q tests/api/test_mutated.py
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/pytest -s -m chaos
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ import click
 
 from gslb.cli.operate import JSON
 from gslb.cli.passphrase import PASSPHRASE_FILE, passphrase
+from gslb.cli.where import WHERE, found, require_folder
 from gslb.errors import HostError
 
 __all__ = ["backup", "restore"]
 
 _FILE_LIMIT_BYTES = 600 * 2**20
-_FOLDER = click.Path(path_type=Path, file_okay=False, resolve_path=True)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 _WHERE = (
-    click.option("--data", type=_FOLDER, metavar="DIR", help="The data folder.  [default: as gslb runs here]"),
-    click.option("--store", metavar="URL", help="The store, as for gslb run.  [default: as gslb runs here, or sqlite]"),
+    *WHERE,
     PASSPHRASE_FILE,
     JSON,
 )
@@ -58,8 +57,8 @@ def backup(*, file: Path, passphrase_file: Path | None, as_json: bool, **where: 
 
     phrase = passphrase(passphrase_file, confirm=True)
     require_strong(phrase)
-    data, store_url, dnssec_secret = _found(where)
-    _require_folder(data)
+    data, store_url, dnssec_secret = found(where)
+    require_folder(data)
     store = open_store(store_url, data)
     try:
         taken = work.take(store, data, dnssec_secret)
@@ -107,7 +106,7 @@ def restore(
 
     octets = _read(file)
     opened = work.unpack(open_file(work.MARK, passphrase(passphrase_file), octets, str(file)))
-    data, store_url, _ = _found(where)
+    data, store_url, _ = found(where)
     done = work.restore(opened, store_url, data, revision=revision, over=allow is not None)
     if as_json:
         click.echo(done.model_dump_json(indent=2))
@@ -119,28 +118,6 @@ def restore(
     if done.aside:
         click.echo(f"  the store that was there is {done.aside}")
     click.echo("go on: gslb run, as before, without a folder: one would take the place of the restored policy")
-
-
-def _found(where: Mapping[str, Any]) -> tuple[Path, str, Path | None]:
-    """Data folder, store and DNSSEC secret: as they are said, else as this machine's gslb was started, else the
-    defaults of gslb run."""
-    from gslb.control.client import runtime_folder
-    from gslb.roles.settings import Settings
-    from gslb.store import SQLITE
-
-    data, store, secret = where["data"], where["store"], where.get("dnssec_secret")
-    try:
-        running = Settings.load(runtime_folder() / "settings.json") if data is None else None
-    except (OSError, ValueError):
-        running = None
-    if running is not None:
-        return running.data, store or running.store, secret or running.dnssec_secret
-    return data or Path("/var/lib/gslb"), store or SQLITE, secret
-
-
-def _require_folder(data: Path) -> None:
-    if not data.is_dir():
-        raise HostError(f"there is no data folder {data}", "name the one of gslb run: --data DIR")
 
 
 def _read(file: Path) -> bytes:

@@ -54,6 +54,7 @@ _COMMANDS = {
     "token": ("gslb.cli.token:token", "Make, list and revoke tokens for the API over TCP."),
     "nodes": ("gslb.cli.nodes:nodes", "Show every node: what it has, how far behind it is, and the waves."),
     "identity": ("gslb.cli.identity:identity", "Certificates between machines, for people, and for etcd."),
+    "trust": ("gslb.cli.trust:trust", "Show whose signatures are believed; sign what nobody did."),
     "node": ("gslb.cli.node:node", "Nodes without control, drains in an emergency; machines that join or leave."),
     "history": ("gslb.cli.operate:history", "Show who changed what, when and why."),
 }

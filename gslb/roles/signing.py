@@ -17,7 +17,7 @@ from gslb.trust.signing import is_foreign
 
 __all__ = ["Signing", "understood"]
 
-_ADOPT = "if it is yours, sign it on the machine of a control: gslb trust adopt"
+_ADOPT = "to look at it and sign it, on the machine of a control: gslb trust adopt"
 
 
 class Signing:
@@ -66,5 +66,6 @@ def understood(bundle: Bundle) -> Intent:
 
 
 def _in_store(stored: Bundle, error: RefusedError) -> RefusedError:
-    remedy = f"{error.remedy}; {_ADOPT}" if is_foreign(error) else error.remedy
-    return RefusedError(error.rule, f"version {stored.version} in the store: {error.message}", remedy)
+    return RefusedError(
+        error.rule, f"version {stored.version} in the store: {error.message}", f"{error.remedy}; {_ADOPT}"
+    )

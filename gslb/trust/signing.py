@@ -122,7 +122,7 @@ class Signers(BaseModel):
             raise RefusedError(
                 "bad-signature",
                 f"the signature of {known.name or signer} does not belong to it: it was changed after it was signed",
-                "find out who changed it; what is in force stays. A newer change by control replaces it",
+                "find out who may write there; what is in force stays",
             ) from None
         return known
 
