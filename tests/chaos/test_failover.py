@@ -80,12 +80,13 @@ def test_clients_that_keep_the_old_answer_see_at_most_a_second_while_the_edge_li
 
 
 def test_a_lossy_line_takes_nobody_out(build):
-    """1 % of the packets lost, both ways: no failover. CHAOS_ROUNDS minutes."""
+    """1 % of the packets lost, both ways: no failover. CHAOS_ROUNDS minutes; less where there is one round."""
+    seconds = 60.0 * ROUNDS if ROUNDS > 1 else 20.0
     with build(apps=APPS) as world:
         world.lose("dc", 1)
         world.lose("aws", 1)
-        seen = world.watch(60.0 * ROUNDS)
+        seen = world.watch(seconds)
         changes = sum(len(item["changes"]) - 1 for item in seen.values())
-    print(json.dumps({"minutes at 1 % loss": ROUNDS, "apps": APPS, "false failovers": changes}))
+    print(json.dumps({"seconds at 1 % loss": seconds, "apps": APPS, "false failovers": changes}))
     assert changes == 0
     assert all(item["empty"] == 0 for item in seen.values())

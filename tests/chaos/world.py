@@ -56,7 +56,7 @@ class World:
         self.folder, self.mark = folder, f"gc{os.getpid() % 10000}"
         self.names = [f"a{number}.{ZONE}" for number in range(apps)]
         self.children: dict[str, subprocess.Popen] = {}
-        self._log = (folder / "log").open("ab")
+        self.log = (folder / "log").open("ab")
         self.settings = self._settings(folder)
         self._policy(apps, ttl, more)
 
@@ -126,8 +126,8 @@ class World:
     # Processes ------------------------------------------------------------------------------------------------------
 
     def start(self, name: str, where: str, *words: str, ready: bool = False) -> None:
-        out = subprocess.PIPE if ready else self._log
-        child = subprocess.Popen(self.command(where, *words), stdout=out, stderr=self._log, cwd=ROOT)
+        out = subprocess.PIPE if ready else self.log
+        child = subprocess.Popen(self.command(where, *words), stdout=out, stderr=self.log, cwd=ROOT)
         self.children[name] = child
         if ready:
             assert child.stdout is not None
@@ -265,4 +265,5 @@ def built(folder: Path, **options: object) -> Iterator[World]:
                 world.stop(name)
         for where in ("hub", *ADDRESS):
             subprocess.run(["ip", "netns", "delete", world._ns(where)], check=False, capture_output=True)
+        world.log.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -88,7 +88,7 @@ def _require(peering: Peering | None) -> Peering:
         raise RefusedError(
             "no-identity",
             "a backend says via: edge, and this edge has no certificate to show to other edges",
-            "make certificates (gslb identity init), or write via: direct until it has one",
+            "let its machine join (gslb identity init, gslb node join), or write via: direct until it has",
         )
     return peering
 
