@@ -241,15 +241,21 @@ class Prober:
 
     def _announce(self) -> None:
         self._unannounced |= self._board.settle(self._wall_s())
-        for check, health, _ in self.checks() if self._board.take_moved() else ():
-            if self._history.changed(check.name, health, self._wall_s()) and health.phase != "unknown":
-                say = _log.warning if health.phase == "down" else _log.info
-                say(f"a check is {health.phase}", check=check.name, reason=health.reason)
+        for name in self._board.take_moved() & self._checks.keys():
+            self._remember(name, self._board.health(CheckKey(name)))
         if self._unannounced:
             self.on_change(self.live)
             self._unannounced = False
         if self._board.first_round_done:
             self._round_done.set()
+
+    def _remember(self, name: CheckName, health: Health) -> None:
+        """A check that is up from the first is no news."""
+        was = self._history.of(name).changes
+        news = health.phase == "down" or (health.phase == "up" and any(change.state != "unknown" for change in was))
+        if self._history.changed(name, health, self._wall_s()) and news:
+            say = _log.warning if health.phase == "down" else _log.info
+            say(f"a check is {health.phase}", check=name, reason=health.reason)
 
 
 def _said(state: PushedState | None) -> tuple[bool, str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from gslb.health.calculated import add_up
 from gslb.health.target import Health, Phase, Result, lasts_s, step, untried
-from gslb.snapshot.checks import CalculatedAsk, PushedAsk, Rounds
+from gslb.snapshot.checks import CalculatedAsk, CheckName, PushedAsk, Rounds
 from gslb.snapshot.targets import CheckKey, CheckTarget, Key, Place, Target
 from gslb.snapshot.types import LiveState, Verdict
 
@@ -56,7 +56,7 @@ class Board:
         self._groups: dict[Place, list[Key]] = {}
         self._calculated: list[CheckTarget] = []
         self._uncalculated = False
-        self._moved = False
+        self._moved: set[CheckName] = set()
         self._unsettled: set[Place] = set()
         self._untried: set[Key] = set()
 
@@ -98,15 +98,16 @@ class Board:
         """Nobody here can look at a watched target: it is not waited for."""
         self._untried.discard(key)
 
-    def take_moved(self) -> bool:
-        """Whether the state of a named check is another since this was last asked."""
-        moved, self._moved = self._moved, False
+    def take_moved(self) -> set[CheckName]:
+        """The named checks whose state is another since this was last asked."""
+        moved, self._moved = self._moved, set()
         return moved
 
     def _put(self, key: Key, after: Health) -> None:
         self._untried.discard(key)
         if self._health[key] != after:
-            self._moved |= isinstance(key, CheckKey) and self._health[key].phase != after.phase
+            if isinstance(key, CheckKey) and self._health[key].phase != after.phase:
+                self._moved.add(key.check)
             self._health[key] = after
             self._unsettled.update(self._targets[key].places)
             self._uncalculated |= isinstance(key, CheckKey)

@@ -10,11 +10,13 @@ import structlog
 from gslb import clock
 from gslb.control.protocol import CheckState, ProbingState, PushedStates, StateChange
 from gslb.health.checks.tools import PushedState, Tools
+from gslb.health.history import Memory
 from gslb.health.probes import Prober
+from gslb.health.target import Health
 from gslb.roles.settings import Settings
-from gslb.snapshot.checks import CheckName
+from gslb.snapshot.checks import CheckName, NamedCheck
 
-__all__ = ["Pushes", "checks_told", "probing_told", "tools_of", "watch_prober"]
+__all__ = ["Pushes", "Told", "probing_told", "tools_of", "watch_prober"]
 
 WATCH_S = 1.0
 
@@ -25,26 +27,42 @@ def tools_of(settings: Settings) -> Tools:
     return Tools(commands=settings.check_commands, secrets=settings.check_secrets)
 
 
-def checks_told(prober: Prober) -> tuple[CheckState, ...]:
-    """Every named check, as the role tells it."""
-    return tuple(
-        CheckState(
-            name=check.name,
-            kind=check.kind,
-            state=health.phase,
-            reason=health.reason,
-            last=memory.last,
-            warning=memory.warning,
-            cannot=memory.cannot,
-            since_wall_s=memory.since_wall_s,
-            looked_wall_s=memory.looked_wall_s,
-            duration_s=memory.duration_s,
-            changes=tuple(
-                StateChange(at_wall_s=change.at_wall_s, state=change.state, reason=change.reason)
-                for change in memory.changes
-            ),
-        )
-        for check, health, memory in prober.checks()
+class Told:
+    """What a role tells of its checks. Thousands are told each second, and few have changed: those that have not stay
+    the same objects."""
+
+    def __init__(self, prober: Prober) -> None:
+        self._prober = prober
+        self._last: dict[CheckName, tuple[object, CheckState]] = {}
+
+    def checks(self) -> tuple[CheckState, ...]:
+        """Every named check."""
+        now: dict[CheckName, tuple[object, CheckState]] = {}
+        for check, health, memory in self._prober.checks():
+            version = (check, health, memory.looked_wall_s, memory.cannot, len(memory.changes), memory.since_wall_s)
+            last = self._last.get(check.name)
+            same = last is not None and last[0] == version
+            now[check.name] = last if last is not None and same else (version, _told(check, health, memory))
+        self._last = now
+        return tuple(state for _, state in now.values())
+
+
+def _told(check: NamedCheck, health: Health, memory: Memory) -> CheckState:
+    return CheckState(
+        name=check.name,
+        kind=check.kind,
+        state=health.phase,
+        reason=health.reason,
+        last=memory.last,
+        warning=memory.warning,
+        cannot=memory.cannot,
+        since_wall_s=memory.since_wall_s,
+        looked_wall_s=memory.looked_wall_s,
+        duration_s=memory.duration_s,
+        changes=tuple(
+            StateChange(at_wall_s=change.at_wall_s, state=change.state, reason=change.reason)
+            for change in memory.changes
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
+from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
 from gslb.roles.composer import Composer
 from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
@@ -74,6 +74,7 @@ class DnsRole:
         self._snapshot: Snapshot | None = None
         self._open = False
         self.prober = Prober(self._on_results, tools=tools_of(settings))
+        self.told = Told(self.prober)
         self.exchange = Exchange(NAME, own_machine(settings.data), tls)
         self.outlook = Outlook(lambda: self.prober.live, lambda: self.prober.running)
         self._geo_file = GeoFile(settings.geo)
@@ -131,7 +132,7 @@ class DnsRole:
             dns_counts=dict(self.responder.counts()),
             wire=self._wire,
             signature_expires_wall_s=dict(self.composer.expiry_wall_s()),
-            checks=checks_told(self.prober),
+            checks=self.told.checks(),
             probing=probing_told(self.prober),
         )
 

@@ -12,7 +12,7 @@ from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
 from gslb.errors import RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
+from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.roles.exchange import Outlook
 from gslb.roles.identity import Identity
@@ -38,6 +38,7 @@ class EdgeRole:
         self._runner = runner
         self._started_wall_s = clock.wall_s()
         self._prober = prober
+        self._told = Told(prober) if prober else None
         nothing = LiveState()
         self._outlook = Outlook(
             lambda: prober.live if prober else nothing, lambda: prober is not None and prober.running, site
@@ -68,7 +69,7 @@ class EdgeRole:
             pid=os.getpid(),
             started_wall_s=self._started_wall_s,
             ready=envoy.state == "live",
-            checks=checks_told(self._prober) if self._prober else (),
+            checks=self._told.checks() if self._told else (),
             probing=probing_told(self._prober) if self._prober else None,
             edge=EdgeState(
                 envoy=EnvoyState.model_validate(envoy, from_attributes=True),

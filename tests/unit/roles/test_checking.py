@@ -6,7 +6,7 @@ import contextlib
 from gslb.control.protocol import Pushed, PushedStates
 from gslb.health.probes import Prober
 from gslb.roles import checking
-from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
+from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
 from gslb.roles.settings import Settings
 from gslb.snapshot.checks import NamedCheck, PushedAsk
 from gslb.snapshot.targets import CheckTarget
@@ -41,9 +41,12 @@ async def test_a_pushed_state_reaches_what_is_told():
         running = tasks.create_task(prober.run())
         Pushes(prober).take(told(hand=(False, 30.0)))
         async with asyncio.timeout(5):
-            while checks_told(prober)[0].state != "down":
+            while Told(prober).checks()[0].state != "down":
                 await asyncio.sleep(0.01)
-        assert checks_told(prober)[0].reason == "hand: hand"
+        telling = Told(prober)
+        (first,), (second,) = telling.checks(), telling.checks()
+        assert first.reason == "hand: hand"
+        assert second == first
         assert probing_told(prober).running
         assert probing_told(prober).targets == 1
         running.cancel()
