@@ -10,7 +10,7 @@ import os
 from gslb import clock
 from gslb.control.protocol import RoleState
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, checks_told, probing_told, tools_of, watch_prober
+from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
 from gslb.roles.exchange import Outlook
 from gslb.roles.identity import Identity
 from gslb.roles.node import Node, serve_unix
@@ -33,6 +33,7 @@ class ObserverRole:
 
     def __init__(self, prober: Prober) -> None:
         self._prober = prober
+        self._told = Told(prober)
         self._started_wall_s = clock.wall_s()
         self._looks = False
 
@@ -50,7 +51,7 @@ class ObserverRole:
             pid=os.getpid(),
             started_wall_s=self._started_wall_s,
             ready=self._looks and self._prober.running,
-            checks=checks_told(self._prober),
+            checks=self._told.checks(),
             probing=probing_told(self._prober),
         )
 
