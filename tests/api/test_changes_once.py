@@ -14,6 +14,8 @@ SHIFT = {"app": "shop", "route": "pay", "split": {"checkout": 25}}
 BODIES = {
     "POST /v1/shifts": SHIFT,
     "POST /v1/drains": {"site": "dc"},
+    "POST /v1/forced": {"site": "dc", "state": "up", "reason": "the check is wrong"},
+    "POST /v1/approvals": {"app": "shop", "site": "dc", "what": "failover"},
     "PUT /v1/latency": {"latency": {"192.0.2.0/24": {"dc": "1ms"}}},
     "POST /v1/tokens": {"name": "new", "role": "viewer"},
     "POST /v1/dnssec/rolls": {"zone": "gslb.example.com", "role": "zsk"},
