@@ -146,6 +146,9 @@ def demo(**options: Any) -> None:
               help="Where the certificates, keys and tokens stand that checks name.")  # fmt: skip
 @click.option("--dnssec-secret", type=click.Path(path_type=Path, dir_okay=False, resolve_path=True), metavar="FILE",
               help="What DNSSEC keys are sealed under.  [default: dnssec.secret in the data folder]")  # fmt: skip
+@click.option("--certificates", type=click.Path(path_type=Path, file_okay=False, resolve_path=True), metavar="DIR",
+              help="Certificates and keys for clients; read anew when they are replaced."
+              "  [default: certificates in the data folder]")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 256), help="Worker threads of an Envoy.  [default: one per core]")
 @_runtime
 @_envoy
@@ -196,6 +199,7 @@ def run(**options: Any) -> None:
         "check_commands",
         "check_secrets",
         "dnssec_secret",
+        "certificates",
         "envoy",
         "git",
         "git_verify",

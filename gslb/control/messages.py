@@ -254,6 +254,14 @@ class MirrorSeen(Body):
     skipped: Mapping[str, int]
 
 
+class CertificateShown(Body):
+    """A pair of files that an edge shows to clients of `hosts`; `problem`: why they would refuse it."""
+
+    hosts: list[str]
+    ends: str | None
+    problem: str | None
+
+
 class EdgeSeen(Body):
     """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve.
     `refused`: requests beyond the capacity. `peer_requests`: what it answered for other edges, by APP/BACKEND."""
@@ -266,6 +274,7 @@ class EdgeSeen(Body):
     last_end: str | None
     refused: int | None
     peer_requests: Mapping[str, int]
+    certificates: Mapping[str, CertificateShown]
 
 
 class CommitRefused(Body):

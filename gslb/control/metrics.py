@@ -234,11 +234,20 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
         "gslb_peer_requests", "Requests that the edge answered for other edges.", labels=["site", "app", "backend"]
     )
     live: dict[str, bool] = {}
+    ends_s: dict[tuple[str, str], float] = {}
+    expiry = GaugeMetricFamily(
+        "gslb_certificate_expiry_seconds",
+        "How long a certificate for clients is still good; 0: there is none that can be read.",
+        labels=["site", "certificate"],
+    )
     for state in reached:
         if state.edge is None:
             continue
         site = state.site or ""
         live[site] = live.get(site, True) and state.edge.envoy.state == "live"
+        for seen in state.edge.certificates:
+            at_s, key = seen.ends_wall_s or 0.0, (site, seen.name)
+            ends_s[key] = min(at_s, ends_s.get(key, at_s))
         restarts.add_metric([site], state.edge.envoy.restarts)
         open_now.add_metric([site], state.edge.connections)
         refused.add_metric([site], state.edge.refused)
@@ -253,7 +262,9 @@ def _edges(reached: list[RoleState]) -> Iterator[Metric]:
                 skipped.add_metric([*values, reason], number)
     for site, is_live in live.items():
         up.add_metric([site], is_live)
-    yield up
+    for key, at_s in ends_s.items():
+        expiry.add_metric(key, max(0.0, at_s - clock.wall_s()))
+    yield from (up, expiry)
     yield from map(_summed, (restarts, requests, sent, skipped, hops, open_now, refused))
 
 

@@ -18,9 +18,9 @@ from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, Provenance
 
 __all__ = [
-    "CALLER", "Applied", "BrokenGlass", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState", "Observations",
-    "Offer", "Peer", "ProbingState", "Pushed", "PushedStates", "Refusal", "RoleState", "Roster", "RosterHeld",
-    "RouteState", "StateChange", "VerdictState", "role_name",
+    "CALLER", "Applied", "BrokenGlass", "CertificateSeen", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState",
+    "Observations", "Offer", "Peer", "ProbingState", "Pushed", "PushedStates", "Refusal", "RoleState", "Roster",
+    "RosterHeld", "RouteState", "StateChange", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -202,8 +202,19 @@ class HopState(Message):
     requests: int
 
 
+class CertificateSeen(Message):
+    """A certificate that an edge shows to clients of `hosts`. `ends_wall_s` None: there is none that can be read;
+    `problem` says why clients would refuse it."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    ends_wall_s: float | None = None
+    problem: str | None = None
+
+
 class EdgeState(Message):
     envoy: EnvoyState
+    certificates: tuple[CertificateSeen, ...] = ()
     routes: tuple[RouteState, ...] = ()
     hops: tuple[HopState, ...] = ()
     arriving_per_s: dict[str, float] = Field({}, description="requests of clients by app, over the last ten seconds")

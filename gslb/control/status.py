@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gslb.control.checks import checks_seen, prober_trouble
-from gslb.control.protocol import Deed, EdgeState, RoleState, RouteState, VerdictState
+from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.control.standing import is_in_sync
 from gslb.control.tail import tail_of
 from gslb.model.words import iso
@@ -256,6 +256,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
             "last_end": None,
             "refused": None,
             "peer_requests": {},
+            "certificates": {},
         }
     envoy = edge.envoy
     return {
@@ -267,6 +268,15 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
         "last_end": envoy.last_end,
         "refused": edge.refused,
         "peer_requests": {f"{hop.app}/{hop.backend}": hop.requests for hop in edge.hops},
+        "certificates": {seen.name: _certificate(seen) for seen in edge.certificates},
+    }
+
+
+def _certificate(seen: CertificateSeen) -> dict[str, Any]:
+    return {
+        "hosts": list(seen.hosts),
+        "ends": iso(seen.ends_wall_s) if seen.ends_wall_s is not None else None,
+        "problem": seen.problem,
     }
 
 

@@ -74,6 +74,7 @@ class Files:
             clusters=str(self.folder / "cds" / "clusters.json"),
             routes=str(self.folder / "rds" / "routes.json"),
         )
+        self.secrets = self.folder / "tls"
 
     def make_folders(self) -> None:
         """Raises HostError where the folder cannot be written or its name is too long for a unix socket."""
@@ -102,11 +103,17 @@ class Files:
     def read_all(self) -> dict[str, Document | None]:
         return {path: self.read(path) for path in self._all()}
 
+    def more_routes(self) -> dict[str, Document | None]:
+        """What lies there for `also` ports, by path."""
+        rds = Path(self.paths.routes)
+        return {str(path): self.read(str(path)) for path in self.folder.glob(f"{rds.parent.name}-*/{rds.name}")}
+
     def write(self, path: str, document: Document | None) -> None:
         """Replace what lies at `path`; None removes it."""
         if document is None:
             Path(path).unlink(missing_ok=True)
         else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(Path(path), document.encode())
 
     def peering(self, credentials: Credentials) -> Peering:
@@ -140,11 +147,13 @@ class Files:
         return (self.paths.clusters, self.paths.routes, self.paths.listeners)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """All of `content` or what was there before, also after a power cut. Raises HostError."""
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """All of `content` or what was there before, also after a power cut. `mode` as umask leaves it. Raises
+    HostError."""
     aside = path.with_name(f".{path.name}.new")
     try:
-        with aside.open("wb") as file:
+        aside.unlink(missing_ok=True)
+        with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -59,21 +59,25 @@ class Handover:
         """Raises RefusedError, with Envoy's reason, after the files of before are back; HostError where Envoy does not
         answer, likewise."""
         before = await asyncio.to_thread(self._files.read_all)
+        more = await asyncio.to_thread(self._files.more_routes)
         self._log_begin_bytes = self._files.log_size_bytes()
         clusters, routes, listeners = (item.path for item in self._subscriptions())
         both = await asyncio.to_thread(_union, before[clusters], new[clusters])
         try:
             await self._replace(self._clusters, before[clusters], both)
             await self._replace(self._routes, before[routes], new[routes])
+            await self._replace_more(more, new)
             await self._replace(self._listeners, before[listeners], new[listeners])
             await self._replace(self._clusters, both, new[clusters])
         except (RefusedError, HostError):
-            await self._write_all(before)
+            await self._write_all({**dict.fromkeys(self._more(new)), **more, **before})
             raise
+        await self._remove_more(new)
 
     async def to_starting(self, new: Mapping[str, Document], start: Callable[[], None]) -> None:
         """For an Envoy that is started once the files are there, by `start`. Raises as `to_running` does."""
         before = await asyncio.to_thread(self._files.read_all)
+        more = await asyncio.to_thread(self._files.more_routes)
         self._log_begin_bytes = self._files.log_size_bytes()
         await self._write_all(new)
         start()
@@ -81,12 +85,31 @@ class Handover:
             for item in self._subscriptions():
                 await self._taken(item, new[item.path], 0)
         except (RefusedError, HostError):
-            await self._write_all(before)
+            await self._write_all({**dict.fromkeys(self._more(new)), **more, **before})
             raise
+        await self._remove_more(new)
 
     async def _write_all(self, documents: Mapping[str, Document | None]) -> None:
-        for item in self._subscriptions():
-            await asyncio.to_thread(self._files.write, item.path, documents[item.path])
+        for path in (*self._more(documents), *(item.path for item in self._subscriptions())):
+            await asyncio.to_thread(self._files.write, path, documents[path])
+
+    def _more(self, documents: Mapping[str, Document | None]) -> list[str]:
+        """The paths of what is routed at `also` ports."""
+        return sorted(documents.keys() - {item.path for item in self._subscriptions()})
+
+    async def _replace_more(self, before: Mapping[str, Document | None], new: Mapping[str, Document]) -> None:
+        """Envoy asks for the routes of a port when it has a listener there: only known ones are acknowledged."""
+        for path in self._more(new):
+            name = new[path].resources[0]["name"]
+            current = before.get(path)
+            if current is None:
+                await asyncio.to_thread(self._files.write, path, new[path])
+            else:
+                await self._replace(_Subscription(path, f"http.{STAT_PREFIX}.rds.{name}"), current, new[path])
+
+    async def _remove_more(self, new: Mapping[str, Document]) -> None:
+        for path in (await asyncio.to_thread(self._files.more_routes)).keys() - new.keys():
+            await asyncio.to_thread(self._files.write, path, None)
 
     def _subscriptions(self) -> tuple[_Subscription, _Subscription, _Subscription]:
         return (self._clusters, self._routes, self._listeners)

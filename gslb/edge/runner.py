@@ -17,11 +17,12 @@ from pathlib import Path
 from gslb import clock
 from gslb.edge.admin import Admin
 from gslb.edge.arrivals import ArrivalMeter, Arrivals
+from gslb.edge.certificates import Certificates, CertificateState
 from gslb.edge.files import Credentials, Document, Files, documents, write_whole
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
-from gslb.edge.render import EdgeConfig, bootstrap, needs_peers, render, static_bootstrap
+from gslb.edge.render import EdgeConfig, Stores, bootstrap, needs_peers, render, static_bootstrap
 from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_counts, route_counts
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
@@ -50,10 +51,15 @@ class EdgeRunner:
         envoy: Path,
         concurrency: int = 1,
         credentials: Callable[[], Credentials | None] = lambda: None,
+        certificates: Path | None = None,
     ) -> None:
-        """`credentials` are asked for with each snapshot; None: this edge has no identity yet."""
+        """`credentials` are asked for with each snapshot; None: this edge has no identity yet. `certificates` is the
+        folder of those that clients see; default: `certificates` in `data`."""
         self._site, self._envoy, self._credentials = site, envoy, credentials
         self._files = Files(data)
+        source = (certificates or data / "certificates").absolute()
+        self._stores = Stores(str(self._files.secrets), str(source))
+        self._certificates = Certificates(source, self._files.secrets)
         self._admin = Admin(self._files.paths.admin)
         self._handover = Handover(self._files, self._admin)
         command = Command(envoy, self._files.bootstrap, concurrency)
@@ -104,6 +110,8 @@ class EdgeRunner:
         await self._count()
         before = self._config
         self._config = config
+        await self.look_at_certificates()
+        self._certificates.forget(config.secrets)
         self._tally.rebase(_moved(before, config))
         await self._admin.set_leaving(config.drained)
 
@@ -158,7 +166,17 @@ class EdgeRunner:
     def _render(self, snapshot: Snapshot) -> EdgeConfig:
         credentials = self._credentials() if needs_peers(snapshot) else None
         peering = self._files.peering(credentials) if credentials else None
-        return render(snapshot, self._site, peering, closing=self._is_over(snapshot))
+        config = render(snapshot, self._site, peering, self._stores, closing=self._is_over(snapshot))
+        self._certificates.hand_over({**(self._config.secrets if self._config else {}), **config.secrets})
+        return config
+
+    async def look_at_certificates(self) -> None:
+        """Let Envoy have what operators have replaced since the last look."""
+        if self._config is not None:
+            await asyncio.to_thread(self._certificates.hand_over, self._config.secrets)
+
+    def certificates(self) -> tuple[CertificateState, ...]:
+        return self._certificates.states
 
     def _is_over(self, snapshot: Snapshot) -> bool:
         at_s = snapshot.sites[self._site].closing_wall_s

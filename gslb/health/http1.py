@@ -8,6 +8,7 @@ request. Whoever needs a body asks with aiohttp (`request`, `checks.http`); both
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import ssl
 from collections.abc import Callable
@@ -41,10 +42,11 @@ class NotHttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`headers` have lower-case names, in the order in which they came."""
+    """`headers` have lower-case names, in the order in which they came. `certificate` (DER) was shown, over TLS."""
 
     status: int
     headers: Headers
+    certificate: bytes | None = None
 
     def first(self, name: str) -> str | None:
         """The value of a header, the first where it came several times."""
@@ -78,8 +80,11 @@ class _Exchange(asyncio.Protocol):
 
     def __init__(self, request: bytes, answer: asyncio.Future[Head]) -> None:
         self._request, self._answer, self._seen = request, answer, b""
+        self._certificate: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        self._certificate = tls.getpeercert(binary_form=True) if tls else None
         cast("asyncio.Transport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -90,7 +95,7 @@ class _Exchange(asyncio.Protocol):
             while (end := self._seen.find(b"\r\n\r\n")) >= 0:
                 head, self._seen = head_of(self._seen[:end]), self._seen[end + 4 :]
                 if head.status >= 200 or head.status == _SWITCHING:
-                    self._answer.set_result(head)
+                    self._answer.set_result(dataclasses.replace(head, certificate=self._certificate))
                     return
         except NotHttpError as error:
             self._answer.set_exception(error)

@@ -7,6 +7,7 @@ Where a status and headers are enough, `http1` asks; whoever looks into a body a
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,10 +15,12 @@ from types import SimpleNamespace
 import aiohttp
 from yarl import URL
 
+from gslb import clock
 from gslb.health.failures import failed
-from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, first_head, request_octets
+from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, Head, first_head, request_octets
 from gslb.health.http_answer import Answer, judged
 from gslb.health.target import Result
+from gslb.snapshot.certificates import of_der, trouble
 from gslb.snapshot.checks import Headers
 from gslb.snapshot.targets import ProbeTarget
 
@@ -67,7 +70,8 @@ async def ask(session: aiohttp.ClientSession, target: ProbeTarget) -> Result:
     even ask.
     """
     check, subject = target.check, target.subject
-    door, request = Door(str(target.address), target.port), _front_door(target)
+    tls = (_ANY_ISSUER, target.host) if target.tls else (None, None)
+    door, request = Door(str(target.address), target.port, *tls), _front_door(target)
     connected = False
 
     def on_connected() -> None:
@@ -76,10 +80,12 @@ async def ask(session: aiohttp.ClientSession, target: ProbeTarget) -> Result:
 
     try:
         async with asyncio.timeout(check.timeout_s):
+            octets = request_octets(request.method, request.target, request.host, request.headers)
+            if target.tls and (refused := _trouble(await first_head(door, octets, on_connected), target)):
+                return Result(ok=False, reason=f"edge: {refused}")
             if check.expect.needs_body and target.backend is not None:
                 answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, on_connected)
             else:
-                octets = request_octets(request.method, request.target, request.host, request.headers)
                 head = await first_head(door, octets, on_connected)
                 answer = Answer(head.status, head.headers)
     except TimeoutError:
@@ -88,6 +94,25 @@ async def ask(session: aiohttp.ClientSession, target: ProbeTarget) -> Result:
     except Exception as error:  # noqa: BLE001 - what is not expected of a connection is raised again
         return failed("edge", error, connected=connected)
     return judged(subject, answer, check.expect, " from the edge")
+
+
+def _trouble(head: Head, target: ProbeTarget) -> str | None:
+    """Why clients would refuse the certificate; whether they trust its issuer is not known here."""
+    facts = of_der(head.certificate) if head.certificate else None
+    if facts is None:
+        return "the certificate cannot be read"
+    return trouble(facts, [target.host], clock.wall_s())
+
+
+def _any_issuer() -> ssl.SSLContext:
+    """Names and times are looked at afterwards, so that the reason can be told."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_ANY_ISSUER = _any_issuer()
 
 
 def _front_door(target: ProbeTarget) -> Request:

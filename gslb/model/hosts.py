@@ -47,7 +47,7 @@ def site_hosts(policy: Policy, app: App) -> Iterator[SiteHost]:
     restrictions = list(_restrictions(app))
     sites = [site for site in policy.sites if all(site in some for some in restrictions)]
     for host in (absolute(host, policy.zone.name) for host in app.hosts):
-        if host in zones or zone_of(host, zones) is None:
+        if host in zones or zone_of(host, zones) is None or host.startswith("*"):
             continue
         label, _, rest = host.partition(".")
         for site in sites:
@@ -61,9 +61,9 @@ def aliases(policy: Policy) -> Iterator[tuple[str, str]]:
     zones = apexes(policy)
     for app in policy.apps.values():
         hosts = [absolute(host, policy.zone.name) for host in app.hosts]
-        target = next((host for host in hosts if zone_of(host, zones)), None)
+        target = next((host for host in hosts if zone_of(host, zones) and not host.startswith("*")), None)
         if target:
-            yield from ((host, target) for host in hosts if not zone_of(host, zones))
+            yield from ((host, target) for host in hosts if host != "*" and not zone_of(host, zones))
 
 
 def _restrictions(app: App) -> Iterator[Collection[str]]:

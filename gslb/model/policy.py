@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, StrictBo
 
 from gslb.model.base import Model, OneOrMore, as_list
 from gslb.model.check_words import Check, NamedCheck
+from gslb.model.listening import BackendTls, ClientTls, Listen
 from gslb.model.routing import SAFE_METHODS, Match, Mirror, Route
 from gslb.model.words import Address, DnsName, EndpointText, HostName, Mailbox, Name, Network, Percent, Port, Seconds
 
@@ -19,7 +20,9 @@ __all__ = [
     "SAFE_METHODS",
     "App",
     "Backend",
+    "BackendTls",
     "Check",
+    "ClientTls",
     "Dnssec",
     "Edge",
     "Failback",
@@ -123,12 +126,6 @@ class Edge(Model):
     def bound(self) -> tuple[Any, ...]:
         """The addresses that Envoy binds."""
         return self.bind or self.public
-
-
-class Listen(Model):
-    """Ports that the edges of a site listen on."""
-
-    http: Port = 80
 
 
 class Location(Model):
@@ -268,6 +265,9 @@ class Backend(Model):
     via: Literal["direct", "edge"] = Field(
         "direct", description="edge: other sites reach it through the peer address of the edge beside it"
     )
+    tls: BackendTls | None = Field(None, description="its endpoints speak TLS")
+    protocol: Literal["http1", "http2"] = Field("http1", description="http2: also what gRPC needs (h2c without tls)")
+    host: DnsName | None = Field(None, description="the Host that it sees; default: the client's")
 
     @property
     def endpoints(self) -> Mapping[str, tuple[str, ...]]:
@@ -316,7 +316,11 @@ class App(Model):
     failback: Failback | None = Field(None, description="default: the policy's")
     families: Literal["same", "mixed"] = "same"
     ttl: Ttl | None = Field(None, description="default: the zone's")
-    https: Https | None = Field(None, description="publish HTTPS records; default: none")
+    https: Https | None = Field(None, description="publish HTTPS records; default: where there is tls")
+    tls: ClientTls | None = Field(None, description="its hosts are served by https")
+    ports: Annotated[tuple[Port, ...], Field(max_length=32)] = Field(
+        (), description="where edges serve it, of `also`; default: http, and https with tls"
+    )
     ready: Mapping[Name, Checks] = Field({}, description="by site: checks without which it cannot serve this app")
     backends: Mapping[Name, Backend] = Field(min_length=1)
     routes: tuple[Route, ...] = Field(min_length=1)

@@ -26,12 +26,7 @@ class _Word:
     harmless: object = _MISSING
 
 
-_HTTP_ONLY = "delete it: edges speak HTTP on `listen: {http: PORT}`; end TLS in front of them"
-
 _WORDS = (
-    _Word(("sites", "*", "listen", "https"), _HTTP_ONLY),
-    _Word(("apps", "*", "tls"), _HTTP_ONLY),
-    _Word(("apps", "*", "backends", "*", "tls"), "delete it: edges speak plain HTTP to endpoints"),
     _Word(("apps", "*", "routes", "*", "mirror", "*", "compare"), "delete it, or write compare: false", False),
     _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),
 )  # fmt: skip

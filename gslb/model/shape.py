@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gslb.errors import Problem
-from gslb.model import check_words, routing
+from gslb.model import check_words, listening, routing
 from gslb.model import policy as words
 from gslb.model.check_forms import CHECK_FORMS
 from gslb.model.forms import FORMS
@@ -36,7 +36,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("zones", "*", "dnssec"): words.Dnssec,
     ("sites", "*"): words.Site,
     ("sites", "*", "edges", "*"): words.Edge,
-    ("sites", "*", "listen"): words.Listen,
+    ("sites", "*", "listen"): listening.Listen,
     ("sites", "*", "location"): words.Location,
     ("apps", "*"): words.App,
     ("failback",): words.Failback,
@@ -45,6 +45,8 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "ttl"): words.TtlBounds,
     ("apps", "*", "https"): words.Https,
     ("apps", "*", "steer", "*", "healthy"): words.Threshold,
+    ("apps", "*", "tls"): listening.ClientTls,
+    ("apps", "*", "backends", "*", "tls"): listening.BackendTls,
     ("apps", "*", "steer", "*", "geo"): words.GeoRules,
     ("apps", "*", "steer", "*", "shed"): words.Marks,
     ("apps", "*", "backends", "*"): words.Backend,

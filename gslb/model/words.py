@@ -134,8 +134,11 @@ def _dns_name(text: str) -> str:
 
 
 def _host_name(text: str) -> str:
-    """A DNS name, or `@` for the zone itself, as in a zone file (RFC 1035 section 5.1)."""
-    return text if text == "@" else _dns_name(text)
+    """A DNS name, `@` for the zone itself, as in a zone file (RFC 1035 section 5.1), `*.NAME` for every name below, or
+    `*` for whatever reaches an edge and belongs to nobody else."""
+    if text in ("@", "*"):
+        return text
+    return f"*.{_dns_name(text[2:])}" if text.startswith("*.") else _dns_name(text)
 
 
 def _mailbox(text: str) -> str:

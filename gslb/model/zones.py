@@ -82,7 +82,7 @@ def _hosts(policy: Policy) -> Iterator[tuple[str, Host]]:
         for host, site, name in site_hosts(policy, app):
             if name:
                 yield name, Host(f"{host} at the site {site} alone")
-        types = (Type.A, Type.AAAA, Type.HTTPS) if app.https else (Type.A, Type.AAAA)
+        types = (Type.A, Type.AAAA, Type.HTTPS) if app.https or app.tls else (Type.A, Type.AAAA)
         for host in app.hosts:
             yield absolute(host, policy.zone.name), Host(f"a host of the app {app_name}", types)
 

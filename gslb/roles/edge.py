@@ -7,7 +7,16 @@ import os
 import signal
 
 from gslb import clock
-from gslb.control.protocol import EdgeState, EnvoyState, HopState, Observations, RoleState, RouteState, role_name
+from gslb.control.protocol import (
+    CertificateSeen,
+    EdgeState,
+    EnvoyState,
+    HopState,
+    Observations,
+    RoleState,
+    RouteState,
+    role_name,
+)
 from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
 from gslb.errors import RefusedError
@@ -26,6 +35,9 @@ from gslb.snapshot.types import LiveState, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
+
+_CERTIFICATES_S = 2.0
+"""How soon a replaced certificate is seen."""
 
 
 class EdgeRole:
@@ -83,6 +95,10 @@ class EdgeRole:
                     )
                     for item in routes
                 ),
+                certificates=tuple(
+                    CertificateSeen(name=item.secret, hosts=item.hosts, ends_wall_s=item.ends_s, problem=item.problem)
+                    for item in self._runner.certificates()
+                ),
                 hops=tuple(
                     HopState(app=app, backend=backend, requests=number)
                     for (app, backend), number in self._runner.hops().items()
@@ -100,6 +116,12 @@ class EdgeRole:
             )
 
 
+async def _watch_certificates(runner: EdgeRunner) -> None:
+    while True:
+        await asyncio.sleep(_CERTIFICATES_S)
+        await runner.look_at_certificates()
+
+
 async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None:
     """Serve until `stop`. SIGTERM leaves Envoy serving, to be adopted by the next start, unless in the foreground."""
     name = role_name("edge", site)
@@ -107,7 +129,12 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     folder.mkdir(mode=0o700, exist_ok=True)
     concurrency = settings.envoy_concurrency or os.cpu_count() or 1
     runner = EdgeRunner(
-        SiteName(site), folder, find_envoy(settings.envoy), concurrency, lambda: edge_credentials(settings.trust, name)
+        SiteName(site),
+        folder,
+        find_envoy(settings.envoy),
+        concurrency,
+        lambda: edge_credentials(settings.trust, name),
+        settings.certificates or settings.data / "certificates",
     )
     prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None, tools=tools_of(settings))
     role = EdgeRole(SiteName(site), runner, prober)
@@ -122,6 +149,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
             tasks = [
                 group.create_task(keep_running("envoy", runner.run)),
                 group.create_task(keep_running("deadline of a drain", runner.watch_deadline)),
+                group.create_task(keep_running("certificates", lambda: _watch_certificates(runner))),
                 group.create_task(node.run()),
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),

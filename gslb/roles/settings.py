@@ -47,7 +47,8 @@ class Settings(BaseModel):
 
     `runtime` holds sockets and locks and may vanish at a reboot; `data` holds what must survive. With `foreground`
     an edge role ends its Envoy when it stops; otherwise Envoy goes on serving and is adopted later. `dnssec_secret`
-    None: a file in `data`. `store` is where the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
+    None: a file in `data`. `certificates`: where those that clients see lie; None: a folder in `data`. `store` is where
+    the Intent rests: `sqlite`, a file in `data`, or the URL of an etcd.
     `git` is a repository that is followed in place of a folder, as `git.parse_source` reads it.
     `every_site`: `sites` are all of the policy's, not a choice. `check_commands` None: no command is ever run;
     `check_secrets` has the certificates, keys and tokens that checks name. `bake_s`: of each wave in which a policy
@@ -79,6 +80,7 @@ class Settings(BaseModel):
     check_commands: Path | None = None
     check_secrets: Path | None = None
     dnssec_secret: Path | None = None
+    certificates: Path | None = None
     envoy: str | None = None
     envoy_concurrency: int | None = None
     foreground: bool = False

@@ -28,11 +28,14 @@ from gslb.snapshot.types import (
     AppName,
     Backend,
     BackendName,
+    BackendTls,
+    ClientTls,
     Edge,
     Endpoint,
     Filter,
     Https,
     Latencies,
+    Listening,
     Location,
     Site,
     SiteName,
@@ -125,7 +128,30 @@ def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> 
     at = site.location
     location = Location(at.country, at.lat, at.lon) if at else None
     home = network_map((network, network.prefixlen) for network in site.networks)
-    return Site(name, edges, site.listen.http, home, bool(drains), location, site.capacity, min(closing, default=None))
+    closing_s = min(closing, default=None)
+    return Site(
+        name,
+        edges,
+        site.listen.http,
+        home,
+        bool(drains),
+        location,
+        site.capacity,
+        closing_s,
+        _listening(site.listen),
+    )
+
+
+def _listening(listen: written.Listen) -> Listening:
+    return Listening(
+        https_port=listen.https,
+        http3=listen.http3,
+        also=listen.also,
+        trusted=tuple(map(str, listen.trusted_proxies)),
+        hops=listen.proxy_hops,
+        proxy_protocol=listen.proxy_protocol,
+        max_age_s=listen.max_connection_age,
+    )
 
 
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:
@@ -152,13 +178,34 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         no_entry=tuple(sorted({SiteName(drain.site) for drain in drains})),
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
         site_hosts={made.name: SiteName(made.site) for made in site_hosts(policy, app) if made.name},
-        https=Https(app.https.alpn, app.https.port) if app.https else None,
+        https=_https(app, policy.sites),
+        tls=_client_tls(app.tls),
+        ports=app.ports,
         ready={SiteName(site): tuple(map(CheckName, names)) for site, names in app.ready.items()},
         failback=eligibility.failback(policy, app),
         forced=eligibility.forced(name, intent, wall_s),
         approvals=eligibility.approvals(name, intent),
         slow_starts=eligibility.slow_starts(name, intent, wall_s),
     )
+
+
+def _https(app: written.App, sites: Mapping[str, written.Site]) -> Https | None:
+    """What the policy says, else what follows from its TLS: the port of the edges, HTTP/3 where all of them have it."""
+    if app.https is not None:
+        return Https(app.https.alpn, app.https.port)
+    listening = [site.listen for site in sites.values() if site.listen.https is not None]
+    if app.tls is None or not listening:
+        return None
+    http3 = ("h3",) if all(listen.http3 for listen in listening) else ()
+    return Https((*http3, "h2", "http/1.1"), listening[0].https or 443)
+
+
+def _backend_tls(tls: written.BackendTls | None) -> BackendTls | None:
+    return BackendTls(tls.sni, None if tls.ca == "system" else tls.ca) if tls else None
+
+
+def _client_tls(tls: written.ClientTls | None) -> ClientTls | None:
+    return ClientTls(tls.cert, tls.key, tls.redirect, tls.min_version == "1.3") if tls else None
 
 
 def _ttl_s(ttl: float | written.TtlBounds) -> tuple[int, int]:
@@ -233,6 +280,9 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
             if backend.endpoints.get(site)
         },
         via_edge=backend.via == "edge",
+        tls=_backend_tls(backend.tls),
+        http2=backend.protocol == "http2",
+        host=backend.host,
     )
 
 

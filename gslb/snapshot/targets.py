@@ -56,7 +56,8 @@ Key = TargetKey | CheckKey
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
     """One thing that DNS nodes look at: can `backend` of `app` be used through this edge address? `backend` is None
-    where the app needs no checked backend: then the edge itself answers."""
+    where the app needs no checked backend: then the edge itself answers. `tls`: by https, with a certificate that is
+    in force and names `host`."""
 
     app: AppName
     site: SiteName
@@ -65,6 +66,7 @@ class ProbeTarget:
     host: str
     backend: BackendName | None
     check: HealthCheck
+    tls: bool = False
 
     @property
     def key(self) -> TargetKey:
@@ -109,8 +111,9 @@ def probe_targets(snapshot: Snapshot) -> Iterable[ProbeTarget]:
         checks = checks or [(None, EDGE_CHECK)]
         for site in snapshot.sites.values():
             for address in (address for edge in site.edges for address in edge.public):
+                port, tls = site.port_of(app), site.serves_tls(app)
                 for backend, check in checks:
-                    yield ProbeTarget(app.name, site.name, address, site.http_port, app.hosts[0], backend, check)
+                    yield ProbeTarget(app.name, site.name, address, port, app.own_host, backend, check, tls)
 
 
 def check_targets(snapshot: Snapshot) -> Iterable[CheckTarget]:

@@ -13,6 +13,7 @@ from typing import Literal, NewType
 
 from gslb.model.words import IpAddress
 from gslb.snapshot.checks import CheckName, HealthCheck, NamedCheck
+from gslb.snapshot.listening import BackendTls, ClientTls, Listening
 from gslb.snapshot.networks import GeoMap, NetworkMap
 from gslb.snapshot.routing import BackendName, Match, Mirror, Route, Share, Source
 from gslb.snapshot.standing import Approval, Failback, ForcedState, Guard, SiteName, SlowStart
@@ -23,7 +24,9 @@ __all__ = [
     "Approval",
     "Backend",
     "BackendName",
+    "BackendTls",
     "Candidate",
+    "ClientTls",
     "Decision",
     "Edge",
     "Endpoint",
@@ -35,6 +38,7 @@ __all__ = [
     "HealthCheck",
     "Https",
     "Latencies",
+    "Listening",
     "LiveState",
     "Location",
     "Match",
@@ -90,6 +94,9 @@ class Backend:
     check: HealthCheck | None
     endpoints: Mapping[SiteName, tuple[Endpoint, ...]]
     via_edge: bool = False
+    tls: BackendTls | None = None
+    http2: bool = False
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class App:
     no_local: tuple[SiteName, ...]
     site_hosts: Mapping[str, SiteName] = field(default_factory=dict)
     https: Https | None = None
+    tls: ClientTls | None = None
+    ports: tuple[int, ...] = ()
     ready: Mapping[SiteName, tuple[CheckName, ...]] = field(default_factory=dict)
     failback: Failback = field(default_factory=Failback)
     forced: tuple[ForcedState, ...] = ()
@@ -152,6 +161,12 @@ class App:
     def forced_state(self, site: SiteName) -> ForcedState | None:
         """What a person wants to be believed of `site`."""
         return next((forced for forced in self.forced if forced.site == site), None)
+
+    @property
+    def own_host(self) -> str:
+        """A host to ask this app by; of a wildcard some name below it."""
+        host = next((host for host in self.hosts if not host.startswith("*")), self.hosts[0])
+        return host.replace("*", "any-name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +203,17 @@ class Site:
     location: Location | None = None
     capacity_per_s: int | None = None
     closing_wall_s: float | None = None
+    listening: Listening = field(default_factory=Listening)
+
+    def port_of(self, app: App) -> int:
+        """Where probes come to `app`."""
+        if app.ports:
+            return next((port for port in app.ports if port in self.listening.also), self.http_port)
+        return self.listening.https_port if self.serves_tls(app) and self.listening.https_port else self.http_port
+
+    def serves_tls(self, app: App) -> bool:
+        """Whether clients come to `app` by https here."""
+        return app.tls is not None and self.listening.https_port is not None and not app.ports
 
 
 @dataclass(frozen=True, slots=True)

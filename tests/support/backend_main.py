@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections import Counter
 
 from aiohttp import web
@@ -83,7 +84,11 @@ async def serve(options: argparse.Namespace) -> None:
     web_app.router.add_route("*", "/{tail:.*}", App(options).answer)
     runner = web.AppRunner(web_app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, options.address, options.port)
+    tls = None
+    if options.tls_cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.tls_cert, options.tls_key)
+    site = web.TCPSite(runner, options.address, options.port, ssl_context=tls)
     await site.start()
     print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
     await asyncio.Event().wait()
@@ -100,6 +105,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--stall", default="")
     parser.add_argument("--guard", default="")
+    parser.add_argument("--tls-cert", default="")
+    parser.add_argument("--tls-key", default="")
     options = parser.parse_args()
     if options.stall:
         stalled(options)

@@ -5,7 +5,7 @@ would republish. Envoy semantics named here were tried on Envoy 1.40.
 """
 
 from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, secrets, static_bootstrap
-from gslb.edge.render.config import EdgeConfig, Peering, Resource, Skip, StatsIndex
+from gslb.edge.render.config import EdgeConfig, Peering, Resource, Skip, StatsIndex, Stores
 from gslb.edge.render.edge import render
 from gslb.edge.render.peers import needs_peers
 
@@ -16,6 +16,7 @@ __all__ = [
     "Resource",
     "Skip",
     "StatsIndex",
+    "Stores",
     "bootstrap",
     "discovery",
     "needs_peers",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gslb.edge.render.config import ROUTES_NAME, EdgeConfig
+from gslb.edge.render.config import EdgeConfig
 from gslb.edge.render.listeners import connection_manager
 from gslb.snapshot.types import SiteName
 
@@ -32,6 +32,11 @@ class Paths:
     clusters: str
     routes: str
 
+    def routes_of(self, name: str) -> str:
+        """The file of the routes `name`, which are not those of the main ports."""
+        folder, _, file = self.routes.rpartition("/")
+        return f"{folder}-{name}/{file}"
+
 
 def bootstrap(paths: Paths, site: SiteName) -> dict[str, Any]:
     """envoy.config.bootstrap.v3.Bootstrap over filesystem discovery. The admin interface is a unix socket that only
@@ -47,7 +52,8 @@ def bootstrap(paths: Paths, site: SiteName) -> dict[str, Any]:
 
 def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
     """The same resources in one file."""
-    listeners = [connection_manager(item, {"route_config": config.routes}) for item in config.listeners]
+    found = {config.routes["name"]: config.routes, **config.more_routes}
+    listeners = [connection_manager(item, lambda name: {"route_config": found[name]}) for item in config.listeners]
     return {
         **_common(admin, config.site),
         "static_resources": {"listeners": listeners, "clusters": list(config.clusters)},
@@ -56,12 +62,17 @@ def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
 
 def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, Any]]]:
     """Resources by the file that holds them, each with its type."""
-    rds = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _watched(paths.routes)}}
+    files = {config.routes["name"]: paths.routes, **{name: paths.routes_of(name) for name in config.more_routes}}
+
+    def rds(name: str) -> dict[str, Any]:
+        return {"rds": {"route_config_name": name, "config_source": _watched(files[name])}}
+
     listeners = [connection_manager(item, rds) for item in config.listeners]
     return {
         paths.listeners: [_typed("listener.v3.Listener", item) for item in listeners],
         paths.clusters: [_typed("cluster.v3.Cluster", item) for item in config.clusters],
         paths.routes: [_typed("route.v3.RouteConfiguration", config.routes)],
+        **{files[name]: [_typed("route.v3.RouteConfiguration", item)] for name, item in config.more_routes.items()},
     }
 
 

@@ -16,6 +16,7 @@ from gslb.edge.render.checks import health_check
 from gslb.edge.render.config import (
     PROBE_HEADER,
     Peering,
+    Stores,
     alias_name,
     auth_name,
     duration,
@@ -25,6 +26,7 @@ from gslb.edge.render.config import (
     variant_name,
 )
 from gslb.edge.render.peers import peer_endpoints, peer_socket
+from gslb.edge.render.tls import backend_socket
 from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
 
 __all__ = ["Place", "app_clusters", "has_local_probe"]
@@ -64,6 +66,7 @@ class Place:
     site: SiteName
     sites: Mapping[SiteName, Site]
     peering: Peering | None
+    stores: Stores
 
 
 def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
@@ -111,7 +114,8 @@ def _pool(name: str, app: App, backend: Backend, sites: Sequence[SiteName], here
     """The endpoints at these sites, each site a priority; those of other sites through their edges where the policy
     says so. `sites` are then the own one alone, or others."""
     if not backend.via_edge or here.site in sites:
-        return _leaf(name, app, backend, [(where, backend.endpoints[where]) for where in sites])
+        pool = _leaf(name, app, backend, [(where, backend.endpoints[where]) for where in sites])
+        return _direct(pool, app, backend, here)
     pool = _leaf(name, app, backend, [(where, peer_endpoints(here.sites[where])) for where in sites])
     for check in pool.get("health_checks", ()):
         asked = check["http_health_check"]
@@ -119,6 +123,18 @@ def _pool(name: str, app: App, backend: Backend, sites: Sequence[SiteName], here
         asked |= {"codec_client_type": "HTTP2", "request_headers_to_add": added}
     pool["transport_socket"] = peer_socket(app, backend.name, sites, here.peering)
     pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2()}
+    return pool
+
+
+def _direct(pool: dict[str, Any], app: App, backend: Backend, here: Place) -> dict[str, Any]:
+    """How the endpoints themselves are spoken to."""
+    if backend.tls is not None:
+        pool["transport_socket"] = backend_socket(app, backend, here.stores)
+    if backend.http2:
+        options = {**_http2(), "common_http_protocol_options": {"idle_timeout": _IDLE_TIMEOUT}}
+        pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
+        for check in pool.get("health_checks", ()):
+            check["http_health_check"]["codec_client_type"] = "HTTP2"
     return pool
 
 
@@ -146,7 +162,7 @@ def _leaf(
     if named:
         cluster["dns_lookup_family"] = "V4_PREFERRED"
     if backend.check:
-        cluster["health_checks"] = [health_check(backend.check, app.hosts[0])]
+        cluster["health_checks"] = [health_check(backend.check, backend.host or app.own_host)]
     else:
         cluster["outlier_detection"] = _OUTLIERS
     return cluster

@@ -15,12 +15,14 @@ __all__ = [
     "PEER_HOST",
     "PROBE_HEADER",
     "ROUTES_NAME",
+    "SNI_HEADER",
     "STAT_PREFIX",
     "EdgeConfig",
     "Peering",
     "Resource",
     "Skip",
     "StatsIndex",
+    "Stores",
     "alias_name",
     "auth_name",
     "duration",
@@ -28,6 +30,7 @@ __all__ = [
     "hop_stats_prefix",
     "leaf_name",
     "route_stats",
+    "routes_name",
     "shadow_name",
     "skip_prefix",
     "variant_name",
@@ -48,8 +51,31 @@ MIRROR_RUNTIME = "gslb.mirror"
 PEER_HOST = "~peer"
 """The virtual host of what other edges hand over. No app has such a name."""
 
+SNI_HEADER = "x-gslb-sni"
+"""The server name that a client asked for, where more than one certificate is served. Taken from what clients send,
+and never sent on."""
+
 PROBE_HEADER = "x-gslb-probe"
 """What a front-door probe asks about: a backend, or `edge`. Removed before a backend sees it."""
+
+
+def routes_name(port: int | None = None) -> str:
+    """The RouteConfiguration of an `also` port; None: of the http and https ports."""
+    return ROUTES_NAME if port is None else f"{ROUTES_NAME}-{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where certificates lie (absolute): `secrets` is what the edge role hands to Envoy, a folder per pair of
+    certificate and key; `certificates` what operators put on the machine; `system_ca` whom the machine trusts."""
+
+    secrets: str = "/var/lib/gslb/tls"
+    certificates: str = "/etc/gslb/certificates"
+    system_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+
+    def secret(self, name: str) -> str:
+        """The file that holds the secret `name`."""
+        return f"{self.secrets}/{name}/secret.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +110,9 @@ class StatsIndex:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """Everything that the Envoy of one site serves. `closing`: what was open when this began is closed. Listeners have
-    no routes yet: where those come from (a watched file, or inline for validation) is decided by `discovery` and
+    """Everything that the Envoy of one site serves. `closing`: what was open when this began is closed. `more_routes`
+    are those of `also` ports, by name; `secrets` the hosts by the certificate that clients see. Listeners have no
+    routes yet: where those come from (a watched file, or inline for validation) is decided by `discovery` and
     `static_bootstrap`."""
 
     site: SiteName
@@ -95,6 +122,8 @@ class EdgeConfig:
     listeners: tuple[Resource, ...]
     clusters: tuple[Resource, ...]
     routes: Resource
+    more_routes: Mapping[str, Resource]
+    secrets: Mapping[str, tuple[str, ...]]
     splits: Mapping[RouteId, tuple[Share, ...]]
     index: StatsIndex
 

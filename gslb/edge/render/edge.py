@@ -2,61 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from gslb.edge.render.clusters import Place, app_clusters
 from gslb.edge.render.config import (
     PEER_HOST,
     PROBE_HEADER,
-    ROUTES_NAME,
+    SNI_HEADER,
     EdgeConfig,
     Peering,
     Skip,
     StatsIndex,
+    Stores,
     alias_name,
     hop_stats_prefix,
     route_stats,
+    routes_name,
     shadow_name,
     skip_prefix,
 )
+from gslb.edge.render.doors import Door, site_doors, tls_hosts
 from gslb.edge.render.filters import capacity_filter, http_filters
-from gslb.edge.render.listeners import site_listeners
 from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, variants
 from gslb.edge.render.peers import HOP_HEADER, hops, needs_peers, peer_listeners
 from gslb.edge.render.routes import virtual_host
-from gslb.snapshot.types import RouteId, SiteName, Snapshot
+from gslb.snapshot.types import App, ClientTls, RouteId, Site, SiteName, Snapshot
 
 __all__ = ["render"]
 
+_STORES = Stores()
 
-def render(snapshot: Snapshot, site: SiteName, peering: Peering | None = None, *, closing: bool = False) -> EdgeConfig:
+
+def render(
+    snapshot: Snapshot,
+    site: SiteName,
+    peering: Peering | None = None,
+    stores: Stores = _STORES,
+    *,
+    closing: bool = False,
+) -> EdgeConfig:
     """What the Envoy of `site` shall serve. `site` must be a site of the snapshot. `peering` None: this edge has no
     identity. `closing`: the deadline of its drain is over. Raises RefusedError (`no-identity`) where it needs one."""
-    apps = snapshot.apps.values()
-    hop = [HOP_HEADER] if needs_peers(snapshot) else []
+    apps, here = tuple(snapshot.apps.values()), snapshot.sites[site]
+    chains = tls_hosts(here, apps)
+    mirrored = any(route.mirrors for app in apps for route in app.routes)
+    filters = [*capacity_filter(here), *http_filters(apps)]
+    door = Door(here, apps, filters, mirrored, stores, closing)
     return EdgeConfig(
         site=site,
         version=f"{snapshot.version} {snapshot.digest}",
-        drained=snapshot.sites[site].drained,
+        drained=here.drained,
         closing=closing,
-        listeners=(
-            *site_listeners(
-                snapshot.sites[site],
-                mirrored=any(route.mirrors for app in apps for route in app.routes),
-                filters=[*capacity_filter(snapshot.sites[site]), *http_filters(apps)],
-                closing=closing,
-            ),
-            *peer_listeners(snapshot, site, peering),
+        listeners=(*site_doors(door), *peer_listeners(snapshot, site, peering)),
+        clusters=tuple(
+            cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering, stores))
         ),
-        clusters=tuple(cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering))),
-        routes={
-            "name": ROUTES_NAME,
-            "virtual_hosts": [virtual_host(app, snapshot.sites[site]) for app in apps],
-            "ignore_port_in_host_matching": True,
-            "validate_clusters": True,
-            "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop],
-        },
+        routes=_routes(snapshot, here, None, chains),
+        more_routes={routes_name(port): _routes(snapshot, here, port, {}) for port in here.listening.also},
+        secrets={tls.secret: names for tls, names in chains.items()},
         splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
         index=_index(snapshot, site),
     )
+
+
+def _routes(
+    snapshot: Snapshot, site: Site, port: int | None, chains: Mapping[ClientTls, Sequence[str]]
+) -> dict[str, Any]:
+    """The RouteConfiguration of an `also` port, with the apps that name it, or (None) of the http and https ports."""
+    apps = [app for app in snapshot.apps.values() if (port in app.ports if port else _is_at_main_ports(app, site))]
+    hop = [HOP_HEADER] if needs_peers(snapshot) else []
+    sni = [SNI_HEADER] if len(chains) > 1 else []
+    return {
+        "name": routes_name(port),
+        "virtual_hosts": [virtual_host(app, site, port or site.http_port, chains) for app in apps],
+        "ignore_port_in_host_matching": True,
+        "validate_clusters": True,
+        "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop, *sni],
+    }
+
+
+def _is_at_main_ports(app: App, site: Site) -> bool:
+    return not app.ports or site.http_port in app.ports
 
 
 def _index(snapshot: Snapshot, site: SiteName) -> StatsIndex:

@@ -188,7 +188,7 @@ def _auth(app: App, auth: Auth) -> dict[str, Any]:
         "status_on_error": {"code": "ServiceUnavailable"},
         "allowed_headers": {"patterns": [{"exact": name} for name in auth.send]},
         "http_service": {
-            "server_uri": {"uri": f"http://{app.hosts[0]}", "cluster": cluster, "timeout": duration(auth.timeout_s)},
+            "server_uri": {"uri": f"http://{app.own_host}", "cluster": cluster, "timeout": duration(auth.timeout_s)},
             "path_prefix": auth.path.rstrip("/"),
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": name} for name in auth.take]},

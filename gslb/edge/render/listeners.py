@@ -1,23 +1,21 @@
-"""Listeners: one per address, hardened as Envoy's edge guide says. No routes: those are shared, by name."""
+"""Listeners, hardened as Envoy's edge guide says. Which there are stands in `doors` and `peers`; routes have names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gslb.edge.render.config import STAT_PREFIX, Resource, duration
+from gslb.edge.render.config import SNI_HEADER, duration
 from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
 
-__all__ = ["bound_addresses", "connection_manager", "listener", "manager", "site_listeners"]
+__all__ = ["ROUTER", "bound_addresses", "connection_manager", "early_headers", "listener", "manager"]
 
 _BUFFER_BYTES = 32_768
-_CLOSING = duration(30)
-"""How long a connection may last that comes to an edge whose deadline is over."""
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
-_ROUTER = {
+ROUTER = {
     "name": "envoy.filters.http.router",
     "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
 }
@@ -28,29 +26,18 @@ def bound_addresses(site: Site) -> tuple[IpAddress, ...]:
     return tuple(dict.fromkeys(address for edge in site.edges for address in edge.bind))
 
 
-def site_listeners(
-    site: Site, *, mirrored: bool, filters: Sequence[Resource], closing: bool
-) -> tuple[dict[str, Any], ...]:
-    """`mirrored`: some route has a mirror, so what tells a body of unknown length is kept for the routes to match.
-    `filters` are those of the routes, which come before the router. `closing`: nobody stays long. Envoy closes whatever
-    came in under the listener as it was before, websockets and endless answers too, once its drain time is over."""
-    extra: dict[str, Any] = {"early_header_mutation_extensions": [_keep_transfer_encoding()]} if mirrored else {}
-    extra |= {"http_filters": [*filters, _ROUTER]} if filters else {}
-    port = site.http_port
-    config = {**manager(STAT_PREFIX), **extra}
-    if closing:
-        options = config["common_http_protocol_options"]
-        config["common_http_protocol_options"] = {**options, "max_connection_duration": _CLOSING}
-    return tuple(listener(f"http-{address}-{port}", address, port, config) for address in bound_addresses(site))
+def connection_manager(whole: Mapping[str, Any], routes: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """A listener with a route specifier (`rds` or `route_config`, by the name that stands there) in its connection
+    managers, where they have no routes of their own."""
+    return {**whole, "filter_chains": [_specified(chain, routes) for chain in whole["filter_chains"]]}
 
 
-def connection_manager(whole: Mapping[str, Any], routes: dict[str, Any]) -> dict[str, Any]:
-    """A listener with a route specifier (`rds` or `route_config`) in its connection manager, where it has none."""
-    (chain,) = whole["filter_chains"]
+def _specified(chain: Mapping[str, Any], routes: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     (filter_,) = chain["filters"]
-    config = filter_["typed_config"]
-    config = config if "route_config" in config else {**config, **routes}
-    return {**whole, "filter_chains": [{**chain, "filters": [{**filter_, "typed_config": config}]}]}
+    config = dict(filter_["typed_config"])
+    if "rds" in config:
+        config |= routes(config.pop("rds")["route_config_name"])
+    return {**chain, "filters": [{**filter_, "typed_config": config}]}
 
 
 def listener(
@@ -66,16 +53,25 @@ def listener(
     }
 
 
-def _keep_transfer_encoding() -> dict[str, Any]:
-    copy = {
-        "header": {"key": CODING_HEADER, "value": "%REQ(TRANSFER-ENCODING)%"},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
+def early_headers(*, mirrored: bool, sni: str | None) -> list[dict[str, Any]]:
+    """What becomes of headers before a route is looked for. `mirrored`: the transfer coding is kept for routes to
+    match; `sni`: `keep` puts the server name where routes compare it, `forget` takes away what clients wrote there."""
+    found = []
+    if mirrored:
+        found.append(_early("keep-transfer-encoding", CODING_HEADER, "%REQ(TRANSFER-ENCODING)%"))
+    if sni:
+        found.append(_early(f"{sni}-sni", SNI_HEADER, "%REQUESTED_SERVER_NAME%" if sni == "keep" else None))
+    return found
+
+
+def _early(name: str, header: str, value: str | None) -> dict[str, Any]:
+    """The header as `value` says, or not at all, whatever a client sent."""
+    mutations: list[dict[str, Any]] = [{"remove": header}]
+    if value is not None:
+        made = {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        mutations.append({"append": made})
     mutation = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
-    return {
-        "name": "keep-transfer-encoding",
-        "typed_config": {"@type": mutation, "mutations": [{"remove": CODING_HEADER}, {"append": copy}]},
-    }
+    return {"name": name, "typed_config": {"@type": mutation, "mutations": mutations}}
 
 
 def manager(stat_prefix: str) -> dict[str, Any]:
@@ -114,5 +110,5 @@ def manager(stat_prefix: str) -> dict[str, Any]:
         "request_headers_timeout": duration(10),
         "stream_idle_timeout": duration(300),
         "delayed_close_timeout": duration(1),
-        "http_filters": [_ROUTER],
+        "http_filters": [ROUTER],
     }

@@ -15,7 +15,7 @@ from typing import Any
 from gslb.edge.render.config import MIRROR_RUNTIME, Resource, shadow_name
 from gslb.edge.render.matching import method_in
 from gslb.model.policy import SAFE_METHODS
-from gslb.snapshot.types import Mirror, Route, RouteId
+from gslb.snapshot.types import App, Mirror, Route, RouteId
 
 __all__ = ["CODING_HEADER", "SHADOW_HEADER", "Variant", "mirror_policies", "variants"]
 
@@ -86,9 +86,15 @@ def _body_guards(limit_bytes: int, *, bodiless_allowed: bool) -> tuple[Resource,
     return (_NOT_CHUNKED, too_long)
 
 
-def mirror_policies(route_id: RouteId, route: Route, chosen: Sequence[int]) -> list[dict[str, Any]]:
+def mirror_policies(app: App, route: Route, chosen: Sequence[int]) -> list[dict[str, Any]]:
     """RouteAction.request_mirror_policies of the mirrors `chosen`."""
-    return [_policy(route_id, index, route.mirrors[index]) for index in chosen]
+    route_id = RouteId(app.name, route.name)
+    policies = [(_policy(route_id, index, route.mirrors[index]), route.mirrors[index]) for index in chosen]
+    hosts = {mirror.to: app.backends[mirror.to].host for _, mirror in policies}
+    return [
+        {**policy, "host_rewrite_literal": host} if (host := hosts[mirror.to]) else policy
+        for policy, mirror in policies
+    ]
 
 
 def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Guards of mirrors stand in `mirroring`, tries in `retries`, what else a route do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gslb.edge.render.actions import header_edits, redirect_action, respond_parts, rewrite_parts, side_parts
@@ -25,10 +25,11 @@ from gslb.edge.render.filters import route_filters, uncounted
 from gslb.edge.render.matching import header_equals, route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
+from gslb.edge.render.tls import alt_svc, misdirected, to_https
 from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.routing import BackendName, Match, Route, ValueMatch
-from gslb.snapshot.types import App, RouteId, Site, SiteName
+from gslb.snapshot.types import App, ClientTls, RouteId, Site, SiteName
 
 __all__ = ["VARIANT_HEADER", "cookie_name", "virtual_host"]
 
@@ -38,13 +39,16 @@ VARIANT_HEADER = "x-gslb-variant"
 _COOKIE_MAX_AGE_S = 30 * 86_400
 
 
-def virtual_host(app: App, here: Site) -> dict[str, Any]:
-    """At the edge of `here`. Probes first, then the routes in the order of the policy: Envoy takes the first that
-    matches."""
-    routes = [{**probe, **uncounted(here)} for probe in _probes(app, here.name)]
+def virtual_host(app: App, site: Site, port: int, chains: Mapping[ClientTls, Sequence[str]]) -> dict[str, Any]:
+    """Probes first, then the routes in the order of the policy: Envoy takes the first that matches. `port` is where
+    clients come by http, `chains` the server names of the site by certificate."""
+    probes = ({**probe, **uncounted(site)} for probe in _probes(app, site.name))
+    routes = [*misdirected(app, chains), *probes, *to_https(app, site)]
     for route in app.routes:
-        routes += _route(app, route, here.http_port)
-    return {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
+        routes += _route(app, route, port)
+    host: dict[str, Any] = {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
+    advertised = alt_svc(app, site)
+    return {**host, "response_headers_to_add": [advertised]} if advertised else host
 
 
 def cookie_name(app: App) -> str:
@@ -120,20 +124,17 @@ def _joined(route: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 def _testers(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Who names a side gets it, also at share 0, without mirrors, and uncounted."""
     route_id = RouteId(app.name, route.name)
-    sides = {side.backend: side for side in route.sides}
     for share in route.split if route.variants else ():
         picked = header_equals(VARIANT_HEADER, share.backend)
-        side = sides.get(share.backend)
         for variant in variants(()):
-            cluster = {"name": variant_name(route_id, share.backend), "weight": 1, **(side_parts(side) if side else {})}
+            cluster = {"name": variant_name(route_id, share.backend), "weight": 1, **_side(app, route, share.backend)}
             action = {"weighted_clusters": {"clusters": [cluster]}, **_action_parts(route, match, safe=variant.safe)}
             yield {**on_all, "match": route_match(match, [picked, *variant.guards]), "route": action}
 
 
 def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    route_id = RouteId(app.name, route.name)
     for variant in variants(route.mirrors):
-        action = _action(route_id, route, match, variant)
+        action = _action(app, route, match, variant)
         twin = dict(on_all)
         if variant.skip:
             missed = len(route.mirrors) - len(variant.mirrors)
@@ -144,17 +145,25 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
             yield {**twin, "match": route_match(match, variant.guards), "route": action}
 
 
-def _action(route_id: RouteId, route: Route, match: Match, variant: Variant) -> dict[str, Any]:
+def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str, Any]:
+    route_id = RouteId(app.name, route.name)
     weights = to_weights([share.share_bp for share in route.split])
-    parts = {side.backend: side_parts(side) for side in route.sides}
     sides = [
-        {"name": alias_name(route_id, share.backend), "weight": weight, **parts.get(share.backend, {})}
+        {"name": alias_name(route_id, share.backend), "weight": weight, **_side(app, route, share.backend)}
         for share, weight in zip(route.split, weights, strict=True)
     ]
     action = {"weighted_clusters": {"clusters": sides}, **_action_parts(route, match, safe=variant.safe)}
     if variant.mirrors:
-        action["request_mirror_policies"] = mirror_policies(route_id, route, variant.mirrors)
+        action["request_mirror_policies"] = mirror_policies(app, route, variant.mirrors)
     return action
+
+
+def _side(app: App, route: Route, backend: BackendName) -> dict[str, Any]:
+    """What holds for one side of a split: the route's word for it before the backend's own."""
+    parts = next((side_parts(side) for side in route.sides if side.backend == backend), {})
+    host = app.backends[backend].host
+    rewritten = route.rewrite is not None and route.rewrite.host is not None
+    return parts if host is None or rewritten else {"host_rewrite_literal": host, **parts}
 
 
 def _action_parts(route: Route, match: Match, *, safe: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gslb.errors import Problem
 from gslb.model.checks.backends import check_backends
+from gslb.model.checks.listening import check_listening
 from gslb.model.checks.named import check_named
 from gslb.model.checks.names import check_names
 from gslb.model.checks.peers import check_peers
@@ -20,6 +21,15 @@ __all__ = ["check_policy"]
 def check_policy(policy: Policy, root: Node) -> list[Problem]:
     """Every problem of `policy` as a whole; `root` is the tree that it was made of, for the places."""
     report = Report(policy, root)
-    for check in (check_names, check_sites, check_steering, check_backends, check_peers, check_named, check_routes):
+    for check in (
+        check_names,
+        check_sites,
+        check_listening,
+        check_steering,
+        check_backends,
+        check_peers,
+        check_named,
+        check_routes,
+    ):
         check(report)
     return report.problems

@@ -32,7 +32,8 @@ def _edge_sockets(report: Report) -> Iterator[tuple[_Socket, str]]:
     for name, site in report.policy.sites.items():
         for edge in site.edges:
             for address in (*edge.public, *edge.bound):
-                yield (address, site.listen.http), name
+                for port in (site.listen.http, *site.listen.also, *filter(None, [site.listen.https])):
+                    yield (address, port), name
             host, port = parse_endpoint(edge.peer) if edge.peer else ("", 0)
             if peer := _address(host):
                 yield (peer, port), name

@@ -99,7 +99,7 @@ def _hosts(report: Report) -> None:
                 message = f"{host} belongs to the app {owner} already, at {place}"
                 report.error((*path, index), "duplicate-host", message, "give it to one app, once")
             seen.setdefault(host, (app_name, report.place((*path, index))))
-        if not any(zone_of(host, zones) for host in hosts):
+        if hosts != ["*"] and not any(zone_of(host, zones) for host in hosts):
             message = f"no host of {app_name} is in the zone {report.policy.zone.name}, so nothing can be a CNAME to it"
             report.warn(path, "host-outside", message, f"add a bare label, such as {app_name}")
 

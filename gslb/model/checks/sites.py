@@ -12,7 +12,7 @@ from gslb.model.words import IpAddress
 
 __all__ = ["check_sites"]
 
-_RESERVED = ("check", "tls", "via")  # keys of a backend, where site names stand beside them
+_RESERVED = ("check", "host", "protocol", "tls", "via")  # keys of a backend, where site names stand beside them
 
 _ANY: dict[int, IpAddress] = {4: ipaddress.IPv4Address(0), 6: ipaddress.IPv6Address(0)}
 
@@ -64,7 +64,8 @@ def _bound(report: Report) -> Iterator[_Bind]:
             field = "bind" if edge.bind else "public"
             for index, address in enumerate(edge.bound):
                 path = ("sites", name, "edges", place, field, index)
-                yield _Bind(name, path, address, site.listen.http, field == "bind")
+                for port in (site.listen.http, *site.listen.also, *filter(None, [site.listen.https])):
+                    yield _Bind(name, path, address, port, field == "bind")
 
 
 def _binds(report: Report) -> None:
@@ -73,7 +74,8 @@ def _binds(report: Report) -> None:
     seen: dict[tuple[IpAddress, int], _Bind] = {}
     in_site: dict[tuple[str, int], dict[IpAddress, _Bind]] = {}
     for bind in _bound(report):
-        _within_site(report, bind, in_site.setdefault((bind.site, bind.address.version), {}))
+        if bind.port == report.policy.sites[bind.site].listen.http:
+            _within_site(report, bind, in_site.setdefault((bind.site, bind.address.version), {}))
         first = seen.setdefault((bind.address, bind.port), bind)
         if first.site == bind.site or bind.address.is_unspecified:
             continue

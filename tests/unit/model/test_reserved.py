@@ -8,9 +8,6 @@ from tests.unit.model.good_policy import GOOD, load, places_of, problems_of, spo
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("http: 80", "http: 80, https: 443", (9, 24)),
-        ("hosts: [shop]", "hosts: [shop]\n    tls: {cert: a, key: b}", (15, 5)),
-        ("      new:\n", "      new:\n        tls: {sni: a}\n", (24, 9)),
         ("percent: 10", "percent: 10, compare: true", (29, 41)),
         ("environment: test", "rollouts: {x: {route: shop/pay}}", (1, 1)),
     ],
@@ -45,7 +42,3 @@ def test_an_alias_shares_its_place_with_the_anchor():
         + "      - name: more\n        split: &s {old: 100}\n      - name: again\n        split: *s\n        mirror: []\n"
     )
     assert {rule for _, _, rule in places_of(text)} == {"unreachable"}
-    text = text.replace("        check: {path", "        tls: &t {}\n        check: {path").replace(
-        "      new:\n", "      new:\n        tls: *t\n"
-    )
-    assert [rule for _, _, rule in places_of(text)].count("not-available") == 2

@@ -115,7 +115,7 @@ def test_a_policy_that_is_hardly_begun_is_told_what_it_needs(text):
     ("old", "new", "message", "remedy"),
     [
         ("retries: 2", "retry: 2", "retry is not a key of apps.shop.routes[0]", "write retries; the keys are name, match"),
-        ("check: {path", "chek: {path", "chek is not a key of apps.shop.backends.old", "write check; the keys are check, via, dc, aws"),
+        ("check: {path", "chek: {path", "chek is not a key of apps.shop.backends.old", "write check; the keys are check, via, tls, protocol, host, dc, aws"),
         ("ttl: 10s", "ttl: 2d", "zone.ttl is 2d, and must be at most 1d", "write a value that is at most 1d"),
         ("http: 80", "http: 70000", "sites.dc.listen.http is 70000, and must be at most 65,535", "at most 65,535"),
         ("environment: test", "environment: 1", "environment is 1, not text", 'put it in quotes: "1"'),
