@@ -29,6 +29,7 @@ _COMMANDS = {
     "demo": ("gslb.cli.serve:demo", "Run everything here, with example services, to try it out."),
     "run": ("gslb.cli.serve:run", "Run the roles of a policy on this machine."),
     "status": ("gslb.cli.operate:status", "Show sites, verdicts and splits as they are now."),
+    "import": ("gslb.cli.import_:import_file", "Rewrite Gateway API, SMI and Istio documents as ours."),
     "explain": ("gslb.cli.explain:explain", "Say why a client gets this answer, and where its requests go."),
     "plan": ("gslb.cli.plan:plan", "Show what a policy would change: who moves where, and what refuses it."),
     "apply": ("gslb.cli.plan:apply", "Bring a policy into force: plan, show, ask, apply exactly that."),

@@ -41,6 +41,9 @@ class ClientTls(Model):
     key: FileName
     redirect: StrictBool = Field(False, description="who comes by http is sent to https")
     min_version: Literal["1.2", "1.3"] = "1.2"
+    own_connections: StrictBool = Field(
+        False, description="421 for a connection that was opened for another app, also with the same certificate"
+    )
 
 
 class BackendTls(Model):

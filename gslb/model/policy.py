@@ -60,6 +60,7 @@ _AlpnId = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
 _AlpnList = Annotated[tuple[_AlpnId, ...], OneOrMore, Field(max_length=16)]
 AlpnIds = Annotated[_AlpnList, BeforeValidator(as_list, json_schema_input_type=_AlpnId | _AlpnList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(as_list, json_schema_input_type=EndpointText | _EndpointList)]
+ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._*-]+(/[A-Za-z0-9.@_-]+)?(:[0-9]+)?$", max_length=253)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]
@@ -322,7 +323,7 @@ class App(Model):
         (), description="where edges serve it, of `also`; default: http, and https with tls"
     )
     ready: Mapping[Name, Checks] = Field({}, description="by site: checks without which it cannot serve this app")
-    backends: Mapping[Name, Backend] = Field(min_length=1)
+    backends: Mapping[Name, Backend] = {}
     routes: tuple[Route, ...] = Field(min_length=1)
 
 
@@ -335,6 +336,12 @@ class Policy(Model):
     sites: Mapping[Name, Site] = Field(min_length=1)
     checks: Mapping[Name, NamedCheck] = Field({}, max_length=10_000, description="checks that apps refer to by name")
     apps: Mapping[Name, App] = {}
+    services: Mapping[ServiceName, Backend] = Field(
+        {}, description="what foreign documents name: NAMESPACE/NAME, with :PORT or @SUBSET where they differ"
+    )
+    gateways: tuple[ServiceName, ...] | None = Field(
+        None, description="which Gateways of the folder the edges are: NAMESPACE/NAME; default: all of them"
+    )
     failback: Failback = Failback()
     guard: Guard = Guard()
     latency: Mapping[Network, Mapping[Name, Seconds]] = Field(

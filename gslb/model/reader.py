@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gslb.errors import PolicyError, Problem
 from gslb.model.checks import check_policy
+from gslb.model.dialects import translate
 from gslb.model.policy import Policy
 from gslb.model.reserved import drop_reserved
 from gslb.model.shape import read_shape
@@ -19,14 +20,21 @@ from gslb.model.tree import Node, Place
 from gslb.model.yaml_reader import MAX_NODES, read_yaml
 from gslb.model.zones import SUFFIX, take_zone_files
 
-__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "Loaded", "parse_policy"]
+__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_TOTAL_BYTES", "Loaded", "parse_policy", "translated"]
 
 MAX_FILE_BYTES = 4 * 2**20
 MAX_TOTAL_BYTES = 16 * 2**20
 MAX_FILES = 1000
 MAX_PROBLEMS = 200
 
-_MERGED = ("sites", "apps", "checks")
+_UNREAD = frozenset(
+    {
+        "not-a-mapping", "foreign-document", "foreign-version", "foreign-type", "foreign-missing", "foreign-field",
+        "unknown-service", "unknown-gateway", "unknown-group", "unknown-subset",
+    }
+)  # fmt: skip
+"""After these something is missing that the rest may refer to."""
+_MERGED = ("sites", "apps", "checks", "services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +73,27 @@ def parse_policy(files: Mapping[str, bytes]) -> Loaded:
     return Loaded(policy, tuple(sorted(problems)), _digest(files))
 
 
+def translated(roots: list[Node], problems: list[Problem]) -> Node | None:
+    """All documents as one tree of our own words. Adds to `problems`. None: there is nothing to read."""
+    ours = [root for root in roots if "apiVersion" not in root.keys]
+    foreign = [root for root in roots if "apiVersion" in root.keys]
+    root = _merge(ours, problems)
+    if not foreign:
+        return root
+    found = translate(foreign, root)
+    problems += found.problems
+    return _with_apps(root or Node(foreign[0].place, {}), found.apps)
+
+
 def _judge(
     roots: list[Node], zone_files: Mapping[str, bytes], problems: list[Problem], *, complete: bool
 ) -> Policy | None:
     """Merge, then each pass on what the one before could make sense of. Adds to `problems`. Where a part could not be
     read, what the rest refers to may well be there: that is left for the next run."""
-    root = _merge(roots, problems)
+    root = translated(roots, problems)
     if root is None:
         return None
-    complete = complete and not any(problem.rule in ("not-a-mapping", "foreign-document") for problem in problems)
+    complete = complete and not any(problem.rule in _UNREAD for problem in problems)
     root, reserved = drop_reserved(root)
     shape = read_shape(root, complete=complete)
     problems += [*reserved, *shape.problems]
@@ -128,9 +148,6 @@ def _merge(roots: list[Node], problems: list[Problem]) -> Node | None:
                 Problem(*root.place, "not-a-mapping", f"this document is {what}", "write KEY: VALUE, as in zone: ...")
             )
             continue
-        if "apiVersion" in root.keys:
-            problems.append(_foreign(root))
-            continue
         first = first or root.place
         _merge_into(merged, keys, root, problems)
     return None if first is None else Node(first, merged, keys)
@@ -154,18 +171,19 @@ def _merge_into(merged: dict[str, Node], keys: dict[str, Place], root: Node, pro
             problems.append(_twice(key, root.keys[key], keys[key]))
 
 
+def _with_apps(root: Node | None, apps: Mapping[str, Node]) -> Node | None:
+    """`root` with more apps, or with others in the place of its own."""
+    if root is None or not apps:
+        return root
+    assert isinstance(root.value, dict)
+    old = root.value.get("apps")
+    entries = dict(old.value) if old is not None and isinstance(old.value, dict) else {}
+    keys = {**(old.keys if old is not None else {}), **{name: app.place for name, app in apps.items()}}
+    place = old.place if old is not None else next(iter(apps.values())).place
+    whole = {**root.value, "apps": Node(place, {**entries, **apps}, keys)}
+    return Node(root.place, whole, {**root.keys, "apps": root.keys.get("apps", place)})
+
+
 def _twice(what: str, second: Place, first: Place) -> Problem:
     message = f"{what} stands here a second time; the first is at {first}"
     return Problem(*second, "duplicate-key", message, "keep one of the two")
-
-
-def _foreign(root: Node) -> Problem:
-    assert isinstance(root.value, dict)
-    kind = root.value.get("kind")
-    name = f"{kind.value} " if kind and isinstance(kind.value, str) else ""
-    return Problem(
-        *root.keys["apiVersion"],
-        "foreign-document",
-        f"{name[:80]}documents with an apiVersion are not available in this version",
-        "write its routes as apps, and move this document out of the policy folder",
-    )

@@ -49,6 +49,10 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "backends", "*", "tls"): listening.BackendTls,
     ("apps", "*", "steer", "*", "geo"): words.GeoRules,
     ("apps", "*", "steer", "*", "shed"): words.Marks,
+    ("services", "*"): words.Backend,
+    ("services", "*", "check"): check_words.Check,
+    ("services", "*", "check", "expect"): check_words.BackendExpect,
+    ("services", "*", "tls"): listening.BackendTls,
     ("apps", "*", "backends", "*"): words.Backend,
     ("apps", "*", "backends", "*", "check"): check_words.Check,
     ("apps", "*", "backends", "*", "check", "expect"): check_words.BackendExpect,
@@ -255,7 +259,7 @@ def _allowed(path: Path, node: Node | None) -> tuple[str, ...]:
 def _free_steps(path: Path) -> set[int]:
     """Which steps of a path are names that the operator chose, or indices."""
     free = {place for place, step in enumerate(path) if isinstance(step, int)}
-    if path and path[0] in ("sites", "apps", "checks"):
+    if path and path[0] in ("sites", "apps", "checks", "services"):
         free.add(1)
     if len(path) > 3 and path[2] == "backends":
         free.add(3)

@@ -109,11 +109,11 @@ def parse_comparison(text: str) -> tuple[str, float]:
 
 
 def absolute(name: str, apex: str) -> str:
-    """The whole name, lower-case and without its last dot: `@` is the apex itself, a bare label stands in its zone, a
-    name with a dot is whole already."""
+    """The whole name, lower-case and without its last dot: `@` is the apex itself, `*` everything, a bare label stands
+    in its zone, a name with a dot is whole already."""
     top = apex.lower().removesuffix(".")
-    if name == "@":
-        return top
+    if name in ("@", "*"):
+        return top if name == "@" else name
     return name.lower().removesuffix(".") if "." in name else f"{name.lower()}.{top}"
 
 

@@ -179,7 +179,7 @@ def _app(name: AppName, intent: Intent, wall_s: float) -> App:
         no_local=tuple(sorted({SiteName(drain.site) for drain in drains if not drain.entry_only})),
         site_hosts={made.name: SiteName(made.site) for made in site_hosts(policy, app) if made.name},
         https=_https(app, policy.sites),
-        tls=_client_tls(app.tls),
+        tls=_client_tls(name, app.tls),
         ports=app.ports,
         ready={SiteName(site): tuple(map(CheckName, names)) for site, names in app.ready.items()},
         failback=eligibility.failback(policy, app),
@@ -204,8 +204,10 @@ def _backend_tls(tls: written.BackendTls | None) -> BackendTls | None:
     return BackendTls(tls.sni, None if tls.ca == "system" else tls.ca) if tls else None
 
 
-def _client_tls(tls: written.ClientTls | None) -> ClientTls | None:
-    return ClientTls(tls.cert, tls.key, tls.redirect, tls.min_version == "1.3") if tls else None
+def _client_tls(name: AppName, tls: written.ClientTls | None) -> ClientTls | None:
+    if tls is None:
+        return None
+    return ClientTls(tls.cert, tls.key, tls.redirect, tls.min_version == "1.3", name if tls.own_connections else "")
 
 
 def _ttl_s(ttl: float | written.TtlBounds) -> tuple[int, int]:

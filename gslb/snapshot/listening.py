@@ -17,12 +17,14 @@ class BackendTls:
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """`cert` and `key` are files in the certificates folder of each edge's machine."""
+    """`cert` and `key` are files in the certificates folder of each edge's machine. Apps with the same pair and `group`
+    share connections."""
 
     cert: str
     key: str
     redirect: bool
     only_13: bool
+    group: str = ""
 
     @property
     def secret(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gslb.snapshot.routing import Edits, Match, Redirect, Respond, Rewrite, Side
 
-__all__ = ["header_edits", "redirect_action", "respond_parts", "rewrite_parts", "side_parts"]
+__all__ = ["header_edits", "names_no_port", "redirect_action", "respond_parts", "rewrite_parts", "side_parts"]
 
 _REDIRECT_CODES = {
     301: "MOVED_PERMANENTLY",
@@ -57,14 +57,19 @@ def rewrite_parts(rewrite: Rewrite, match: Match) -> dict[str, Any]:
     return parts
 
 
-def redirect_action(redirect: Redirect, match: Match, http_port: int) -> dict[str, Any]:
-    """RedirectAction at an edge whose clients come to `http_port`."""
+def names_no_port(redirect: Redirect) -> bool:
+    """Whether another host keeps the scheme and port that the client came by."""
+    return redirect.host is not None and redirect.scheme is None and redirect.port is None
+
+
+def redirect_action(redirect: Redirect, match: Match, listening: int) -> dict[str, Any]:
+    """RedirectAction at an edge whose clients come to the port `listening`."""
     action: dict[str, Any] = {"response_code": _REDIRECT_CODES[redirect.status]}
     if redirect.scheme is not None:
         action["scheme_redirect"] = redirect.scheme
     if redirect.host is not None:
         action["host_redirect"] = redirect.host
-    port = _port(redirect, http_port)
+    port = _port(redirect, listening)
     if port is not None:
         action["port_redirect"] = port
     if redirect.path is not None:
@@ -74,13 +79,13 @@ def redirect_action(redirect: Redirect, match: Match, http_port: int) -> dict[st
     return action
 
 
-def _port(redirect: Redirect, http_port: int) -> int | None:
+def _port(redirect: Redirect, listening: int) -> int | None:
     """What the location must name. A scheme without a port means the scheme's own (Gateway API,
     HTTPRequestRedirectFilter), which is left out where nothing else would stand there: Envoy takes the request's host
     with its port, and a host of the policy without."""
-    usual = http_port == _SCHEME_PORTS["http"]
+    usual = listening in _SCHEME_PORTS.values()
     if redirect.scheme is None:
-        return redirect.port or (http_port if redirect.host and not usual else None)
+        return redirect.port or (listening if redirect.host and not usual else None)
     own = _SCHEME_PORTS[redirect.scheme]
     port = redirect.port or own
     return None if port == own and (redirect.host or usual) else port

@@ -1,7 +1,8 @@
 """The doors of a site: listeners for http, https, HTTP/3 and the `also` ports, with certificates by server name.
 
-Every pair of certificate and key has a filter chain of its own, chosen by the server name that a client asks for. One
-without a name, or with an unknown one, meets no chain and is closed. Hardening stands in `listeners`.
+Every pair of certificate and key has a filter chain of its own, chosen by the server name that a client asks for. Who
+gives none, or an unknown one, meets no chain and is closed, unless an app has the host `*`. How connections are hardened
+stands in `listeners`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def tls_hosts(site: Site, apps: Sequence[App]) -> Mapping[ClientTls, tuple[str, 
     for app in apps:
         if app.tls is not None and site.serves_tls(app):
             names = (*app.hosts, *(host for host, where in app.site_hosts.items() if where == site.name))
-            hosts[app.tls] = (*hosts.get(app.tls, ()), *(name for name in names if name != "*"))
+            hosts[app.tls] = (*hosts.get(app.tls, ()), *names)
     return hosts
 
 
@@ -78,10 +79,7 @@ def _tls(door: Door, address: IpAddress, port: int, chains: Mapping[ClientTls, S
         "name": "envoy.filters.listener.tls_inspector",
         "typed_config": {"@type": f"{_LISTENER}.tls_inspector.v3.TlsInspector"},
     }
-    kinds = [
-        ({"server_names": list(names)}, client_context(tls, door.stores, ("h2", "http/1.1")))
-        for tls, names in chains.items()
-    ]
+    kinds = [(_named(names), client_context(tls, door.stores, ("h2", "http/1.1"))) for tls, names in chains.items()]
     return _behind_proxies(door, {**whole, "listener_filters": [inspector]}, kinds, routes_name(), sni)
 
 
@@ -98,10 +96,15 @@ def _quic(door: Door, address: IpAddress, port: int, chains: Mapping[ClientTls, 
             "name": "envoy.transport_sockets.quic",
             "typed_config": {"@type": _QUIC, "downstream_tls_context": context},
         }
-        found.append({**chain, "filter_chain_match": {"server_names": list(names)}, "transport_socket": socket})
+        found.append(_chain(chain, _named(names), socket))
     address_ = {"socket_address": {**whole["address"]["socket_address"], "protocol": "UDP"}}
     options = {"quic_options": {}, "downstream_socket_config": {"prefer_gro": True}}
     return {**whole, "address": address_, "filter_chains": found, "udp_listener_config": options}
+
+
+def _named(names: Sequence[str]) -> dict[str, Any]:
+    """What a chain matches. `*` takes every name that no other chain does, and who names none."""
+    return {} if "*" in names else {"server_names": list(names)}
 
 
 def _manager(door: Door, routes: str, *, sni: str | None, hops: int = 0) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def render(
         ),
         routes=_routes(snapshot, here, None, chains),
         more_routes={routes_name(port): _routes(snapshot, here, port, {}) for port in here.listening.also},
-        secrets={tls.secret: names for tls, names in chains.items()},
+        secrets=_secrets(chains),
         splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
         index=_index(snapshot, site),
     )
@@ -80,6 +80,13 @@ def _routes(
         "validate_clusters": True,
         "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop, *sni],
     }
+
+
+def _secrets(chains: Mapping[ClientTls, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for tls, names in chains.items():
+        found[tls.secret] = (*found.get(tls.secret, ()), *(name for name in names if name != "*"))
+    return found
 
 
 def _is_at_main_ports(app: App, site: Site) -> bool:

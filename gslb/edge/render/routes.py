@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gslb.edge.render.actions import header_edits, redirect_action, respond_parts, rewrite_parts, side_parts
+from gslb.edge.render.actions import (
+    header_edits,
+    names_no_port,
+    redirect_action,
+    respond_parts,
+    rewrite_parts,
+    side_parts,
+)
 from gslb.edge.render.checks import added_headers
 from gslb.edge.render.clusters import has_local_probe
 from gslb.edge.render.config import (
@@ -45,7 +52,7 @@ def virtual_host(app: App, site: Site, port: int, chains: Mapping[ClientTls, Seq
     probes = ({**probe, **uncounted(site)} for probe in _probes(app, site.name))
     routes = [*misdirected(app, chains), *probes, *to_https(app, site)]
     for route in app.routes:
-        routes += _route(app, route, port)
+        routes += _route(app, route, port, site.listening.https_port if site.serves_tls(app) else None)
     host: dict[str, Any] = {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
     advertised = alt_svc(app, site)
     return {**host, "response_headers_to_add": [advertised]} if advertised else host
@@ -94,12 +101,16 @@ def _backend_probe(app: App, name: BackendName, check: HealthCheck, site: SiteNa
 # Actions --------------------------------------------------------------------------------------------------------------
 
 
-def _route(app: App, route: Route, http_port: int) -> Iterator[dict[str, Any]]:
+def _route(app: App, route: Route, http_port: int, https_port: int | None) -> Iterator[dict[str, Any]]:
     """Every Envoy route that `route` needs, for each of its matches: requests that one of those takes end there."""
     on_all = {"name": str(RouteId(app.name, route.name)), **_extras(app, route)}
     for match in route.matches:
         taken = {"match": route_match(match)}
         if route.redirect is not None:
+            if https_port is not None and names_no_port(route.redirect):
+                by_https = route_match(match, [header_equals("x-forwarded-proto", "https")])
+                action = redirect_action(route.redirect, match, https_port)
+                yield {**on_all, "match": by_https, "redirect": action}
             yield {**on_all, **taken, "redirect": redirect_action(route.redirect, match, http_port)}
         elif route.respond is not None:
             yield _joined({**on_all, **taken}, respond_parts(route.respond))

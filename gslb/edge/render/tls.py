@@ -84,11 +84,25 @@ def misdirected(app: App, chains: Mapping[ClientTls, Sequence[str]]) -> Iterator
         "string_match": {"safe_regex": {"regex": f"(?i)(?:{names})"}},
         "invert_match": True,
     }
-    yield {
-        "name": f"{app.name}~misdirected",
-        "match": {"prefix": "/", "headers": [{"name": SNI_HEADER, "present_match": True}, other]},
-        "direct_response": {"status": 421},
-    }
+    tests: list[list[Resource]] = [[{"name": SNI_HEADER, "present_match": True}, other]]
+    if narrower := _narrower(app.tls, chains):
+        pattern = f"(?i)(?:{'|'.join(map(_name_pattern, narrower))})"
+        tests.append([{"name": SNI_HEADER, "string_match": {"safe_regex": {"regex": pattern}}}])
+    for headers in tests:
+        yield {
+            "name": f"{app.name}~misdirected",
+            "match": {"prefix": "/", "headers": headers},
+            "direct_response": {"status": 421},
+        }
+
+
+def _narrower(tls: ClientTls, chains: Mapping[ClientTls, Sequence[str]]) -> list[str]:
+    """Names of other certificates that a wildcard of this one would take, too."""
+    wide = [name[1:] for name in chains[tls] if name.startswith("*")]
+    others = (name for other, names in chains.items() if other != tls for name in names)
+    return [
+        name for name in others if any(name.endswith(f) and len(name) > len(f) + name.startswith("*") for f in wide)
+    ]
 
 
 def _name_pattern(name: str) -> str:

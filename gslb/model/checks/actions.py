@@ -101,9 +101,7 @@ def _paths(report: Report, path: Path, route: Route) -> None:
     redirect = route.redirect
     if redirect is not None and _stays(redirect):
         message = "the client would be sent back to where it came from, for ever"
-        report.error_at_key(
-            (*path, "redirect"), "redirect-loop", message, "write scheme:, host:, port:, path: or prefix:"
-        )
+        report.warn((*path, "redirect"), "redirect-loop", message, "write scheme:, host:, port:, path: or prefix:")
 
 
 def _stays(redirect: Redirect) -> bool:

@@ -47,9 +47,6 @@ def _apps(report: Report) -> None:
         if app.tls is not None and app.https is None and len(ports) > 1:
             message = "sites have different https ports, and one HTTPS record names one"
             report.error_at_key((*path, "tls"), "https-port", message, "listen on the same port everywhere")
-        if app.tls is not None and set(app.hosts) == {"*"}:
-            message = "a certificate is chosen by the name that a client asks for, and `*` is none"
-            report.error_at_key((*path, "tls"), "no-server-name", message, "write the hosts")
         if app.tls is not None and app.ports:
             message = "ports of `also` are served in the clear"
             report.error_at_key((*path, "ports"), "tls-ports", message, "delete tls or ports")

@@ -85,7 +85,7 @@ def _nameservers(report: Report, path: Path, zone: Zone) -> None:
 def _hosts(report: Report) -> None:
     zones = apexes(report.policy)
     servers = {absolute(name, zone.name) for _, zone in all_zones(report.policy) for name in zone.nameservers}
-    seen: dict[str, tuple[str, Place]] = {}
+    seen: dict[tuple[str, int], tuple[str, Place]] = {}
     for app_name, app in report.policy.apps.items():
         path = ("apps", app_name, "hosts")
         hosts = [absolute(host, report.policy.zone.name) for host in app.hosts]
@@ -94,11 +94,14 @@ def _hosts(report: Report) -> None:
             if host in servers:
                 message = f"{host} is a nameserver of the zone"
                 report.error((*path, index), "host-nameserver", message, "write another host")
-            if host in seen:
-                owner, place = seen[host]
-                message = f"{host} belongs to the app {owner} already, at {place}"
+            # A host that is not steered here may mean something else at each port.
+            ports = app.ports if app.ports and not zone_of(host, zones) else (0,)
+            owner = next((seen[(host, port)] for port in ports if (host, port) in seen), None)
+            if owner:
+                message = f"{host} belongs to the app {owner[0]} already, at {owner[1]}"
                 report.error((*path, index), "duplicate-host", message, "give it to one app, once")
-            seen.setdefault(host, (app_name, report.place((*path, index))))
+            for port in ports:
+                seen.setdefault((host, port), (app_name, report.place((*path, index))))
         if hosts != ["*"] and not any(zone_of(host, zones) for host in hosts):
             message = f"no host of {app_name} is in the zone {report.policy.zone.name}, so nothing can be a CNAME to it"
             report.warn(path, "host-outside", message, f"add a bare label, such as {app_name}")

@@ -66,8 +66,9 @@ def test_a_document_is_a_mapping(text):
 
 @pytest.mark.parametrize("kind", ["kind: HTTPRoute\n", "kind: [x]\n", ""])
 def test_foreign_documents_are_told_apart_from_mistakes(kind):
-    text = f"{kind}apiVersion: gateway.networking.k8s.io/v1\nspec: {{}}\n"
-    assert refused(a=GOOD, b=text) == [("p/b.yaml", 1 + bool(kind), 1, "foreign-document")]
+    text = f"{kind}apiVersion: example.com/v1\nspec: {{}}\n"
+    found = [item for item in refused(a=GOOD, b=text) if item[3] != "foreign-type"]
+    assert found == [("p/b.yaml", 1 + bool(kind), 1, "foreign-document")]
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n---\n"])
