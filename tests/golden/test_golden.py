@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import pytest
 from gslb.dns.compose import compose
 from gslb.dns.tables import Body
 from gslb.edge import find_envoy, render
-from gslb.edge.render import Peering, secrets, static_bootstrap
+from gslb.edge.certificates import Certificates
+from gslb.edge.render import Peering, Stores, secrets, static_bootstrap
 from gslb.model import load_folder
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
@@ -97,7 +99,10 @@ def test_no_output_is_left_of_a_policy_that_is_gone(folder, cases):
 @pytest.mark.parametrize("resources", RESOURCES)
 def test_envoy_takes_them(resources, tmp_path):
     file = tmp_path / "static.json"
-    file.write_text(json.dumps(resources).replace(SECRETS, str(tmp_path)))
+    text = json.dumps(resources).replace(SECRETS, str(tmp_path)).replace(Stores().secrets, str(tmp_path / "tls"))
+    file.write_text(text)
+    pairs = re.findall(r"/tls/([^/]+)/secret\.json", text)
+    Certificates(tmp_path / "nothing", tmp_path / "tls").hand_over(dict.fromkeys(pairs, ()))
     authority = Authority(tmp_path / "trust")
     folder = authority.give("edge", "machine/edge/site")
     for name, secret in zip(("identity", "peers"), secrets(str(folder), str(authority.trust / "ca.pem")), strict=True):
