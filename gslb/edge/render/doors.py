@@ -1,8 +1,8 @@
 """The doors of a site: listeners for http, https, HTTP/3 and the `also` ports, with certificates by server name.
 
 Every pair of certificate and key has a filter chain of its own, chosen by the server name that a client asks for. Who
-gives none, or an unknown one, meets no chain and is closed, unless an app has the host `*`. How connections are hardened
-stands in `listeners`.
+gives none, or an unknown one, meets no chain and is closed, unless an app has the host `*`. How connections are
+hardened stands in `listeners`.
 """
 
 from __future__ import annotations

@@ -21,10 +21,6 @@ __all__ = ["capacity_filter", "http_filters", "route_filters", "uncounted"]
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
 _ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
 _GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
-_COMPRESSIBLE = (
-    "text/html", "text/plain", "text/css", "text/xml", "text/javascript", "application/javascript",
-    "application/json", "application/xml", "application/xhtml+xml", "application/wasm", "image/svg+xml",
-)  # fmt: skip
 _LEAST_COMPRESSED_BYTES = 1024
 _FILL_S = 0.1
 """How often the bucket is filled; Envoy takes nothing under 50 ms."""
@@ -204,7 +200,7 @@ def _compressor() -> dict[str, Any]:
     return {
         "@type": f"{_FILTERS}.compressor.v3.Compressor",
         "response_direction_config": {
-            "common_config": {"min_content_length": _LEAST_COMPRESSED_BYTES, "content_type": list(_COMPRESSIBLE)},
+            "common_config": {"min_content_length": _LEAST_COMPRESSED_BYTES},
         },
         "compressor_library": {"name": "gzip", "typed_config": {"@type": _GZIP}},
     }
