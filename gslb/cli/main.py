@@ -44,6 +44,7 @@ _COMMANDS = {
     "undrain": ("gslb.cli.operate:undrain", "Put a site back."),
     "check-delegation": ("gslb.cli.delegation:check_delegation", "Ask the real parent whether it knows our zones."),
     "checks": ("gslb.cli.checks:checks", "Show named checks, and push the state of one."),
+    "acme": ("gslb.cli.acme:acme", "Answer ACME challenges (DNS-01) from our zones."),
     "latency": ("gslb.cli.latency:latency", "Set, show or clear measured latencies."),
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),

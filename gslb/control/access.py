@@ -64,6 +64,8 @@ NEEDS: Mapping[str, Need] = {
     "POST /v1/approvals": _OWN_APP,
     "PUT /v1/checks/{name}/state": _OPERATE,
     "PUT /v1/latency": _OPERATE,
+    "POST /v1/acme": _OPERATE,
+    "DELETE /v1/acme/{name}": _OPERATE,
     "DELETE /v1/latency": _OPERATE,
     "POST /v1/plan": _OWN_APP,
     "POST /v1/apply": _OWN_APP,

@@ -128,6 +128,7 @@ def prune_expired(intent: Intent, wall_s: float) -> Intent:
     overrides = intent.overrides
     kept = {
         "drains": tuple(item for item in overrides.drains if live(item.by)),
+        "challenges": tuple(item for item in overrides.challenges if live(item.by)),
         "shifts": tuple(item for item in overrides.shifts if live(item.by)),
         "forced": tuple(item for item in overrides.forced if live(item.by)),
         "slow_starts": tuple(item for item in overrides.slow_starts if live(item.by)),

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from gslb import __version__, clock
 from gslb.control import (
     answers,
+    challenge_messages,
+    challenge_routes,
     changes,
     check_messages,
     check_routes,
@@ -219,6 +221,14 @@ async def _push_check(asked: Asked) -> dict[str, Any]:
     return await check_routes.push(asked.publisher, asked.path["name"], asked.body)
 
 
+async def _present(asked: Asked) -> dict[str, Any]:
+    return await challenge_routes.present(asked.publisher, asked.body)
+
+
+async def _cleanup(asked: Asked) -> dict[str, Any]:
+    return await challenge_routes.cleanup(asked.publisher, asked.path["name"], asked.query)
+
+
 async def _latency(asked: Asked) -> dict[str, Any]:
     current = asked.publisher.current()
     intent = changes.require(current[0] if current else None)
@@ -418,6 +428,10 @@ TABLE = (
              check_messages.ChecksSeen),
     Endpoint("PUT", "/v1/checks/{name}/state", _push_check, "Tell the state of a check that is pushed",
              check_messages.CheckPushed, body=check_messages.CheckPush),
+    Endpoint("POST", "/v1/acme", _present, "Answer an ACME challenge (DNS-01) from our zones",
+             challenge_messages.ChallengeChange, body=challenge_messages.ChallengeRequest),
+    Endpoint("DELETE", "/v1/acme/{name}", _cleanup, "Take the answer to an ACME challenge away",
+             challenge_messages.ChallengeChange, query=challenge_messages.ChallengeKey),
     Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
              messages.LatencySeen, versioned=True),
     Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",

@@ -17,10 +17,11 @@ from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot import eligibility
+from gslb.snapshot.challenges import challenge_lines
 from gslb.snapshot.checks import CheckName
 from gslb.snapshot.compile_checks import backend_check, named_checks
 from gslb.snapshot.compile_routes import compile_route
-from gslb.snapshot.intent import Drain, Forced, Intent, Key, Latency, Shift, SlowStart
+from gslb.snapshot.intent import Challenge, Drain, Forced, Intent, Key, Latency, Shift, SlowStart
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -73,10 +74,10 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
         version=Version(intent.revision, intent.overrides.version),
         digest="",
         environment=policy.environment,
-        zone=_zone(policy.zone, intent),
+        zone=_zone(policy.zone, intent, wall_s),
         sites=sites,
         apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
-        zones=tuple(_zone(zone, intent) for zone in policy.zones),
+        zones=tuple(_zone(zone, intent, wall_s) for zone in policy.zones),
         latency=_latency(intent),
         checks=named_checks(policy.checks),
         guard=eligibility.guard(policy),
@@ -87,8 +88,8 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
 def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
     """When (Unix seconds) the meaning of `intent` next changes by itself, or None."""
     overrides = intent.overrides
-    lasting: list[Drain | Shift | Forced | SlowStart] = [*overrides.drains, *overrides.shifts]
-    lasting += [*overrides.forced, *overrides.slow_starts]
+    lasting: list[Drain | Shift | Forced | SlowStart | Challenge] = [*overrides.drains, *overrides.shifts]
+    lasting += [*overrides.forced, *overrides.slow_starts, *overrides.challenges]
     made_by = [item.by for item in lasting]
     return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
 
@@ -97,7 +98,7 @@ def _active(item: Drain | Shift, wall_s: float) -> bool:
     return item.by.expires_s is None or item.by.expires_s > wall_s
 
 
-def _zone(zone: written.Zone, intent: Intent) -> Zone:
+def _zone(zone: written.Zone, intent: Intent, wall_s: float) -> Zone:
     apex = zone.name.removesuffix(".")
     servers = tuple(
         (name, tuple(ips) if name.endswith(f".{apex}") else ())
@@ -105,7 +106,8 @@ def _zone(zone: written.Zone, intent: Intent) -> Zone:
     )
     keys = intent.overrides.keys.get(apex, ()) if zone.signing else ()
     contact = absolute(zone.contact or "hostmaster", apex)
-    return Zone(apex, servers, contact, _ttl_s(zone.ttl)[0], zone.records or "", tuple(_keys(keys)))
+    records = "\n".join(filter(None, [zone.records, *challenge_lines(intent, apex, wall_s)]))
+    return Zone(apex, servers, contact, _ttl_s(zone.ttl)[0], records, tuple(_keys(keys)))
 
 
 def _keys(keys: Iterable[Key]) -> Iterable[ZoneKey]:

@@ -14,8 +14,8 @@ from gslb.model.policy import Policy
 from gslb.model.words import DnsName, Name, Network, Percent, Seconds
 
 __all__ = [
-    "AccessRole", "Approval", "Drain", "Forced", "Intent", "Key", "KeyState", "Latency", "Overrides", "Provenance",
-    "Shift", "SlowStart", "Token",
+    "AccessRole", "Approval", "Challenge", "Drain", "Forced", "Intent", "Key", "KeyState", "Latency", "Overrides",
+    "Provenance", "Shift", "SlowStart", "Token",
 ]  # fmt: skip
 
 
@@ -127,6 +127,14 @@ class Token(Model):
     by: Provenance
 
 
+class Challenge(Model):
+    """A TXT record that ACME asks for (DNS-01), until it is cleaned up or its time is over."""
+
+    name: DnsName
+    value: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+    by: Provenance
+
+
 class Overrides(Model):
     """What changes without the policy. `version` rises with every change. `keys` are by zone, of zones that are signed
     and of those that were."""
@@ -137,6 +145,7 @@ class Overrides(Model):
     forced: tuple[Forced, ...] = ()
     approvals: tuple[Approval, ...] = ()
     slow_starts: tuple[SlowStart, ...] = ()
+    challenges: tuple[Challenge, ...] = ()
     latency: Latency | None = Field(None, description="in place of the policy's, as a whole")
     keys: Mapping[DnsName, tuple[Key, ...]] = {}
     tokens: tuple[Token, ...] = ()

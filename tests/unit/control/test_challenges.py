@@ -1,0 +1,91 @@
+"""ACME challenges: what they do to an Intent and to the answers of DNS, through the API and the hook, and what is refused."""
+
+import json
+
+import pytest
+from dnslib import DNSRecord
+
+from gslb.cli.main import run
+from gslb.control import changes
+from gslb.control.challenges import MAX_CHALLENGES, cleanup, present
+from gslb.dns.compose import compose
+from gslb.dns.tables import Peer
+from gslb.dns.wire import answer
+from gslb.errors import PolicyError
+from gslb.snapshot import compile_snapshot, next_expiry_s
+from gslb.snapshot.intent import Challenge, Intent
+from gslb.snapshot.types import LiveState
+from tests.unit.control.serving import served
+from tests.unit.control.world import NOW_S, MemoryPublisher, by, policy
+
+ZONE = policy().zone.name.removesuffix(".")
+NAME = f"_acme-challenge.shop.{ZONE}"
+VALUE = "gfj9Xq-Rg85nM_x"
+
+
+def challenge(name=NAME, value=VALUE, until_s=NOW_S + 60):
+    return Challenge(name=name, value=value, by=by(expires_s=until_s))
+
+
+def told(intent, name=NAME, at_s=NOW_S):
+    tables = compose(compile_snapshot(intent, at_s), LiveState())
+    reply = DNSRecord.parse(
+        answer(tables, bytes(DNSRecord.question(name, "TXT").pack()), Peer(b"\xc0\0\2\1", tcp=True), 0.0, 0)
+    )
+    return sorted(str(record.rdata).strip('"') for record in reply.rr)
+
+
+def test_what_is_presented_is_answered_until_it_is_cleaned_up():
+    before = Intent(revision=1, policy=policy())
+    one = present(before, challenge())
+    two = present(one, challenge(value="second"))
+    assert (told(before), told(one), told(two)) == ([], [VALUE], sorted([VALUE, "second"]))
+    assert told(cleanup(two, NAME, VALUE)) == ["second"]
+    assert told(cleanup(two, NAME, None)) == []
+    assert cleanup(before, NAME, None) is before
+    assert [intent.overrides.version for intent in (one, two)] == [1, 2]
+
+
+def test_it_ends_by_itself():
+    made = present(Intent(revision=1, policy=policy()), challenge())
+    assert next_expiry_s(made, NOW_S) == NOW_S + 60
+    assert told(made, at_s=NOW_S + 60) == []
+    assert changes.prune_expired(made, NOW_S + 60).overrides.challenges == ()
+
+
+def test_the_same_again_takes_the_place_of_the_first():
+    made = present(Intent(revision=1, policy=policy()), challenge())
+    again = present(made, challenge(until_s=NOW_S + 600))
+    assert [item.by.expires_s for item in again.overrides.challenges] == [NOW_S + 600]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [(f"shop.{ZONE}", "challenge-name"), ("_acme-challenge.example.net", "outside")],
+)
+def test_only_challenges_of_our_zones(name, rule):
+    with pytest.raises(PolicyError) as caught:
+        present(Intent(revision=1, policy=policy()), challenge(name=name))
+    assert [problem.rule for problem in caught.value.problems] == [rule]
+
+
+def test_there_is_an_end_to_them():
+    intent = Intent(revision=1, policy=policy())
+    many = tuple(challenge(value=f"v{number}") for number in range(MAX_CHALLENGES))
+    full = intent.model_copy(update={"overrides": intent.overrides.model_copy(update={"challenges": many})})
+    with pytest.raises(PolicyError):
+        present(full, challenge(value="one-more"))
+
+
+def test_the_hook_of_an_acme_client(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("GSLB_SERVER", raising=False)
+    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
+    publisher = MemoryPublisher(Intent(revision=1, policy=policy()))
+    with served(publisher, tmp_path):
+        assert run(["acme", "present", f"*.shop.{ZONE}", VALUE, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["after"] == {NAME: VALUE}
+        assert told(publisher.intent, at_s=publisher.intent.overrides.challenges[0].by.at_s) == [VALUE]
+        assert run(["acme", "cleanup", f"shop.{ZONE}", VALUE]) == 0
+        assert publisher.intent.overrides.challenges == ()
+        assert run(["acme", "present", "shop.example.net", VALUE]) == 1
+        assert run(["acme", "present", f"shop.{ZONE}", "not base64url!"]) == 1
