@@ -125,6 +125,8 @@ def test_the_schema_takes_what_check_takes(here, capsys):
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     for path in POLICIES.glob("*/*.yaml"):
+        if path.parent.name == "gateway-api":  # documents of others, and an app whose routes stand in them
+            continue
         validator.validate(yaml.safe_load(path.read_text()))
     validator.validate(yaml.safe_load(STARTER))
     short = STARTER.replace("[shop]", "shop").replace('["10.9.0.5:8080"]', '"10.9.0.5:8080"').replace(": 95,", ": 95%,")
