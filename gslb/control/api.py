@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,13 +25,13 @@ from gslb.control.callers import Door, caller_of
 from gslb.control.conditions import ANY, only_if, tag_in_force, tag_of
 from gslb.control.events import Events
 from gslb.control.once import Once
-from gslb.control.problems import BadRequestError, problem_of, request_problem
+from gslb.control.problems import BadRequestError, new_request_id, problem_of, request_problem
 from gslb.control.publishing import Publisher
 from gslb.control.rate import Rate
 from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media, Stream
 from gslb.errors import HostError, PolicyError, RefusedError
 
-__all__ = ["Door", "build_app", "request_id"]
+__all__ = ["Door", "build_app"]
 
 BODY_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
@@ -82,16 +81,11 @@ def build_app(publisher: Publisher, door: Door) -> web.Application:
     return app
 
 
-def request_id() -> str:
-    """What a request is called in the log and in its answer."""
-    return secrets.token_hex(8)
-
-
 @web.middleware
 async def _telling(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Every error as problem+json. What is asked over TCP and may change something is a line in the log, whatever
     became of it; the history has what was done."""
-    request[_ID] = request_id()
+    request[_ID] = new_request_id()
     with structlog.contextvars.bound_contextvars(request=request[_ID]):
         answer = await _answered(request, handler)
         caller = request.get(_CALLER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +17,7 @@ from gslb.control.once import OtherRequestError
 from gslb.control.rate import TooManyError
 from gslb.errors import HostError, PolicyError, Problem, RefusedError
 
-__all__ = ["BadRequestError", "MisdirectedError", "problem_of", "request_problem"]
+__all__ = ["BadRequestError", "MisdirectedError", "new_request_id", "problem_of", "request_problem"]
 
 SEE = "see /openapi.json for what can be asked"
 
@@ -42,6 +43,11 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
 }
 """By class, or by the next one above it."""
+
+
+def new_request_id() -> str:
+    """What a request is called in the log and in its answer."""
+    return secrets.token_hex(8)
 
 
 def problem_of(error: Exception, request_id: str) -> web.Response:

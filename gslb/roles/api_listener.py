@@ -15,8 +15,7 @@ import structlog
 from aiohttp import web
 
 from gslb.control.access import is_loopback, require_guarded
-from gslb.control.api import build_app, request_id
-from gslb.control.problems import BadRequestError, problem_of
+from gslb.control.problems import BadRequestError, new_request_id, problem_of
 from gslb.control.publishing import Publisher
 from gslb.errors import HostError
 from gslb.roles.identity import Identity
@@ -106,7 +105,7 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What does not read as HTTP, or failed outside of the application."""
-        made = request_id()
+        made = new_request_id()
         if message is None:
             structlog.get_logger().error("a connection failed", request=made, exc_info=exc)
             answer = problem_of(exc if isinstance(exc, Exception) else RuntimeError(), made)
@@ -203,6 +202,8 @@ async def open_api(publisher: Publisher, settings: Settings, identity: Identity 
     Raises RefusedError, rule `api-open`, where it could be reached from elsewhere without TLS, and HostError where a
     certificate or the address cannot be used.
     """
+    from gslb.control.api import build_app  # nodes use this module too, and start quicker without the whole API
+
     host, port = settings.api
     certificate = Certificate(settings.api_cert, settings.api_key) if settings.api_cert and settings.api_key else None
     known = identity is not None and (identity.machine.api is not None or not is_loopback(host))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control import answers, changes, messages
-from gslb.control.problems import problem_of
+from gslb.control.problems import new_request_id, problem_of
 from gslb.control.protocol import CALLER, Applied, Deed, Observations, PushedStates, Refusal, RoleState, RosterHeld
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
@@ -245,7 +244,7 @@ def _telling(handler: _Handler) -> _Handler:
         except Exception as error:  # noqa: BLE001 - the last resort: the node goes on, the log has the whole story
             if not isinstance(error, GslbError | ValidationError | web.HTTPException):
                 _log.error("a request failed", path=request.path, exc_info=error)
-            return problem_of(error, secrets.token_hex(8))
+            return problem_of(error, new_request_id())
 
     return serve
 

@@ -6,7 +6,6 @@ It opens when the role has a certificate. What is asked is the same as over the 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -15,7 +14,7 @@ from aiohttp import web
 
 from gslb.control.access import ForbiddenError, UnknownCallerError
 from gslb.control.callers import peer_of
-from gslb.control.problems import problem_of
+from gslb.control.problems import new_request_id, problem_of
 from gslb.control.protocol import Roster
 from gslb.control.rosters import REGISTERED
 from gslb.errors import RefusedError
@@ -84,7 +83,7 @@ def guarded(node: Node, identity: Identity) -> web.Application:
             method = "GET" if request.method == "HEAD" else request.method
             _require(caller, f"{method} {resource.canonical}", identity.machine.domain, node.rosters.roster)
         except (RefusedError, web.HTTPException) as error:
-            return problem_of(error, secrets.token_hex(8))
+            return problem_of(error, new_request_id())
         request[ASKED_BY] = caller.kind if caller else ""
         return await handler(request)
 
