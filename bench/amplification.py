@@ -80,7 +80,7 @@ def zone(*, signed):
     from gslb.dns.dnssec.making import make_key
     from gslb.dns.dnssec.seal import open_signers, seal
     from gslb.dns.protocol import Protocol
-    from gslb.model import parse_policy
+    from gslb.model.reader import parse_policy
     from gslb.snapshot import compile_snapshot
     from gslb.snapshot.intent import Intent
     from gslb.snapshot.types import LiveState

@@ -19,7 +19,7 @@ from bench.measure import cpu_s, spread, wrk
 from gslb import clock
 from gslb.edge.process import find_envoy
 from gslb.edge.render import render, static_bootstrap
-from gslb.model import load_folder
+from gslb.model.folder import load_folder
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import SiteName

@@ -11,9 +11,10 @@ import click
 
 from gslb.cli.printing import as_json, counted, problem_text, summary
 from gslb.errors import HostError, PolicyError, Problem, RefusedError
-from gslb.model import Loaded, load_folder
+from gslb.model.folder import load_folder
 from gslb.model.hosts import aliases
 from gslb.model.policy import Policy
+from gslb.model.reader import Loaded
 from gslb.model.schema import policy_schema
 from gslb.model.starter import STARTER
 

@@ -77,7 +77,7 @@ def _of_folder(folder: Path, how: Mapping[str, Any]) -> Ask:
     from gslb import clock
     from gslb.control.export_messages import ZoneFileQuery
     from gslb.control.zone_export import zone_file
-    from gslb.model import load_folder
+    from gslb.model.folder import load_folder
     from gslb.snapshot import compile_snapshot
     from gslb.snapshot.intent import Intent
     from gslb.snapshot.types import LiveState

@@ -89,7 +89,7 @@ def init(*, policy: Path | None, domain: str | None, roles: str, **given: Any) -
     if domain is None:
         if policy is None:
             raise click.UsageError("say the trust domain: --domain NAME, or --policy DIR to take its zone")
-        from gslb.model import load_folder
+        from gslb.model.folder import load_folder
 
         domain = load_folder(policy).policy.zone.name
     names = tuple(name.strip() for name in roles.split(",") if name.strip())

@@ -56,7 +56,7 @@ RESOLVER = click.option(
 def policy_of(folder: Path | None, server: str | None) -> tuple[Policy, int | None]:
     """The policy in `folder`, or the one in force with its revision. Raises PolicyError, RefusedError, HostError."""
     if folder is not None:
-        from gslb.model import load_folder
+        from gslb.model.folder import load_folder
 
         return load_folder(folder).policy, None
     told = client_of(server).get("/v1/policy")

@@ -191,7 +191,7 @@ def diff(*, before: int, after: int | None, wish: Wish) -> None:
 
 def _policy_of(folder: Path) -> Mapping[str, Any]:
     """Raises PolicyError; warnings go to standard error."""
-    from gslb.model import load_folder
+    from gslb.model.folder import load_folder
 
     loaded = load_folder(folder)
     for warning in loaded.warnings:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gslb.errors import HostError
-from gslb.model import Loaded, load_folder
+from gslb.model.folder import load_folder
+from gslb.model.reader import Loaded
 from gslb.model.words import format_endpoint, parse_endpoint
 from gslb.roles import logs
 from gslb.roles.process import stop_signal

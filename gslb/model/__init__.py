@@ -1,6 +1,1 @@
-"""What an operator may write: models, and reading a policy folder with positions and cross-checks."""
-
-from gslb.model.folder import load_folder, read_folder
-from gslb.model.reader import Loaded, parse_policy
-
-__all__ = ["Loaded", "load_folder", "parse_policy", "read_folder"]
+"""What an operator may write: models; reading a policy folder (`folder`, `reader`) with positions and cross-checks."""

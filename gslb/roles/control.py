@@ -15,7 +15,7 @@ from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
 from gslb.control.leader import BEAT_S
 from gslb.errors import GslbError, PolicyError, RefusedError
-from gslb.model import load_folder
+from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
 from gslb.roles.alarm_log import follow_alarms
 from gslb.roles.api_listener import open_api

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from gslb.errors import GslbError, HostError
-from gslb.model import load_folder
+from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
 from gslb.roles import logs
 from gslb.roles.git_follow import newest_policy

@@ -13,8 +13,8 @@ import pytest
 from gslb import clock
 from gslb.control.client import Client
 from gslb.errors import PolicyError, RefusedError
-from gslb.model import parse_policy
 from gslb.model.policy import Policy
+from gslb.model.reader import parse_policy
 from gslb.snapshot.intent import Intent
 from tests.unit.control.serving import served
 from tests.unit.control.world import MemoryPublisher

@@ -2,7 +2,7 @@
 
 from gslb.dns.compose import compose
 from gslb.dns.tables import Tables
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState

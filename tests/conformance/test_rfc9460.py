@@ -19,7 +19,7 @@ from dns.rdtypes.svcbbase import ParamKey
 from gslb.dns.compose import compose, recompile
 from gslb.dns.protocol import Protocol
 from gslb.dns.responder import Responder
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState, Verdict

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from tests.support.running_demo import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from tests.e2e_edge.conftest import DC

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import yaml
 
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from tests.e2e_edge.conftest import DC

@@ -21,7 +21,7 @@ from gslb.dns.tables import Body
 from gslb.edge import find_envoy, render
 from gslb.edge.certificates import Certificates
 from gslb.edge.render import Peering, Stores, secrets, static_bootstrap
-from gslb.model import load_folder
+from gslb.model.folder import load_folder
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState

@@ -17,7 +17,8 @@ from gslb.dns.compose import compose
 from gslb.dns.tables import Peer
 from gslb.dns.wire import answer
 from gslb.dns.zone_export import TTL_BOUNDS_S, export_zone, zone_names
-from gslb.model import load_folder, parse_policy
+from gslb.model.folder import load_folder
+from gslb.model.reader import parse_policy
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import AppName, LiveState, Verdict

@@ -11,7 +11,7 @@ from gslb.dns.compose import compose
 from gslb.dns.dnssec.ahead import bodies_ahead
 from gslb.dns.dnssec.keys import ED25519, dnskey_rdata, ds_rdata, open_key
 from gslb.dns.dnssec.seal import Signer, open_signers, seal
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.model.wire_name import from_text
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Provenance

@@ -1,7 +1,7 @@
 """A good policy to spoil, and the problems that reading it gives."""
 
 from gslb.errors import PolicyError
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 
 GOOD = """\
 environment: test

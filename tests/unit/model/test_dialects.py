@@ -3,7 +3,7 @@
 import pytest
 
 from gslb.errors import PolicyError
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 
 OWN = """\
 zone: {name: gslb.example.com, nameservers: {ns1: [192.0.2.53]}}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gslb.errors import PolicyError
-from gslb.model import load_folder, read_folder
+from gslb.model.folder import load_folder, read_folder
 from gslb.model.reader import MAX_FILE_BYTES, MAX_FILES
 from tests.unit.model.good_policy import GOOD
 

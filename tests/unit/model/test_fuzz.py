@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gslb.errors import PolicyError
-from gslb.model import parse_policy
+from gslb.model.reader import parse_policy
 from gslb.model.words import format_duration, parse_duration
 from tests.unit.model.good_policy import GOOD
 

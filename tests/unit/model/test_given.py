@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gslb.errors import PolicyError
-from gslb.model import load_folder
+from gslb.model.folder import load_folder
 from gslb.model.given import check_given
 from gslb.model.policy import Policy
 from tests.unit.plan.world import BASE, changed, put

@@ -3,9 +3,8 @@
 import pytest
 
 from gslb.errors import PolicyError
-from gslb.model import parse_policy
 from gslb.model.policy import Policy
-from gslb.model.reader import MAX_FILE_BYTES, MAX_FILES
+from gslb.model.reader import MAX_FILE_BYTES, MAX_FILES, parse_policy
 from gslb.model.starter import STARTER
 from tests.unit.model.good_policy import GOOD, load
 

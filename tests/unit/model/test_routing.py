@@ -2,8 +2,8 @@
 
 import pytest
 
-from gslb.model import parse_policy
 from gslb.model.policy import Policy
+from gslb.model.reader import parse_policy
 from tests.unit.model.good_policy import GOOD, load, places_of, spoiled
 
 PAY = "match: {path: /pay}"

@@ -3,7 +3,8 @@
 import pytest
 
 from gslb.errors import PolicyError
-from gslb.model import load_folder, parse_policy
+from gslb.model.folder import load_folder
+from gslb.model.reader import parse_policy
 from gslb.roles.watch import fingerprint
 from tests.unit.model.good_policy import GOOD, spoiled
 
