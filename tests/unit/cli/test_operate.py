@@ -204,6 +204,8 @@ def test_status_as_json_is_the_whole_status(gslb):
         "wave",
         "alarms",
         "places",
+        "checks",
+        "leader",
     }
     assert set(json.loads(out)) == parts
 
