@@ -427,7 +427,7 @@ TABLE = (
     Endpoint("GET", "/v1/checks", _checks, "Named checks: their state, what each node knows of them, and their history",
              check_messages.ChecksSeen),
     Endpoint("PUT", "/v1/checks/{name}/state", _push_check, "Tell the state of a check that is pushed",
-             check_messages.CheckPushed, body=check_messages.CheckPush),
+             check_messages.CheckPushed, body=check_messages.CheckPush, conditional=False),
     Endpoint("POST", "/v1/acme", _present, "Answer an ACME challenge (DNS-01) from our zones",
              challenge_messages.ChallengeChange, body=challenge_messages.ChallengeRequest),
     Endpoint("DELETE", "/v1/acme/{name}", _cleanup, "Take the answer to an ACME challenge away",

@@ -119,6 +119,14 @@ class FakeRegistrar:
     def operator(self, asker, key):
         return self.people.get((asker.name, key))
 
+    async def remove(self, machine, author, reason):
+        raise RefusedError("unknown-machine", f"there is no machine {machine}", "see which there are: gslb nodes")
+
+    async def _asked(self, *_given, **_named):
+        raise RefusedError("join-token", "there is no such token", "make one: gslb node token")
+
+    new_token = join = certify = _asked
+
 
 class MemoryPublisher:
     """A publisher without processes: what is made is in force at once. `broken` makes every change fail."""
