@@ -183,7 +183,7 @@ async def suite(stage):
     async with stage.edge() as runner:
         yield Suite(stage, runner, echoes, services)
     for echo in echoes.values():
-        echo.close()
+        await echo.close()
 
 
 def gateway_of(name, case):
@@ -269,6 +269,7 @@ async def test_cases_whose_values_stand_in_code(suite):
     )
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
     writer.close()
+    await writer.wait_closed()
 
     misdirected = CASES["HTTPRouteHTTPSListenerDetectMisdirectedRequests"]["manifests"]
     await suite.apply(misdirected, "same-namespace-with-https-listener")

@@ -47,4 +47,4 @@ async def test_splits(stage, version):
             low, high = bounds(TOTAL, weights[0] / 100)
             assert low <= seen["old"] <= high, (weights, seen)
     for echo in echoes.values():
-        echo.close()
+        await echo.close()

@@ -16,20 +16,31 @@ class Echo:
     def __init__(self, namespace: str, pod: str) -> None:
         self.namespace, self.pod = namespace, pod
         self.seen: Counter[str] = Counter()
+        self._serving: set[asyncio.Task[None]] = set()
         self._failed: Counter[str] = Counter()
 
     async def start(self, address: str) -> str:
         self._server = await asyncio.start_server(self._serve, address, 0)
         return f"{address}:{self._server.sockets[0].getsockname()[1]}"
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Not before everybody has been answered: an open connection would outlive the test."""
         self._server.close()
+        for task in tuple(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._answer(reader, writer):
                 await writer.drain()
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip("\r\n").split("\r\n")
