@@ -13,6 +13,7 @@ from typing import Any, Literal
 from gslb.control.checks import checks_seen, prober_trouble
 from gslb.control.forcing import pending
 from gslb.control.protocol import RoleState, VerdictState
+from gslb.control.publishing import Publisher
 from gslb.control.status import reachable, role_state
 from gslb.health.quorum import needed
 from gslb.model.words import iso
@@ -20,10 +21,18 @@ from gslb.plan import serving_sites
 from gslb.snapshot.standing import ForcedState
 from gslb.snapshot.types import App, Snapshot
 
-__all__ = ["Alarm", "alarms", "alarms_seen"]
+__all__ = ["Alarm", "alarms", "alarms_now", "alarms_seen", "authority_alarms"]
 
 SIGNATURE_S = 5 * 86400.0
 """Signatures live for fourteen days, and are renewed every four."""
+DAY_S = 86400.0
+_AUTHORITIES = {
+    "root": (365 * DAY_S, "docs/operations.md: Certificates, a new root"),
+    "issuer": (30 * DAY_S, "gslb identity renew-issuer --root-key FILE, on a control machine"),
+}
+"""How long before its end each is an alarm, and what to do. An issuer is renewed with 45 days left, where the root's
+key is at hand."""
+URGENT_S = 7 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +52,26 @@ def alarms(
     roles: Mapping[str, RoleState | None],
     ages_s: Mapping[str, float | None],
     wall_s: float,
+    authority_ends_wall_s: Mapping[str, float] | None = None,
 ) -> list[Alarm]:
-    """The critical ones first. `roles` and `ages_s` as in Publisher; `wall_s` is now."""
+    """The critical ones first. `roles` and `ages_s` as in Publisher; `wall_s` is now; `authority_ends_wall_s` is when
+    `root` and `issuer` end, None where there are none."""
     reached = reachable(roles, ages_s)
     found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
+    found += authority_alarms(authority_ends_wall_s or {}, wall_s)
     found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s), *_probers(reached)]
     if snapshot is not None:
         found += [*_checks(snapshot, reached), *_forced(snapshot), *_apps(snapshot, reached)]
     unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
     return sorted(unique.values(), key=lambda alarm: (alarm.severity, alarm.rule, alarm.subject))
+
+
+def alarms_now(publisher: Publisher, wall_s: float) -> list[Alarm]:
+    """Those of what `publisher` has in force and hears, from memory."""
+    current, registrar = publisher.current(), publisher.registrar
+    snapshot = current[1] if current else None
+    ends_s = registrar.ends_wall_s() if registrar is not None else None
+    return alarms(snapshot, publisher.roles(), publisher.ages_s(), wall_s, ends_s)
 
 
 def alarms_seen(found: Iterable[Alarm]) -> list[dict[str, Any]]:
@@ -143,6 +163,21 @@ def _identities(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
             yield Alarm("identity-ended", "critical", state.name,
                         "its certificate has ended, and it gets no other: other machines do not hear it",
                         "gslb identity status; its log says why", ends_s)  # fmt: skip
+
+
+def authority_alarms(ends_wall_s: Mapping[str, float], wall_s: float) -> Iterator[Alarm]:
+    """Without them no certificate is renewed, and a day later no machine hears another."""
+    for name, (early_s, remedy) in _AUTHORITIES.items():
+        ends_s = ends_wall_s.get(name)
+        if ends_s is None or ends_s - wall_s >= early_s:
+            continue
+        if ends_s <= wall_s:
+            yield Alarm(f"{name}-ended", "critical", name, f"the {name} has ended: no certificate is renewed", remedy,
+                        ends_s)  # fmt: skip
+        else:
+            left_s = ends_s - wall_s
+            yield Alarm(f"{name}-ends", "critical" if left_s < URGENT_S else "warning", name,
+                        f"the {name} ends in {left_s / DAY_S:.0f} days", remedy)  # fmt: skip
 
 
 def _pending(reached: Iterable[RoleState]) -> Iterator[Alarm]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from gslb import clock
-from gslb.control.alarms import Alarm, alarms, alarms_seen
+from gslb.control.alarms import alarms_now, alarms_seen
 from gslb.control.publishing import Publisher
 from gslb.control.status import role_state, status
 from gslb.errors import HostError
@@ -86,12 +86,8 @@ class Events:
             name: (role_state(state, ages_s.get(name)), state and (state.applied, state.verdicts))
             for name, state in self._publisher.roles().items()
         }
-        found = [(alarm.rule, alarm.subject, alarm.message) for alarm in self._alarms()]
+        found = [(alarm.rule, alarm.subject, alarm.message) for alarm in alarms_now(self._publisher, clock.wall_s())]
         return (snapshot and (snapshot.version, snapshot.digest)), roles, found
-
-    def _alarms(self) -> list[Alarm]:
-        publisher, current = self._publisher, self._publisher.current()
-        return alarms(current[1] if current else None, publisher.roles(), publisher.ages_s(), clock.wall_s())
 
     def _event(self) -> bytes:
         publisher, wall_s = self._publisher, clock.wall_s()
@@ -104,7 +100,7 @@ class Events:
                 name: {**_some(site, *_SITE), "apps": {app: _some(one, *_SITE) for app, one in site["apps"].items()}}
                 for name, site in seen["sites"].items()
             },
-            "alarms": alarms_seen(self._alarms()),
+            "alarms": alarms_seen(alarms_now(publisher, wall_s)),
         }
         return f"event: state\ndata: {json.dumps(data)}\n\n".encode()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gslb.control.alarms import authority_alarms
 from gslb.control.enrolment import processes_in
 from gslb.control.registry import Machine
 from gslb.model.words import iso
@@ -13,9 +14,6 @@ from gslb.trust.state import TrustState
 
 __all__ = ["identity_seen"]
 
-DAY_S = 86400.0
-ROOT_ALARM_S = 365 * DAY_S
-ISSUER_ALARM_S = 30 * DAY_S
 LEFT = 4
 """A certificate is renewed when half of its life is over; with a quarter left, something is in the way."""
 
@@ -27,18 +25,18 @@ def identity_seen(
     without its name."""
     listed = sorted(machines, key=lambda machine: machine.name)
     ends = {(name if "/" in name else f"{own}/{name}"): at_s for name, at_s in ends_wall_s.items()}
-    root_ends_s, issuer_ends_s = lifetime_s(state.root_certificates[0])[1], state.issuer_ends_s()
+    authorities = {"root": lifetime_s(state.root_certificates[0])[1], "issuer": state.issuer_ends_s()}
     return {
         "domain": state.domain,
-        "root_ends": iso(root_ends_s),
-        "issuer_ends": iso(issuer_ends_s),
+        "root_ends": iso(authorities["root"]),
+        "issuer_ends": iso(authorities["issuer"]),
         "machines": [_machine(machine, ends) for machine in listed],
         "operators": [
             {"name": name, "role": one.role, "apps": sorted(one.apps), "ends": iso(one.by.expires_s or 0.0)}
             for name, one in sorted(state.operators.items())
         ],
         "alarms": [
-            *_authority_alarms(root_ends_s - wall_s, issuer_ends_s - wall_s),
+            *(_alarm(one.message, one.remedy) for one in authority_alarms(authorities, wall_s)),
             *(alarm for machine in listed for alarm in _alarms(machine, ends, state.life_s, wall_s)),
         ],
     }
@@ -55,15 +53,6 @@ def _machine(machine: Machine, ends: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _authority_alarms(root_left_s: float, issuer_left_s: float) -> Iterable[dict[str, str]]:
-    if root_left_s < ROOT_ALARM_S:
-        yield _alarm(f"the root ends in {root_left_s / DAY_S:.0f} days", "docs/operations.md: Certificates, a new root")
-    if issuer_left_s < 0:
-        yield _alarm("the issuer has ended: no certificate is renewed", _RENEW)
-    elif issuer_left_s < ISSUER_ALARM_S:
-        yield _alarm(f"the issuer ends in {issuer_left_s / DAY_S:.0f} days", _RENEW)
-
-
 def _alarms(machine: Machine, ends: Mapping[str, float], life_s: float, wall_s: float) -> Iterable[dict[str, str]]:
     if machine.state != "active":
         return
@@ -73,9 +62,6 @@ def _alarms(machine: Machine, ends: Mapping[str, float], life_s: float, wall_s: 
         if left_s is not None and left_s < life_s / LEFT:
             said = "has ended" if left_s < 0 else f"ends in {left_s / 3600:.1f} hours"
             yield _alarm(f"the certificate of {name} {said}", f"see the log of {name}: why can it not renew it?")
-
-
-_RENEW = "gslb identity renew-issuer --root-key FILE, on a control machine"
 
 
 def _alarm(what: str, remedy: str) -> dict[str, str]:

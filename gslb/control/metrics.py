@@ -65,7 +65,7 @@ class _StateCollector(Collector):
             yield from forced_metrics(self._snapshot)
         yield from _nodes(self._reached)
         yield from verdict_metrics(self._reached)
-        yield from alarm_metrics(alarms(self._snapshot, self._roles, self._ages_s, clock.wall_s()))
+        yield from alarm_metrics(alarms(self._snapshot, self._roles, self._ages_s, clock.wall_s(), self._ends))
         yield from check_metrics(self._reached)
         yield _loads(self._reached)
         yield from _dnssec(self._intent, self._reached)

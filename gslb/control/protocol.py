@@ -66,15 +66,18 @@ class Peer(Message):
 
 
 class Roster(Message):
-    """The body of `PUT /roster`: every role process of the installation. A node takes a higher `number` only."""
+    """The body of `PUT /roster`: every role process of the installation, and the names of the machines, with a control
+    or without, that were `removed` from it. A node takes a higher `number` only."""
 
     number: int = Field(0, ge=0)
     peers: tuple[Peer, ...] = ()
+    removed: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Of who stands in it, whatever its number."""
-        text = "\n".join(sorted(peer.model_dump_json() for peer in self.peers))
+        """Of who stands in it, whatever its number. Without anybody removed it is as before there were such."""
+        lines = [*(peer.model_dump_json() for peer in self.peers), *(f"removed {name}" for name in self.removed)]
+        text = "\n".join(sorted(lines))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

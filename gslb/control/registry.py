@@ -48,6 +48,10 @@ class Registry:
         """Those that belong to the installation, by name."""
         return (machine for _, machine in sorted(self.machines.items()) if machine.state == "active")
 
+    def removed(self) -> tuple[str, ...]:
+        """Names of those that belonged to it once."""
+        return tuple(name for name, machine in sorted(self.machines.items()) if machine.state == "removed")
+
 
 def document_name(machine: str) -> str:
     return f"{FOLDER}/{machine}"

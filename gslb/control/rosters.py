@@ -32,11 +32,13 @@ def registered(registry: Registry, trust_domain: str) -> tuple[Peer, ...]:
     )
 
 
-def roster_for(peers: Iterable[Peer], held: RosterHeld, registry: int = 0) -> Roster | None:
+def roster_for(
+    peers: Iterable[Peer], held: RosterHeld, registry: int = 0, removed: Iterable[str] = ()
+) -> Roster | None:
     """What a node is to be handed that holds `held`; None: it has that, or something newer. `registry`: the number of
-    the registry that `peers` are of; 0: they are of one machine."""
+    the registry that `peers` are of; 0: they are of one machine. `removed`: the machines that nobody hears any more."""
     number = REGISTERED + registry if registry else held.number + 1
-    roster = Roster(number=number, peers=tuple(sorted(peers, key=lambda peer: peer.name)))
+    roster = Roster(number=number, peers=tuple(sorted(peers, key=lambda peer: peer.name)), removed=tuple(removed))
     return None if roster.digest == held.digest or number <= held.number else roster
 
 

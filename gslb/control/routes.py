@@ -34,7 +34,7 @@ from gslb.control import (
     token_routes,
 )
 from gslb.control.access import LOCAL, Caller
-from gslb.control.alarms import alarms, alarms_seen
+from gslb.control.alarms import alarms_now, alarms_seen
 from gslb.control.events import Events
 from gslb.control.explain import explain, live_of
 from gslb.control.fleet import nodes_seen
@@ -111,9 +111,8 @@ async def _status(asked: Asked) -> dict[str, Any]:
     fleet = publisher.fleet()
     seen = status(current, publisher.roles(), publisher.ages_s(), clock.wall_s(), fleet.wanted)
     git = git_seen(publisher.followed(), current[0] if current else None)
-    found = alarms(current[1] if current else None, publisher.roles(), publisher.ages_s(), clock.wall_s())
     waves = {"wave": wave_seen(fleet.wave), "leader": lead_seen(fleet.lead)}
-    return {**seen, **waves, "git": git, "alarms": alarms_seen(found)}
+    return {**seen, **waves, "git": git, "alarms": alarms_seen(alarms_now(publisher, clock.wall_s()))}
 
 
 async def _nodes(asked: Asked) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from gslb import clock
-from gslb.control.alarms import Alarm, alarms
+from gslb.control.alarms import Alarm, alarms_now
 from gslb.control.publishing import Publisher
 
 __all__ = ["LOOK_S", "follow_alarms"]
@@ -20,9 +20,7 @@ async def follow_alarms(publisher: Publisher) -> None:
     told: dict[tuple[str, str], Alarm] = {}
     log = structlog.get_logger()
     while True:
-        current = publisher.current()
-        now = alarms(current[1] if current else None, publisher.roles(), publisher.ages_s(), clock.wall_s())
-        standing = {(alarm.rule, alarm.subject): alarm for alarm in now}
+        standing = {(alarm.rule, alarm.subject): alarm for alarm in alarms_now(publisher, clock.wall_s())}
         for key in standing.keys() - told.keys():
             alarm = standing[key]
             say = log.error if alarm.severity == "critical" else log.warning

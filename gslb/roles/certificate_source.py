@@ -7,7 +7,7 @@ ended. What is asked and what is believed of the answer is `identity`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,7 @@ from gslb.roles.identity import Identity
 from gslb.roles.node_client import Address, NodeClient, Remote
 from gslb.roles.settings import Settings
 from gslb.trust.identity_files import Control
+from gslb.trust.spiffe import parse_spiffe
 from gslb.trust.tls import only_trusting
 
 __all__ = ["CertificateSource"]
@@ -26,11 +27,12 @@ TIMEOUT_S = 10.0
 
 
 class CertificateSource:
-    """For the process of `identity`."""
+    """For the process of `identity`. Controls of machines that were `removed` are not asked."""
 
-    def __init__(self, settings: Settings, identity: Identity) -> None:
+    def __init__(self, settings: Settings, identity: Identity, removed: Callable[[], Collection[str]] = tuple) -> None:
         self._settings = settings
         self._identity = identity
+        self._removed = removed
 
     async def ask(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
         """The first answer of a control. Raises what the last one said, or HostError where none can be reached."""
@@ -41,6 +43,8 @@ class CertificateSource:
         )
         elsewhere = {name: value for name, value in wanted.items() if name != "process"}
         for control in self._identity.machine.controls:
+            if parse_spiffe(control.spiffe).name in self._removed():
+                continue
             try:
                 return await self._at(self._remote(control), elsewhere)
             except (HostError, RefusedError) as error:

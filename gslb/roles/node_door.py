@@ -25,20 +25,19 @@ from gslb.roles.node import ASKED_BY, Node
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.trust.join import processes_of
-from gslb.trust.permits import NODE_PERMITS, may, require_permits
+from gslb.trust.permits import NODE_PERMITS, Known, belongs, may, require_permits
 from gslb.trust.spiffe import SpiffeId
 
 __all__ = ["address_of", "being_known", "guarded", "serve_node"]
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_PROCESSES = ("dns", "edge", "observer")
 
 
 def being_known(node: Node, identity: Identity | None, settings: Settings) -> list[Coroutine[Any, Any, None]]:
     """What must run for ever so that the role has a certificate, and others reach it. Nothing without `identity`."""
     if identity is None:
         return []
-    source = CertificateSource(settings, identity)
+    source = CertificateSource(settings, identity, lambda: node.rosters.roster.removed)
     tasks = [keep_running("identity", lambda: identity.keep(source.ask))]
     if address_of(identity, settings) is not None:
         tasks.append(keep_running("node endpoint", lambda: serve_node(node, identity, settings)))
@@ -72,6 +71,9 @@ def address_of(identity: Identity, settings: Settings) -> tuple[str, int] | None
 def guarded(node: Node, identity: Identity) -> web.Application:
     """The endpoint of `node`, for those who show a certificate."""
 
+    known = _Told()
+    node.rosters.follow(known.take)
+
     @web.middleware
     async def permit(request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
@@ -81,7 +83,7 @@ def guarded(node: Node, identity: Identity) -> web.Application:
             if resource is None:
                 raise request.match_info.http_exception or web.HTTPNotFound
             method = "GET" if request.method == "HEAD" else request.method
-            _require(caller, f"{method} {resource.canonical}", identity.machine.domain, node.rosters.roster)
+            _require(caller, f"{method} {resource.canonical}", identity.machine.domain, known.known)
         except (RefusedError, web.HTTPException) as error:
             return problem_of(error, new_request_id())
         request[ASKED_BY] = caller.kind if caller else ""
@@ -96,7 +98,18 @@ def guarded(node: Node, identity: Identity) -> web.Application:
     return app
 
 
-def _require(caller: SpiffeId | None, route: str, domain: str, roster: Roster) -> None:
+class _Told:
+    """What the roster says of who belongs to the installation, made anew with each."""
+
+    known = Known()
+
+    def take(self, roster: Roster) -> None:
+        """As soon as there is one of all machines, role processes of others stand in it."""
+        everybody = frozenset(peer.spiffe for peer in roster.peers) if roster.number > REGISTERED else None
+        self.known = Known(everybody, frozenset(roster.removed))
+
+
+def _require(caller: SpiffeId | None, route: str, domain: str, known: Known) -> None:
     """Raises UnknownCallerError, rule `no-certificate`, and ForbiddenError, rules `identity` and `machine-removed`."""
     if not may(caller, route, domain):
         if caller is None:
@@ -104,14 +117,7 @@ def _require(caller: SpiffeId | None, route: str, domain: str, roster: Roster) -
                 "no-certificate", "here nothing is asked without a certificate", "ask over the node's unix socket"
             )
         raise ForbiddenError("identity", f"{caller} may not ask this of a node", "see gslb/trust/permits.py")
-    if caller is not None and NODE_PERMITS[route] is not None and not _belongs(caller, roster):
+    if caller is not None and NODE_PERMITS[route] is not None and not belongs(caller, known):
         raise ForbiddenError(
             "machine-removed", f"{caller} does not belong to this installation any more", "join it again"
         )
-
-
-def _belongs(caller: SpiffeId, roster: Roster) -> bool:
-    """Role processes of others stand in the roster, as soon as there is one of all machines."""
-    if caller.kind not in _PROCESSES or roster.number <= REGISTERED:
-        return True
-    return any(peer.spiffe == caller.uri for peer in roster.peers)

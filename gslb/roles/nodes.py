@@ -128,10 +128,10 @@ class NodeSet:
 
     async def hand_rosters(self) -> None:
         """Tell every reachable node who the others are, where it does not know."""
-        peers, number = self._peers()
+        (peers, number), removed = self._peers(), self._registry.removed()
 
         async def hand(node: NodeClient) -> None:
-            roster = roster_for(peers, node.state.roster, number) if node.state else None
+            roster = roster_for(peers, node.state.roster, number, removed) if node.state else None
             if roster is not None:
                 await node.hand(roster)
 

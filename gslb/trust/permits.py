@@ -1,16 +1,19 @@
 """Which identity may ask what of whom over mTLS, as one table. Pure.
 
 A route without a line keeps its endpoint from being built. Over a unix socket nobody is asked who they are: its mode
-has said it.
+has said it. A certificate outlives the day on which its machine is removed, so that who is still listened to is looked
+up in what control has told of the installation, which it does within seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from gslb.trust.spiffe import Kind, SpiffeId
 
-__all__ = ["ANYBODY", "NODE_PERMITS", "may", "require_permits"]
+__all__ = ["ANYBODY", "NODE_PERMITS", "STANDING", "Known", "belongs", "may", "require_permits"]
 
 ANYBODY: frozenset[Kind] | None = None
 """Without a certificate, too: what is asked carries its own authority."""
@@ -31,6 +34,41 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "POST /v1/override": ANYBODY,
 }
 """By method and path, as they stand in the node endpoint. Servers that gslb only talks to may nothing."""
+
+
+Standing = Literal["listed", "machine", "person"]
+
+STANDING: Mapping[Kind, Standing] = {
+    "control": "machine",
+    "dns": "listed",
+    "edge": "listed",
+    "observer": "listed",
+    "operator": "person",
+    "server": "person",
+}
+"""What makes who shows a good certificate one of the installation. `listed`: it stands among the role processes, as
+soon as a node knows them, and its machine is not removed. `machine`: its machine is not removed; a control that has
+just joined is heard before anybody has told of it, for it may be the only one that is left to tell. `person`: control
+knows who is believed; a node only shows to them what it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a node was told at last of its installation. `listed`: the SPIFFE ids of its role processes; None: it was
+    told of no other machine yet. `removed`: names of machines."""
+
+    listed: Collection[str] | None = None
+    removed: Collection[str] = ()
+
+
+def belongs(caller: SpiffeId, known: Known) -> bool:
+    """Whether who shows a good certificate is one of the installation still."""
+    standing = STANDING[caller.kind]
+    if standing == "person":
+        return True
+    if caller.name in known.removed:
+        return False
+    return standing == "machine" or known.listed is None or caller.uri in known.listed
 
 
 def require_permits(routes: Iterable[str]) -> None:

@@ -212,3 +212,22 @@ def test_a_role_that_is_silent_and_signatures_that_grow_old_are_alarms():
     assert expiring == [("signatures", "critical", "gslb.example.com at dns")]
     assert alarmed(*ALIVE, identity_ends_wall_s=NOW_S + 1) == []
     assert alarmed(*ALIVE, identity_ends_wall_s=NOW_S - 1) == [("identity-ended", "critical", "dns")]
+
+
+@pytest.mark.parametrize(
+    ("name", "left_days", "expected"),
+    [
+        ("root", 366, []),
+        ("root", 364, [("root-ends", "warning")]),
+        ("root", 6, [("root-ends", "critical")]),
+        ("root", 0, [("root-ended", "critical")]),
+        ("issuer", 31, []),
+        ("issuer", 29, [("issuer-ends", "warning")]),
+        ("issuer", 6, [("issuer-ends", "critical")]),
+        ("issuer", -1, [("issuer-ended", "critical")]),
+    ],
+)
+def test_authorities_near_their_end_are_alarms(name, left_days, expected):
+    found = alarms(None, {}, {}, NOW_S, {name: NOW_S + left_days * 86400})
+    assert [(it.rule, it.severity) for it in found] == expected
+    assert all(it.subject == name and it.remedy for it in found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gslb.control.protocol import RosterHeld
+from gslb.control.protocol import Roster, RosterHeld
 from gslb.control.registry import Machine, document_name, registry_of
 from gslb.control.rosters import REGISTERED, registered, roster_for
 
@@ -44,3 +44,11 @@ def test_a_registry_is_handed_to_who_holds_an_older_one_alone(held, sent):
     roster = roster_for(peers, RosterHeld(number=held, digest="other"), 3)
     assert (roster is not None) == sent
     assert roster is None or roster.number == REGISTERED + 3
+
+
+def test_machines_that_were_removed_stand_in_the_roster_of_all_that_are_left():
+    made = registry_of([document("m1", 3), document("m3", 2, state="removed"), document("m2", 2, state="removed")])
+    roster = roster_for(registered(made, "d"), RosterHeld(), made.number, made.removed())
+    assert roster.removed == ("m2", "m3")
+    assert roster.digest != Roster(peers=roster.peers).digest
+    assert roster_for(registered(made, "d"), RosterHeld(number=1, digest=roster.digest), 9, made.removed()) is None

@@ -394,6 +394,24 @@ async def test_a_machine_that_was_removed_is_heard_no_more(tmp_path):
         assert identity.ends_s == before
 
 
+async def test_a_control_that_was_removed_is_neither_heard_nor_asked(tmp_path):
+    async with world(tmp_path) as it:
+        settings = await it.join()
+        lost = shown(tmp_path / "lost", "m9/control", data=it.data)
+        async with node(settings) as made:
+            assert (await status_of(made.url, lost))[0] == 200
+            await made.rosters.take(Roster(number=1, removed=("m9",)).model_dump_json().encode())
+            for method, path in (("GET", "/state"), ("POST", "/publish"), ("PUT", "/roster"), ("PUT", "/pushed")):
+                status, told = await status_of(made.url, lost, path, method, data=b"{}")
+                assert (status, told["rule"]) == (403, "machine-removed"), path
+            assert (await status_of(made.url, it.desk.identity.tls()))[0] == 200
+            await made.rosters.take(Roster(number=2).model_dump_json().encode())
+            assert (await status_of(made.url, lost))[0] == 200, "it has joined again"
+            asked = CertificateSource(settings, made.identity, lambda: ("m1",)).ask
+            with pytest.raises(HostError, match="no control has an address"):
+                await made.identity.renew(asked)
+
+
 # Renewal --------------------------------------------------------------------------------------------------------------
 
 

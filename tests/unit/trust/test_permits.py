@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gslb.trust.permits import NODE_PERMITS, may, require_permits
+from gslb.trust.permits import NODE_PERMITS, STANDING, Known, belongs, may, require_permits
 from gslb.trust.spiffe import parse_spiffe
 
 WHO = {
@@ -45,3 +45,27 @@ def test_a_route_without_a_line_is_noticed():
     require_permits(["GET /state"])
     with pytest.raises(AssertionError, match="GET /new"):
         require_permits(["GET /state", "GET /new"])
+
+
+PROCESSES = {"dns", "edge", "observer"}
+LISTED = frozenset(WHO[who] for who in PROCESSES)
+
+
+@pytest.mark.parametrize(
+    ("known", "refused"),
+    [
+        (Known(), set()),
+        (Known(LISTED), set()),
+        (Known(LISTED, {"m2"}), set()),
+        (Known(frozenset()), PROCESSES),
+        (Known(None, {"m1"}), {*PROCESSES, "control"}),
+        (Known(LISTED, {"m1", "m2"}), {*PROCESSES, "control"}),
+        (Known(frozenset({WHO["dns"].replace("m1", "m2")}), {"ann", "etcd"}), PROCESSES),
+    ],
+)
+def test_who_is_still_one_of_the_installation(known, refused):
+    assert {who for who, uri in WHO.items() if not belongs(parse_spiffe(uri), known)} == refused
+
+
+def test_every_kind_has_its_standing():
+    assert set(STANDING) == set(WHO)
