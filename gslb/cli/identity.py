@@ -58,21 +58,30 @@ def identity() -> None:
     """Who is who between machines: the authority, and its certificates.
 
     \b
-    One machine needs none of this. For several, on the first control's machine:
-      gslb identity init --api https://10.0.0.4:8053 --address 10.0.0.4:8900
+    One machine needs it for via: edge alone:
+      gslb identity init --policy policies       then start gslb run again
+    For several, on the first control's machine:
+      gslb identity init --policy policies --api https://10.0.0.4:8053 --address 10.0.0.4:8900
       gslb run policies --api 10.0.0.4:8053
       gslb node token --roles dns          then, on the other machine: gslb node join TOKEN ...
     """
 
 
-@identity.command(epilog="Example: gslb identity init --api https://10.0.0.4:8053 --address 10.0.0.4:8900")
+@identity.command(
+    epilog="""\b
+Examples:
+  gslb identity init --policy policies                      one machine, with the edges of every site
+  gslb identity init --policy policies --roles control,dns --api https://10.0.0.4:8053 --address 10.0.0.4:8900"""
+)
 @click.option("--domain", metavar="NAME", help="The trust domain.  [default: the zone of the policy in --policy]")
 @click.option("--policy", type=click.Path(path_type=Path, exists=True), metavar="DIR", help="Whose zone is the domain.")
 @click.option("--name", metavar="NAME", default=machine_name, help="This machine.  [default: its host name]")
-@click.option("--roles", default="control,dns", show_default=True, help="The roles that run here, with commas.")
-@click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge runs here.")
-@click.option("--api", metavar="URL", required=True, help="Where others reach this control: https://HOST:PORT.")
-@click.option("--address", metavar="HOST:PORT", help="Where others reach its nodes: the first of consecutive ports.")
+@click.option("--roles", default="control,dns,edge", show_default=True, help="The roles that run here, with commas.")
+@click.option("--site", "sites", multiple=True, metavar="NAME", help="Whose edge runs here.  [default: every site's]")
+@click.option("--api", metavar="URL", help="Where other machines reach this control: https://HOST:PORT."
+              "  [default: as gslb run --api says]")  # fmt: skip
+@click.option("--address", metavar="HOST:PORT", help="Where others reach its nodes: the first of consecutive ports."
+              "  [default: as gslb run --node says]")  # fmt: skip
 @click.option("--identity-life", "life_s", default="24h", show_default=True, metavar="TIME", callback=_life,
               help="How long the certificate of a role process is good; renewed at half of it.")  # fmt: skip
 @click.option("--replace", is_flag=True, help="Begin anew, after a control was lost or the root has ended: every "
@@ -80,20 +89,26 @@ def identity() -> None:
 @_DATA
 @_STORE
 def init(*, policy: Path | None, domain: str | None, roles: str, **given: Any) -> None:
-    """Begin an installation of several machines: root, issuer, secrets, and certificates for this machine.
+    """Begin an installation with identities: root, issuer, secrets, and certificates for this machine.
+
+    Every role process of this machine gets its own, and renews it by itself; sites that the policy gets later too.
 
     Refuses where there is an authority already. Restart gslb run afterwards.
     """
     from gslb.roles.authority_work import Beginning, begin
 
-    if domain is None:
-        if policy is None:
-            raise click.UsageError("say the trust domain: --domain NAME, or --policy DIR to take its zone")
+    if domain is None and policy is None:
+        raise click.UsageError("say the trust domain: --domain NAME, or --policy DIR to take its zone")
+    names = tuple(name.strip() for name in roles.split(",") if name.strip())
+    every_site = "edge" in names and not given["sites"]
+    if policy is not None:
         from gslb.model.folder import load_folder
 
-        domain = load_folder(policy).policy.zone.name
-    names = tuple(name.strip() for name in roles.split(",") if name.strip())
-    made = begin(Beginning(domain=domain.lower(), roles=names, **given))
+        wanted = load_folder(policy).policy
+        domain = domain or wanted.zone.name
+        given["sites"] = tuple(wanted.sites) if every_site else given["sites"]
+    assert domain is not None
+    made = begin(Beginning(domain=domain.lower(), roles=names, every_site=every_site, **given))
     click.echo(f"trust domain {domain}: root until {made['root_ends']}, issuer until {made['issuer_ends']}")
     click.echo(f"root SHA-256 {made['root']}")
     click.echo(f"""

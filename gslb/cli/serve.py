@@ -173,7 +173,8 @@ def run(**options: Any) -> None:
 
     machine = read_machine(trust_folder(options["data"]))
     if options["roles"] is None and machine is not None:
-        options["roles"], options["sites"] = ",".join(machine.roles), options["sites"] or machine.sites
+        options["roles"] = ",".join(machine.roles)
+        options["sites"] = options["sites"] or (() if machine.every_site else machine.sites)
     roles = options["roles"] if options["roles"] is not None else "control,dns,edge"
     names = tuple(name.strip() for name in roles.split(",") if name.strip())
     require_guarded(options["api"][0], tls=options["api_cert"] is not None or machine is not None)

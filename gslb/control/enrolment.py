@@ -18,13 +18,14 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 
 def record_of(machine: MachineFile, wall_s: float) -> Machine:
     """What the registry has of a machine that tells this of itself."""
-    nodes = [process for process in processes_of(machine.roles, machine.sites) if process != "control"]
+    nodes = [process for process in machine.processes if process != "control"]
     host, port = machine.address or ("", 0)
     urls = {name: f"https://{format_endpoint(host, port + at)}" for at, name in enumerate(nodes)} if port else {}
     return Machine(
         name=machine.machine,
-        roles=machine.roles,
+        roles=tuple(role for role in machine.roles if role != "edge" or machine.sites),
         site=next(iter(machine.sites), None),
+        sites=machine.sites,
         processes=urls,
         control=machine.api or "",
         joined_at=wall_s,
@@ -55,7 +56,9 @@ def processes_in(machine: Machine) -> tuple[str, ...]:
 
 
 def parts_of(machine: Machine) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Its roles and its sites."""
+    """Its roles and its sites, also of a machine that was registered before `sites` were."""
+    if machine.sites:
+        return machine.roles, machine.sites
     sites = [name.removeprefix("edge-") for name in machine.processes if name.startswith("edge-")]
     if not sites and "edge" in machine.roles and machine.site:
         sites = [machine.site]

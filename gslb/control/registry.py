@@ -23,11 +23,13 @@ FOLDER = "machines"
 
 class Machine(Message):
     """`processes`: by name (`dns`, `edge-SITE`) the URL of the node endpoint, `https://HOST:PORT`; `control`: that of
-    its control's API; empty: it has none that others reach. `joined_at`: Unix seconds."""
+    its control's API; empty: it has none that others reach. `sites`: of all its edges, `site` the first of them.
+    `joined_at`: Unix seconds."""
 
     name: str
     roles: tuple[str, ...] = ()
     site: str | None = None
+    sites: tuple[str, ...] = ()
     processes: Mapping[str, str] = {}
     control: str = ""
     joined_at: float = Field(0.0, ge=0)

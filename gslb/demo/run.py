@@ -21,9 +21,11 @@ from gslb.model.folder import load_folder
 from gslb.model.reader import Loaded
 from gslb.model.words import format_endpoint, parse_endpoint
 from gslb.roles import logs
+from gslb.roles.authority_work import Beginning, begin, settle
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
+from gslb.trust.identity_files import read_machine
 
 __all__ = ["Demo", "demo_policy"]
 
@@ -85,6 +87,7 @@ class Demo:
             make_folders(settings)
             stack.enter_context(lock_folder(settings.runtime))
             stack.enter_context(lock_folder(settings.data))
+            _know_each_other(settings, loaded)
             supervisor = Supervisor(settings)
             try:
                 for service in _services(loaded):
@@ -144,6 +147,14 @@ class Demo:
                     os.kill(process.pid, signal.SIGKILL)
         for process in self._backends.values():
             await process.wait()
+
+
+def _know_each_other(settings: Settings, loaded: Loaded) -> None:
+    """So that the edges of the demo reach each other as those of two machines do (`via: edge`)."""
+    if read_machine(settings.trust) is None:
+        zone, roles, sites = loaded.policy.zone.name, settings.roles, settings.sites
+        begin(Beginning(zone, "demo", roles, sites, None, None, settings.data, every_site=True))
+    settle(settings)
 
 
 @contextlib.contextmanager

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gslb import clock
 from gslb.control.enrolment import hosts_of, record_of
 from gslb.errors import HostError, RefusedError
-from gslb.model.words import iso, parse_endpoint
+from gslb.model.words import format_endpoint, iso, parse_endpoint
 from gslb.roles.secret_file import cookie_secret, dnssec_secret, installation_secret
+from gslb.roles.settings import Settings
 from gslb.roles.trust_home import ROOT_KEY, TrustHome, home_at, new_issuer, new_key, new_serial
 from gslb.snapshot.intent import AccessRole, Provenance
 from gslb.trust.authority import (
@@ -41,11 +44,11 @@ from gslb.trust.identity_files import (
 from gslb.trust.join import processes_of
 from gslb.trust.private_files import make_folder, read_private, write_private
 from gslb.trust.signer_files import TrustFolder
-from gslb.trust.spiffe import SpiffeId, parse_spiffe, process_id, require_machine_name
+from gslb.trust.spiffe import parse_spiffe, process_id, require_machine_name
 from gslb.trust.state import Operator, TrustState, key_hash
 
 __all__ = [
-    "Beginning", "Person", "begin", "export", "issue_operator", "issue_server", "renew", "revoke_operator",
+    "Beginning", "Person", "begin", "export", "issue_operator", "issue_server", "renew", "revoke_operator", "settle",
 ]  # fmt: skip
 
 ROOT = "root.pem"
@@ -53,19 +56,21 @@ ROOT = "root.pem"
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The first control's machine. `api` is its URL, `address` HOST:PORT of its nodes or None. `replace`: whatever
-    trust the store of the installation holds ends with this."""
+    """The first control's machine. `sites` are those of its edges, as far as they are known; `every_site`: the edges of
+    all sites of the policy run here, whichever those will be. `api` is its URL, `address` HOST:PORT of its nodes; None:
+    no other machine reaches them. `replace`: whatever trust the store of the installation holds ends with this."""
 
     domain: str
     name: str
     roles: tuple[str, ...]
     sites: tuple[str, ...]
-    api: str
+    api: str | None
     address: str | None
     data: Path
     life_s: float = IDENTITY_LIFE_S
     replace: bool = False
     store: str | None = None
+    every_site: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +114,8 @@ def begin(wanted: Beginning) -> dict[str, str]:
     state = TrustState(domain=wanted.domain, roots=(pem_of(root.certificate),), issuers=(sealed,), life_s=wanted.life_s)
     write_private(trust / ROOT_KEY, key_to_pem(root.key))
     write_private(trust / CA, state.bundle.encode())
-    for process in processes_of(machine.roles, machine.sites):
-        identity = process_id(state.domain, machine.machine, process)
-        _certify(issuer, IdentityFolder(trust, process), machine, identity, state.life_s)
+    for process in machine.processes:
+        _certify(issuer, trust, machine, process, state.life_s)
     home.replace(state) if wanted.replace else home.keep(state)
     write_machine(trust, machine)
     return {
@@ -120,6 +124,32 @@ def begin(wanted: Beginning) -> dict[str, str]:
         "root_ends": iso(lifetime_s(root.certificate)[1]),
         "issuer_ends": iso(state.issuer_ends_s()),
     }
+
+
+def settle(settings: Settings) -> None:
+    """Before role processes start on a control's machine with an identity: each has a certificate that is good, for
+    whichever sites they are, also of a policy that has more of them than the one before. They renew it by themselves.
+
+    What others reach this machine at is taken from the command line where nobody has told yet. What cannot be done now
+    is complained of, and left to the processes. Raises HostError where the identity of this machine does not read.
+    """
+    before = read_machine(settings.trust)
+    if before is None or "control" not in before.roles or "control" not in settings.roles:
+        return
+    machine = _running(before, settings)
+    if machine != before:
+        write_machine(settings.trust, machine)
+    moved = (machine.api, machine.address) != (before.api, before.address)
+    try:
+        home = TrustHome(settings.data, None)
+        state = home.read()
+        for process in machine.processes:
+            if moved or not _is_good(IdentityFolder(settings.trust, process)):
+                _certify(home.signing(state), settings.trust, machine, process, state.life_s)
+    except (HostError, RefusedError) as error:
+        structlog.get_logger().error(
+            "not every role has a certificate yet; they ask for one", why=error.message, remedy=error.remedy
+        )
 
 
 def renew(data: Path, store: str | None, root_key: Path) -> str:
@@ -186,26 +216,63 @@ def revoke_operator(data: Path, store: str | None, name: str) -> None:
 def _first_machine(wanted: Beginning) -> MachineFile:
     require_machine_name(wanted.name)
     spiffe = process_id(wanted.domain, wanted.name, "control").uri
-    processes_of(wanted.roles, wanted.sites)
+    known = [role for role in wanted.roles if role != "edge" or wanted.sites or not wanted.every_site]
+    processes_of(known or wanted.roles, wanted.sites)
     if "control" not in wanted.roles:
         raise RefusedError("join-roles", "the first machine needs a control", "write --roles control,dns")
     try:
-        parse_endpoint(wanted.api.removeprefix("https://") if wanted.api.startswith("https://") else "")
+        if wanted.api is not None:
+            parse_endpoint(wanted.api.removeprefix("https://") if wanted.api.startswith("https://") else "")
         address = parse_endpoint(wanted.address) if wanted.address else None
     except ValueError as error:
         raise RefusedError("join-address", str(error), "write --api https://HOST:PORT --address HOST:PORT") from None
     return MachineFile(
         machine=wanted.name, domain=wanted.domain, roles=wanted.roles, sites=wanted.sites, address=address,
-        api=wanted.api, controls=(Control(url=wanted.api, spiffe=spiffe),),
+        every_site=wanted.every_site, api=wanted.api,
+        controls=(Control(url=wanted.api, spiffe=spiffe),) if wanted.api else (),
     )  # fmt: skip
 
 
-def _certify(issuer: Authority, files: IdentityFolder, machine: MachineFile, identity: SpiffeId, life_s: float) -> None:
+def _running(machine: MachineFile, settings: Settings) -> MachineFile:
+    """`machine` as it is with what runs there now. What it was begun or joined with stays."""
+    every = "edge" in settings.roles and settings.every_site
+    more = settings.sites if "edge" in settings.roles else ()
+    return machine.model_copy(
+        update={
+            "roles": tuple(dict.fromkeys((*machine.roles, *settings.roles))),
+            "sites": more if every else tuple(dict.fromkeys((*machine.sites, *more))),
+            "every_site": machine.every_site or every,
+            "api": machine.api or (f"https://{format_endpoint(*settings.api)}" if _is_told(settings.api) else None),
+            "address": machine.address or (settings.node if settings.node and _is_told(settings.node) else None),
+        }
+    )
+
+
+def _is_told(address: tuple[str, int]) -> bool:
+    """Whether others reach this machine there."""
+    host, port = address
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return host != "localhost" and port != 0
+    return not (ip.is_loopback or ip.is_unspecified) and port != 0
+
+
+def _is_good(files: IdentityFolder) -> bool:
+    try:
+        pair = files.read()
+    except HostError:
+        return False
+    return pair is not None and clock.wall_s() < pair.ends_s
+
+
+def _certify(issuer: Authority, trust: Path, machine: MachineFile, process: str, life_s: float) -> None:
     """The first certificate of a process of this machine. Its next ones come from control."""
     key, now_s = new_key(), clock.wall_s()
+    identity = process_id(machine.domain, machine.machine, process)
     subject = Subject.of(identity, hosts_of(record_of(machine, now_s), identity))
     leaf = make_leaf(issuer, key.public_key(), subject, new_serial(), now_s, life_s)
-    files.write(key, pem_of(leaf, issuer.certificate))
+    IdentityFolder(trust, process).write(key, pem_of(leaf, issuer.certificate))
 
 
 def _issue(

@@ -37,12 +37,14 @@ REASON_LIMIT = 200
 
 
 def own_machine(data: Path) -> str:
-    """The name under which this machine stands in a roster of several; HERE where it has none."""
+    """The name under which this machine stands in a roster of several; HERE where it does not, for its nodes have no
+    address for others."""
     try:
-        name = json.loads((data / "trust" / "machine.json").read_bytes())["machine"]
-    except (OSError, ValueError, KeyError, TypeError):
+        told = json.loads((data / "trust" / "machine.json").read_bytes())
+        name, address = told["machine"], told.get("address")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return HERE
-    return name if isinstance(name, str) and name else HERE
+    return name if isinstance(name, str) and name and address else HERE
 
 
 def sight_of(live: LiveState) -> Sight:

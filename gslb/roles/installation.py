@@ -12,6 +12,7 @@ from gslb.errors import GslbError, HostError
 from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
 from gslb.roles import logs
+from gslb.roles.authority_work import settle
 from gslb.roles.git_follow import newest_policy
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
@@ -43,6 +44,7 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_folder(settings.runtime))
         stack.enter_context(lock_folder(settings.data))
+        settle(settings)
         log = structlog.get_logger()
         await Supervisor(settings).run(stop, lambda: log.info("ready", environment=environment))
 

@@ -24,7 +24,6 @@ from gslb.roles.identity import Identity
 from gslb.roles.node import ASKED_BY, Node
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
-from gslb.trust.join import processes_of
 from gslb.trust.permits import NODE_PERMITS, Known, belongs, may, require_permits
 from gslb.trust.spiffe import SpiffeId
 
@@ -59,10 +58,9 @@ async def serve_node(node: Node, identity: Identity, settings: Settings) -> None
 
 def address_of(identity: Identity, settings: Settings) -> tuple[str, int] | None:
     """Where the endpoint of this process is: those of a machine have consecutive ports, in the order of
-    `trust.join.processes_of`. None: the machine's nodes are reached by nobody else."""
+    MachineFile.processes. None: the machine's nodes are reached by nobody else."""
     machine = identity.machine
-    base = settings.node or machine.address
-    processes = processes_of(machine.roles, machine.sites)
+    base, processes = settings.node or machine.address, machine.processes
     if base is None or identity.process not in processes:
         return None
     return base[0], base[1] + processes.index(identity.process) if base[1] else 0

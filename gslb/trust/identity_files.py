@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gslb.errors import HostError, RefusedError
 from gslb.trust.authority import certificates_of, half_life_s, identity_of, key_from_pem, key_to_pem, lifetime_s
+from gslb.trust.join import processes_of
 from gslb.trust.private_files import make_folder, read_private, sync_folder, write_private
 from gslb.trust.spiffe import SpiffeId
 
@@ -52,7 +53,8 @@ class Control(BaseModel):
 class MachineFile(BaseModel):
     """What a machine knows of itself since it joined. `processes` are its role processes, `address` (host, first port)
     is where their node endpoints are; None: nowhere but on this machine. Of a control: `api` is its URL for the others,
-    `store` the store that it was last run with."""
+    `store` the store that it was last run with; `every_site`: `sites` are those of the policy that it was last run
+    with, and no choice."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -60,10 +62,16 @@ class MachineFile(BaseModel):
     domain: str
     roles: tuple[str, ...]
     sites: tuple[str, ...] = ()
+    every_site: bool = False
     address: tuple[str, int] | None = None
     api: str | None = None
     store: str | None = None
     controls: tuple[Control, ...] = ()
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Its role processes, in the order in which they take ports; no edge before the sites are known."""
+        return processes_of([role for role in self.roles if role != "edge" or self.sites], self.sites)
 
 
 def trust_folder(data: Path) -> Path:

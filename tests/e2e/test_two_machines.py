@@ -83,7 +83,7 @@ async def machines(tmp_path):
 
 async def test_a_machine_joins_serves_and_is_removed(machines, tmp_path):
     await machines.gslb(
-        "m1", "identity", "init", "--policy", str(tmp_path / "policy"), "--name", "m1",
+        "m1", "identity", "init", "--policy", str(tmp_path / "policy"), "--name", "m1", "--roles", "control,dns",
         "--api", f"https://{FIRST}:{API}", "--address", f"{FIRST}:{NODES}", "--data", str(tmp_path / "m1"),
     )  # fmt: skip
     await machines.run("m1", FIRST, str(tmp_path / "policy"), "--api", f"{FIRST}:{API}")

@@ -88,7 +88,8 @@ def _require(peering: Peering | None) -> Peering:
         raise RefusedError(
             "no-identity",
             "a backend says via: edge, and this edge has no certificate to show to other edges",
-            "let its machine join (gslb identity init, gslb node join), or write via: direct until it has",
+            "on its machine: gslb identity init --policy DIR (of several machines, where the first control runs; the"
+            " others: gslb node join), then start gslb run again; or write via: direct until it has one",
         )
     return peering
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -59,6 +60,17 @@ def test_an_installation_begins_once(data, capsys):
         assert identity_of(only(data / "trust" / "identities" / process / "cert.pem")).process == process
 
 
+def test_one_machine_needs_no_address_and_has_a_certificate_for_every_edge(tmp_path, capsys):
+    policy = Path(__file__).parents[3] / "policies" / "private-networks"
+    given = ["--policy", str(policy), "--name", "m1", "--data", str(tmp_path / "m1")]
+    assert run(["identity", "init", *given]) == 0
+    assert "trust domain gslb.example.com" in capsys.readouterr().out
+    found = {path.name for path in (tmp_path / "m1" / "trust" / "identities").iterdir()}
+    assert found == {"control", "dns", "edge-dc", "edge-aws"}
+    machine = json.loads((tmp_path / "m1" / "trust" / "machine.json").read_text())
+    assert (machine["every_site"], machine["api"], machine["controls"]) == (True, None, [])
+
+
 def test_a_lost_authority_is_replaced_in_the_store_too(tmp_path, capsys):
     first = Installation(tmp_path)
     (tmp_path / "trust").rename(tmp_path / "old")
@@ -79,7 +91,7 @@ def test_a_lost_authority_is_replaced_in_the_store_too(tmp_path, capsys):
     [
         ((), "--domain NAME"),
         (("--domain", "d.example", "--roles", "dns"), "needs a control"),
-        (("--domain", "d.example", "--roles", "control,edge"), "an edge needs a site"),
+        (("--domain", "d.example", "--roles", "control,dns", "--site", "dc"), "an edge needs a site"),
         (("--domain", "d.example", "--name", "operator"), "machine-name"),
         (("--domain", "d/e"), "spiffe-id"),
         (("--domain", "d.example", "--address", "x"), "join-address"),
