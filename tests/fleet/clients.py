@@ -50,29 +50,32 @@ async def served(fleet, site: str, times: int = 20) -> Counter:
 
 class Load:
     """`lost` are queries that no nameserver answered, `silent` those that one did not; `wrong` what must never be
-    answered; `failed` are requests by site: (seconds, what)."""
+    answered. `failed` are requests: (site, when it was sent, what came of it). Who finds nobody at one edge goes to the
+    other; `refused` counts that."""
 
     def __init__(self, fleet, rate: float) -> None:
         self.fleet, self.pause_s = fleet, 1 / rate
-        self.asked = self.fetched = 0
-        self.lost, self.wrong = [], []
-        self.silent: Counter = Counter()
-        self.failed = {site: [] for site in EDGES}
-        self.answered: Counter = Counter()
-        self._number = 0
+        self.number = 0
+        self.lost, self.wrong, self.failed = [], [], []
+        self.silent, self.refused, self.answered = Counter(), Counter(), Counter()
+
+    def counts(self) -> str:
+        return (
+            f"{self.number} queries, {dict(self.silent)} silent, {len(self.lost)} lost; "
+            f"{self.number} requests, {dict(self.refused)} refused, {len(self.failed)} failed"
+        )
 
     async def drive(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         connector = aiohttp.TCPConnector(limit=64)
         timeout = aiohttp.ClientTimeout(total=10)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as tasks:
             while not stop.is_set():
-                self._number += 1
-                tasks.create_task(self._resolve(self._number))
-                tasks.create_task(self._fetch(session, EDGES[self._number % 2]))
+                self.number += 1
+                tasks.create_task(self._resolve(self.number))
+                tasks.create_task(self._fetch(session, self.number))
                 await asyncio.sleep(self.pause_s)
 
     async def _resolve(self, number: int) -> None:
-        self.asked += 1
         client = f"198.51.{100 + number // 2 % 100}.0"
         for nameserver in (NAMESERVERS[number % 2], NAMESERVERS[1 - number % 2]):
             try:
@@ -89,19 +92,22 @@ class Load:
             return
         self.lost.append(clock.mono_s())
 
-    async def _fetch(self, session: aiohttp.ClientSession, site: str) -> None:
-        self.fetched += 1
-        try:
-            url = f"http://{ADDRESS[site]}:{self.fleet.http_port}/"
-            async with session.get(url, headers={"host": HOST}) as response:
-                await response.read()
-                if response.status != 200:
-                    self.failed[site].append((clock.mono_s(), response.status))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.failed[site].append((clock.mono_s(), repr(error)))
-
-    def failures(self) -> dict:
-        return {site: failed for site, failed in self.failed.items() if failed}
+    async def _fetch(self, session: aiohttp.ClientSession, number: int) -> None:
+        sent_s = clock.mono_s()
+        for site in (EDGES[number % 2], EDGES[1 - number % 2]):
+            try:
+                url = f"http://{ADDRESS[site]}:{self.fleet.http_port}/?delay=0.05"
+                async with session.get(url, headers={"host": HOST}) as response:
+                    await response.read()
+                    if response.status != 200:
+                        self.failed.append((site, sent_s, response.status))
+            except aiohttp.ClientConnectorError:
+                self.refused[site] += 1
+                continue
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.failed.append((site, sent_s, repr(error)))
+            return
+        self.failed.append(("both", sent_s, "refused"))
 
 
 @asynccontextmanager

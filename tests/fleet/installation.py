@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from gslb import clock
+from gslb.edge import find_envoy
 from tests.support.backend import Backend
 from tests.support.etcd import Etcd
 from tests.support.ports import free_port
@@ -43,6 +44,15 @@ apps:
       new: {{check: {{path: /healthz, interval: 1s, timeout: 1s}}, aws: ["{new_aws}"]}}
     routes:
       - {{name: all, split: {{old: 100, new: 0}}}}
+"""
+
+
+SLOW_ENVOY = """#!/bin/sh
+# An Envoy that takes its time to validate, for as long as the file "hold" is there.
+case "$*" in *validate*)
+  while [ -e {folder}/hold ]; do touch {folder}/held; sleep 0.05; done;;
+esac
+exec {envoy} "$@"
 """
 
 
@@ -87,6 +97,19 @@ class Machine:
             return roles[0] if roles else None
         return None
 
+    async def pid(self, what: str) -> int | None:
+        """Of the `role` process, or its `envoy`."""
+        if what == "role":
+            return self.role_pid()
+        state = await self.ask("/state")
+        return state["edge"]["envoy"]["pid"] if state and state["ready"] else None
+
+    async def serves(self) -> bool:
+        if self.name in CONTROLS:
+            return await self.ask("/v1/status") is not None
+        state = await self.ask("/state")
+        return state is not None and state["ready"]
+
     async def ask(self, path: str, timeout_s: float = 2.0):
         """What the role process answers over its socket; None where it does not."""
         connector = aiohttp.UnixConnector(str(self.socket), force_close=True)
@@ -105,7 +128,7 @@ class Machine:
 
 
 class Watch:
-    """What each node had in force all along, as it says itself ten times a second: (seconds, version, digest)."""
+    """What each node had in force all along, as it says itself five times a second: (seconds, version, digest)."""
 
     def __init__(self, machines) -> None:
         self.machines = machines
@@ -125,7 +148,7 @@ class Watch:
                 had = (applied["revision"], applied["overrides"]), applied["digest"]
                 if not self.seen[name] or self.seen[name][-1][1:] != had:
                     self.seen[name].append((clock.mono_s(), *had))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
     def went_back(self) -> dict[str, list]:
         """Where a node had an older version after a newer one."""
@@ -169,6 +192,9 @@ class Fleet:
         for backend, site in (("old", "dc"), ("old", "aws"), ("new", "aws")):
             self.backends.append(await asyncio.to_thread(Backend, f"{backend}-{site}", BACKENDS))
         self.write_policy()
+        envoy = self.folder / "envoy"
+        envoy.write_text(SLOW_ENVOY.format(folder=self.folder, envoy=find_envoy(None)))
+        envoy.chmod(0o755)
         await self._begin_c1()
         await asyncio.gather(*(self._join(name) for name in ADDRESS if name != "c1"))
         for name in ADDRESS:
@@ -214,7 +240,7 @@ class Fleet:
         if name in NAMESERVERS:
             machine.arguments = ("--dns", f"{ADDRESS[name]}:{self.dns_port}")
         elif name in EDGES:
-            machine.arguments = ("--concurrency", "1")
+            machine.arguments = ("--concurrency", "1", "--envoy", str(self.folder / "envoy"))
 
     async def end(self) -> None:
         for machine in self.machines.values():
@@ -274,15 +300,37 @@ class Fleet:
         version, digest = self.watch.now("n1")
         return *version, digest
 
-    async def leader(self, other_than: str = "") -> str:
-        async def who():
-            for control in CONTROLS:
-                status = await self.machines[control].ask("/v1/status") if self.machines[control].runs else None
-                if status and status["leader"] and status["leader"]["here"] and control != other_than:
-                    return control
-            return None
+    async def lead(self, control: str) -> dict:
+        """Who leads, as a control sees it."""
+        status = await self.machines[control].ask("/v1/status")
+        return (status and status["leader"]) or {"control": None, "term": 0, "here": False}
 
-        return await eventually(who, 60, "somebody leads")
+    async def leads_since(self, term: int) -> str | None:
+        """The control that leads, in a later term."""
+        for control in CONTROLS:
+            lead = await self.lead(control)
+            if lead["here"] and lead["term"] > term:
+                return control
+        return None
+
+    async def leader(self) -> str:
+        return await eventually(lambda: self.leads_since(0), STARTS_S, "a control leads")
+
+    @asynccontextmanager
+    async def held(self):
+        """Edges do not say meanwhile whether they can take what they are offered. Yields who waits until one was
+        asked."""
+        hold, held = self.folder / "hold", self.folder / "held"
+        held.unlink(missing_ok=True)
+        hold.touch()
+
+        async def was_asked() -> bool:
+            return held.exists()
+
+        try:
+            yield lambda: eventually(was_asked, STARTS_S, "an edge is asked")
+        finally:
+            hold.unlink()
 
     async def heal(self) -> None:
         """Everything runs, whatever the test before has left."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 import pytest
 import pytest_asyncio
 
 from gslb import clock
-from tests.fleet.clients import answers, served
-from tests.fleet.installation import ADDRESS, CONTROLS, EDGES, NODES, installation
+from gslb.control.leader import LEASE_S
+from tests.fleet.clients import answers, ask, load, served
+from tests.fleet.installation import ADDRESS, CONTROLS, EDGES, NAMESERVERS, NODES, PROCESS, STARTS_S, installation
 from tests.support.etcd import needs_etcd
+from tests.support.running_demo import eventually
 
 LONG = int(os.environ.get("CHAOS_ROUNDS", "1")) > 1
 pytestmark = [
@@ -19,9 +22,10 @@ pytestmark = [
     *([pytest.mark.chaos] if LONG else []),
 ]  # fmt: skip
 
-EQUAL_S = 5.0
-NOISE = 6.0
-"""What is promised in EQUAL_S may take so many times as long where others use the processors, too."""
+EQUAL_S, SERVES_S = 5.0, 1.0
+NOISE = 20.0
+"""What is promised may take so many times as long where others use the processors, too: the figures are printed."""
+PAUSE_S = 30.0 if LONG else LEASE_S + 2
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -71,3 +75,149 @@ async def test_a_change_at_either_control_is_the_same_everywhere(fleet):
         assert sorted(seen) == sorted(NODES)
         assert {(n["revision"], n["overrides"], n["digest"]) for n in seen.values()} == {fleet.has()}
         assert all(node["in_sync"] for node in seen.values()), seen
+
+
+KILLED = [("role", "c1"), ("role", "n1"), ("role", "dc"), ("envoy", "aws"), ("etcd", ""), ("all", "n2")]
+ALL_KILLED = [
+    *(("role", name) for name in PROCESS), *(("envoy", name) for name in EDGES),
+    *(("etcd", "") for _ in range(3)), *(("all", name) for name in PROCESS),
+]  # fmt: skip
+
+
+async def test_whatever_is_killed_nothing_fails_but_what_was_in_flight_on_it(fleet):
+    for what, name in ALL_KILLED if LONG else KILLED:
+        had = fleet.has()
+        async with load(fleet) as clients:
+            await asyncio.sleep(1)
+            killed_s = clock.mono_s()
+            await kill(fleet, what, name)
+            back_s = clock.mono_s() - killed_s
+            await fleet.equal()
+            await asyncio.sleep(1)
+        print(f"{what} {name}: back after {back_s:.2f} s; {clients.counts()}")
+        assert fleet.has() == had
+        assert (clients.wrong, clients.lost) == ([], []), (what, name)
+        assert set(clients.silent) <= {name}, "the other nameserver answers all along"
+        dead = {name} if what == "envoy" else set()
+        assert {site for site, _, _ in clients.failed} <= dead, clients.failed
+        assert [failed for failed in clients.failed if failed[1] > killed_s] == [], "it was not in flight"
+        assert set(clients.refused) <= dead, "an edge is there whatever else is not"
+
+
+async def kill(fleet, what: str, name: str) -> None:
+    """kill -9, and wait until whoever looks after it has brought it back. `all` is a supervisor, whose role goes with
+    it."""
+    if what == "etcd":
+        member = await asyncio.to_thread(fleet.etcd.leader)
+        member.kill()
+        await asyncio.sleep(1)
+        member.start(fleet.etcd.members)
+        await asyncio.to_thread(fleet.etcd.wait, [member])
+        return
+    machine, part = fleet.machines[name], "envoy" if what == "envoy" else "role"
+    before = await machine.pid(part)
+    if what == "all":
+        await machine.end(signal.SIGKILL)
+        await machine.start()
+    else:
+        os.kill(before, signal.SIGKILL)
+
+    async def is_back():
+        now = await machine.pid(part)
+        return now not in {None, before} and await machine.serves()
+
+    await eventually(is_back, STARTS_S, f"{what} {name} is back")
+
+
+async def test_a_leader_that_is_killed_is_followed_by_another_and_changes_do_not_wait(fleet):
+    leader = await fleet.leader()
+    other = next(name for name in CONTROLS if name != leader)
+    term = (await fleet.lead(other))["term"]
+    os.kill(fleet.machines[leader].role_pid(), signal.SIGKILL)
+    await changed(fleet, other, "shift", "shop/all", "new=20")
+    await eventually(lambda: fleet.leads_since(term), 60, "somebody leads")
+    await changed(fleet, leader, "shift", "shop/all", "--undo")
+
+
+async def test_a_site_leaves_though_two_of_three_members_of_the_store_are_gone(fleet):
+    await an_emergency_key(fleet, at=("n2", "dc", "aws"))
+    drain, ca = str(fleet.folder / "drain.json"), str(fleet.machines["c1"].data / "trust" / "ca.pem")
+    async with load(fleet) as clients:
+        first, second, _ = fleet.etcd.members
+        await asyncio.to_thread(first.kill)
+        await changed(fleet, "c1", "shift", "shop/all", "new=10")
+        await asyncio.to_thread(second.kill)
+        had = fleet.has()
+        refused = await fleet.gslb("c2", "drain", "dc", "--reason", "fire", code=None)
+        assert (refused.code, "etcd" in refused.err) == (2, True), refused.err
+        assert "Traceback" not in refused.err
+        assert fleet.has() == had
+
+        await fleet.gslb("n1", "node", "drain", "dc", "--all", "--reason", "fire")
+        for name in ("n2", "dc"):
+            await fleet.gslb("c1", "node", "override", drain, "--node", fleet.url(name), "--ca", ca)
+        await fleet.gslb("aws", "node", "override", drain, "--all")
+        for nameserver in NAMESERVERS:
+            found = await answers(fleet, nameserver)
+            assert {tuple(addresses) for addresses in found.values()} == {(ADDRESS["aws"],)}, nameserver
+        assert set(await served(fleet, "dc")) <= {"old-aws", "new-aws"}
+        status = (await fleet.gslb("n2", "node", "status", "--json")).json["nodes"]["dns"]
+        assert status["broken_glass"]["deeds"][0]["by"]["author"]
+
+        for member in (first, second):
+            member.start(fleet.etcd.members)
+        await asyncio.to_thread(fleet.etcd.wait, fleet.etcd.members)
+        back_s, before = clock.mono_s(), fleet.version()
+        await eventually(lambda: done(fleet, "c1", "drain", "dc"), 60, "control drains again")
+        await fleet.equal(after=before)
+        print(f"all agree {fleet.watch.since(fleet.version()) - back_s:.2f} s after the store was back")
+    assert (clients.wrong, clients.lost, clients.failed) == ([], [], [])
+    await changed(fleet, "c2", "undrain", "dc")
+    await changed(fleet, "c2", "shift", "shop/all", "--undo")
+
+
+async def test_who_restarts_while_store_and_controls_are_gone_serves_from_disk(fleet):
+    await changed(fleet, "c1", "drain", "dc")
+    had, nameserver = fleet.has(), fleet.machines["n1"]
+    for control in CONTROLS:
+        await fleet.machines[control].end(signal.SIGKILL)
+    await asyncio.to_thread(fleet.etcd.close)
+    async with load(fleet) as clients:
+        before = nameserver.role_pid()
+        os.kill(before, signal.SIGKILL)
+        print(f"the dns process killed: answers after {await until_answered(fleet):.2f} s")
+        await nameserver.end()
+        await nameserver.start()
+        print(f"its machine started anew: answers after {await until_answered(fleet):.2f} s")
+        await fleet.machines["dc"].end()
+        await fleet.machines["dc"].start()
+        await fleet.equal()
+        assert set(await served(fleet, "dc")) == {"old-aws"}
+        assert set(clients.answered) == {ADDRESS["aws"]}
+    assert (clients.wrong, clients.lost, clients.failed) == ([], [], [])
+    assert set(clients.silent) <= {"n1"}
+    assert fleet.has() == had
+    await fleet.heal()
+    await changed(fleet, "c2", "undrain", "dc")
+
+
+async def until_answered(fleet) -> float:
+    """Seconds from now until the first nameserver answers, with what was drained."""
+    began_s = clock.mono_s()
+    found = await eventually(lambda: ask(fleet, "n1", timeout_s=0.1), SERVES_S * NOISE, "n1 answers from its disk")
+    assert found == [ADDRESS["aws"]]
+    return clock.mono_s() - began_s
+
+
+async def an_emergency_key(fleet, at) -> None:
+    """One that the machines believe, and a drain of dc that it has signed."""
+    key, c1 = str(fleet.folder / "ann.key"), "c1"
+    await fleet.gslb(c1, "override", "key", "ann", "-o", key)
+    for name in at:
+        await fleet.gslb(name, "override", "believe", f"{key}.pub", "--data", str(fleet.machines[name].data))
+    wanted = ("--environment", "fleet", "--for", "1h", "--reason", "fire", "--key", key)
+    await fleet.gslb(c1, "override", "sign", "drain", "dc", *wanted, "-o", str(fleet.folder / "drain.json"))
+
+
+async def done(fleet, control: str, *arguments: str) -> bool:
+    return (await fleet.gslb(control, *arguments, code=None)).code == 0
