@@ -14,6 +14,7 @@ import aiohttp
 
 from gslb import clock
 from gslb.edge import find_envoy
+from gslb.roles.process import end_with_parent
 from tests.support.backend import Backend
 from tests.support.etcd import Etcd
 from tests.support.ports import free_port
@@ -65,6 +66,7 @@ class Machine:
         self.env = {**os.environ, "GSLB_RUNTIME": str(self.runtime), "GSLB_PASSPHRASE": "a long enough passphrase"}
         self.arguments: tuple[str, ...] = ()
         self.process: asyncio.subprocess.Process | None = None
+        self.asleep: int | None = None
 
     @property
     def socket(self) -> Path:
@@ -78,13 +80,23 @@ class Machine:
         with (self.folder / f"log-{self.name}").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *GSLB, "run", *self.arguments, "--data", str(self.data), "--log-format", "json", env=self.env,
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent,
             )  # fmt: skip
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.runs:
             self.process.send_signal(number)
             await self.process.wait()
+
+    def sleep(self) -> None:
+        """Stop its role process where it stands, until `wake`."""
+        self.asleep = self.role_pid()
+        os.kill(self.asleep, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        if self.asleep is not None:
+            os.kill(self.asleep, signal.SIGCONT)
+            self.asleep = None
 
     def role_pid(self) -> int | None:
         """The one role process that runs here."""
@@ -244,11 +256,7 @@ class Fleet:
 
     async def end(self) -> None:
         for machine in self.machines.values():
-            if machine.runs:
-                pid = machine.role_pid()
-                for each in (pid, machine.process.pid):
-                    with contextlib.suppress(ProcessLookupError, TypeError):
-                        os.kill(each, signal.SIGCONT)
+            machine.wake()
         await asyncio.gather(*(machine.end(signal.SIGINT) for machine in self.machines.values()))
         for backend in self.backends:
             backend.kill()
@@ -280,7 +288,7 @@ class Fleet:
 
         await eventually(are_equal, within_s, "all nodes have the same")
         for control in CONTROLS:
-            if self.machines[control].runs:
+            if self.machines[control].runs and self.machines[control].asleep is None:
                 await eventually(lambda control=control: self._agrees(control), within_s, f"{control} agrees")
 
     async def _agrees(self, control: str) -> bool:

@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 
 from gslb import clock
-from gslb.control.leader import LEASE_S
+from gslb.control.leader import BEAT, LEASE_S
+from gslb.errors import RefusedError
+from gslb.store import TERM, open_store
 from tests.fleet.clients import answers, ask, load, served
 from tests.fleet.installation import ADDRESS, CONTROLS, EDGES, NAMESERVERS, NODES, PROCESS, STARTS_S, installation
 from tests.support.etcd import needs_etcd
@@ -136,6 +138,41 @@ async def test_a_leader_that_is_killed_is_followed_by_another_and_changes_do_not
     os.kill(fleet.machines[leader].role_pid(), signal.SIGKILL)
     await changed(fleet, other, "shift", "shop/all", "new=20")
     await eventually(lambda: fleet.leads_since(term), 60, "somebody leads")
+    await changed(fleet, leader, "shift", "shop/all", "--undo")
+
+
+async def test_a_leader_that_slept_is_fenced_and_what_it_had_begun_is_refused(fleet):
+    leader = await fleet.leader()
+    other = next(name for name in CONTROLS if name != leader)
+    sleeper = fleet.machines[leader]
+    store = open_store(fleet.etcd.url("fleet"), fleet.folder)
+    term = store.document(TERM).number
+    async with asyncio.TaskGroup() as group:
+        try:
+            async with fleet.held() as until_asked:  # it has read, and has not written
+                late = group.create_task(fleet.gslb(leader, "shift", "shop/all", "new=50", code=None))
+                await until_asked()
+                sleeper.sleep()
+            slept_s = clock.mono_s()
+            await changed(fleet, other, "shift", "shop/all", "new=100")
+            await eventually(lambda: fleet.leads_since(term), 60, "the other control leads")
+            await asyncio.sleep(max(0.0, PAUSE_S - (clock.mono_s() - slept_s)))
+            since = fleet.version()
+            await changed(fleet, other, "drain", "dc")
+        finally:
+            sleeper.wake()
+    result = late.result()
+    assert (result.code, "stale" in result.err) == (1, True), (result.out, result.err)
+    with pytest.raises(RefusedError) as fenced:
+        store.put(BEAT, store.document(BEAT).number, b"", term)
+    assert fenced.value.rule == "fenced"
+    assert fleet.version() > since
+    woken_s = clock.mono_s()
+    await fleet.equal(within_s=EQUAL_S * NOISE)
+    print(f"{leader} slept for {woken_s - slept_s:.1f} s; all equal {clock.mono_s() - woken_s:.2f} s after")
+    assert not (await fleet.lead(leader))["here"], "it knows that it leads no more"
+    assert {tuple(found) for found in (await answers(fleet, "n1")).values()} == {(ADDRESS["aws"],)}
+    await changed(fleet, leader, "undrain", "dc")
     await changed(fleet, leader, "shift", "shop/all", "--undo")
 
 

@@ -28,15 +28,18 @@ from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_client import NodeClient, Remote
 from gslb.roles.node_door import address_of, being_known, serve_node
 from gslb.roles.settings import Settings
+from gslb.roles.signed_overrides import SignedOverrides
 from gslb.roles.trust_desk import TrustDesk
 from gslb.snapshot.bundle import Bundle
 from gslb.store import EmbeddedStore
 from gslb.trust import tls
 from gslb.trust.authority import Subject, make_leaf, make_root, pem_of
+from gslb.trust.emergency import Emergency, signed_override
 from gslb.trust.identity_files import IdentityFolder, MachineFile, read_machine, trust_folder
 from gslb.trust.join import parse_token
 from gslb.trust.private_files import make_folder, write_private
 from gslb.trust.signer_files import TrustFolder
+from gslb.trust.signing import Signer, make_key, public_of
 from gslb.trust.spiffe import parse_spiffe
 from tests.support.ports import free_port
 from tests.unit.control.world import NOW_S, MemoryPublisher, intent
@@ -433,6 +436,32 @@ async def test_a_renewal_is_shown_at_once_and_drops_no_connection(tmp_path):
         assert made.identity.files.read().ends_s == made.identity.ends_s
         folders = [path for path in made.identity.files.folder.glob(".*") if path.is_dir()]
         assert len(folders) == 2, "the one before stays, and none before that"
+
+
+async def test_belief_in_an_emergency_key_reaches_machines_with_their_next_certificates(tmp_path):
+    key = make_key(b"a" * 32)
+    public = Signer.of(public_of(key), "ann", "emergency")
+    emergency = Emergency(
+        id="1" * 32, environment="test", action="drain", site="dc", author="ann", signed_s=NOW_S,
+        good_until_s=NOW_S + DAY_S,
+    )  # fmt: skip
+    body = signed_override(key, emergency).model_dump_json().encode()
+    async with world(tmp_path) as it:
+        settings = await it.join()
+        identity, there = Identity.of(settings, "dns"), TrustFolder(settings.trust)
+        overrides, here = SignedOverrides(settings.data / "dns", there), TrustFolder(it.settings.trust)
+        with pytest.raises(RefusedError) as refused:
+            overrides.take(body, "test", NOW_S)
+        assert refused.value.rule == "unknown-signer"
+
+        here.save(here.signers().with_signer(public))
+        await identity.renew(CertificateSource(settings, identity).ask)
+        assert overrides.take(body, "test", NOW_S) == (emergency, "ann")
+        assert there.signers() == here.signers(), "whoever publishes is believed as before"
+
+        here.save(here.signers().without(public.id))
+        await identity.renew(CertificateSource(settings, identity).ask)
+        assert not there.signers().knows(public.id)
 
 
 async def shown_by(url, context):
