@@ -38,7 +38,7 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
     from rich.text import Text
 
     if seen["snapshot"] is None:
-        return Group(Text("No policy is in force yet."), _roles(seen), *map(Text, _git(seen.get("git"))))
+        return Group(Text("No policy is in force yet."), _roles(seen), *map(Text, _below(seen)))
     snapshot = seen["snapshot"]
     head = Text.assemble(
         ("environment ", "dim"), (str(seen["environment"]), "bold"),
@@ -58,7 +58,21 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
         parts.append(checks_table(seen["checks"]))
     if seen["mirrors"]:
         parts.append(_mirrors(seen))
-    return Group(*parts, _roles(seen), *map(Text, _git(seen.get("git"))))
+    return Group(*parts, _roles(seen), *map(Text, _below(seen)))
+
+
+def _below(seen: Mapping[str, Any]) -> list[str]:
+    """What is told below the tables."""
+    return [*_git(seen.get("git")), *_lead(seen.get("leader"))]
+
+
+def _lead(leader: Mapping[str, Any] | None) -> list[str]:
+    """Nothing where there is but one control."""
+    if leader is None or (leader["control"] is not None and leader.get("since") is None):
+        return []
+    if leader["control"] is None:
+        return ["no control is known to lead"]
+    return [f"{leader['control']} leads the controls since {leader['since']}"]
 
 
 def history_page(seen: Mapping[str, Any]) -> RenderableType:

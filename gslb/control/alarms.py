@@ -75,7 +75,7 @@ def alarms_now(publisher: Publisher, wall_s: float) -> list[Alarm]:
 
 
 def alarms_seen(found: Iterable[Alarm]) -> list[dict[str, Any]]:
-    """As messages.AlarmSeen."""
+    """As status_messages.AlarmSeen."""
     return [
         {
             "rule": alarm.rule,

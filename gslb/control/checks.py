@@ -11,14 +11,12 @@ from typing import Any
 
 from gslb.control.protocol import CheckState, Pushed, PushedStates, RoleState
 from gslb.errors import RefusedError
+from gslb.health.pulse import trouble
 from gslb.model.words import iso
 from gslb.snapshot.checks import CheckName, NamedCheck, PushedAsk
 from gslb.snapshot.types import Snapshot
 
 __all__ = ["PushBoard", "checks_seen", "prober_trouble", "pushed_check"]
-
-LATE_S = 5.0
-"""As gslb.health.probes.LATE_S: a prober that is so late cannot be trusted to see an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +123,4 @@ def _iso(wall_s: float | None) -> str | None:
 def prober_trouble(state: RoleState | None) -> str:
     """What is wrong with the prober of a role; empty: nothing, or it has none."""
     probing = state.probing if state else None
-    if probing is None:
-        return ""
-    if not probing.running:
-        return "the prober does not run"
-    if probing.age_s > LATE_S:
-        return f"the prober has not turned for {probing.age_s:.0f} s"
-    return f"the prober is {probing.behind_s:.0f} s behind" if probing.behind_s > LATE_S else ""
+    return trouble(probing.age_s, probing.behind_s, running=probing.running) if probing is not None else ""

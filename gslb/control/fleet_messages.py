@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gslb.control.messages import Body, WaveSeen
+from gslb.control.body import Body
+from gslb.control.status_messages import WaveSeen
 
 __all__ = ["NodeSeen", "NodesSeen"]
 

@@ -81,8 +81,8 @@ def was_taken(commit_id: str, history: Sequence[AuditRecord]) -> int | None:
 
 
 def git_seen(followed: Followed | None, intent: Intent | None) -> dict[str, Any] | None:
-    """As messages.GitSeen. `intent` is what is in force: something else than the commit, if somebody went back or
-    applied something after it."""
+    """As status_messages.GitSeen. `intent` is what is in force: something else than the commit, if somebody went back
+    or applied something after it."""
     if followed is None:
         return None
     taken, refused = followed.taken, followed.refused

@@ -26,9 +26,11 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from gslb.model.words import iso
+
 __all__ = [
     "BEAT", "BEAT_S", "HOLD_S", "LEASE_S", "Action", "Candidate", "Lead", "Look", "Seen", "beaten", "lead_seen",
-    "looked", "refused", "term_of", "ticked", "took",
+    "looked", "refused", "since_of", "term_of", "ticked", "took",
 ]  # fmt: skip
 
 BEAT = "leader/beat"
@@ -39,15 +41,19 @@ HOLD_S = 7.0
 """How long a leader goes on without a beat that was taken: well below LEASE_S, for what it has begun to be over."""
 
 HOLDER_LIMIT = 200
+MOST_WALL_S = 1e11
+"""The year 5138: what a clock says beyond is no time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Both documents as they were read: their numbers, and who leads (empty: nobody, or nobody ever did)."""
+    """Both documents as they were read: their numbers, who leads (empty: nobody, or nobody ever did), and since when,
+    by the leader's own clock (Unix seconds): for people, compared with nothing."""
 
     term: int
     beat: int
     holder: str = ""
+    since_wall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +105,9 @@ def looked(state: Candidate, seen: Seen, asked_mono_s: float, mono_s: float) -> 
     return state, None
 
 
-def took(state: Candidate, term: int, sent_mono_s: float) -> Candidate:
+def took(state: Candidate, term: int, sent_mono_s: float, since_wall_s: float | None = None) -> Candidate:
     """It wrote TERM, which has this number now; `sent_mono_s` is before that."""
-    seen = Seen(term, state.seen.beat if state.seen else 0, state.me)
+    seen = Seen(term, state.seen.beat if state.seen else 0, state.me, since_wall_s)
     return replace(state, seen=seen, leads=True, since_mono_s=sent_mono_s)
 
 
@@ -128,19 +134,30 @@ def term_of(value: bytes | None) -> str:
     return holder[:HOLDER_LIMIT] if isinstance(holder, str) else "?"
 
 
+def since_of(value: bytes | None) -> float | None:
+    """Since when, by the value of TERM; None where it does not say."""
+    try:
+        since = json.loads(value or b"")["since"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return float(since) if isinstance(since, int | float) and 0 <= since < MOST_WALL_S else None
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """Who leads, as far as a control knows: the name of its machine (empty: nobody), the number of the term, and
-    whether it is this control itself."""
+    """Who leads, as far as a control knows: the name of its machine (empty: nobody), the number of the term, whether
+    it is this control itself, and since when (Unix seconds; None: there is but one control, or nobody knows)."""
 
     control: str = ""
     term: int = 0
     here: bool = False
+    since_wall_s: float | None = None
 
 
 def lead_seen(lead: Lead) -> dict[str, Any]:
-    """As messages.LeadSeen."""
-    return {"control": lead.control or None, "term": lead.term, "here": lead.here}
+    """As status_messages.LeadSeen."""
+    since = None if lead.since_wall_s is None else iso(lead.since_wall_s)
+    return {"control": lead.control or None, "term": lead.term, "here": lead.here, "since": since}
 
 
 def _follower(state: Candidate) -> Candidate:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from gslb.control.messages import Author, Body, Change, Line, WaveSeen
+from gslb.control.messages import Author, Body, Change, Line
+from gslb.control.status_messages import WaveSeen
 from gslb.control.waves import BAKE_S
 from gslb.model.words import Name
 from gslb.plan import Plan

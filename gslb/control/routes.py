@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from gslb import __version__, clock
 from gslb.control import (
-    answers,
     challenge_messages,
     challenge_routes,
     changes,
@@ -17,19 +16,19 @@ from gslb.control import (
     check_routes,
     export_messages,
     fleet_messages,
-    forcing,
     forcing_messages,
     forcing_routes,
     join_messages,
     join_routes,
     key_messages,
     key_routes,
-    latency,
     messages,
     metrics,
+    override_routes,
     page,
     plan_messages,
     plan_routes,
+    status_messages,
     token_messages,
     token_routes,
 )
@@ -41,13 +40,11 @@ from gslb.control.fleet import nodes_seen
 from gslb.control.followed import git_seen
 from gslb.control.leader import lead_seen
 from gslb.control.openapi import describe
-from gslb.control.publishing import Make, Published, Publisher
+from gslb.control.publishing import Publisher
 from gslb.control.status import status
 from gslb.control.waves import wave_seen
 from gslb.control.zone_export import zone_file
-from gslb.model.words import format_duration, iso
-from gslb.snapshot.intent import Drain, Intent, Provenance
-from gslb.store import AuditEntry
+from gslb.model.words import iso
 
 __all__ = ["LIMIT_BYTES", "TABLE", "Asked", "Endpoint", "Media", "Stream"]
 
@@ -122,57 +119,19 @@ async def _nodes(asked: Asked) -> dict[str, Any]:
 
 
 async def _shift(asked: Asked) -> dict[str, Any]:
-    wanted: messages.ShiftRequest = asked.body
-    by = _provenance(wanted)
-    shares = " ".join(f"{name}={percent:g}" for name, percent in sorted(wanted.split.items()))
-    published = await _change(
-        asked.publisher,
-        lambda intent: changes.shift(changes.require(intent), wanted.app, wanted.route, wanted.split, by),
-        by,
-        ("shift", f"{wanted.app}/{wanted.route} {shares}"),
-    )
-    return answers.shift_change(published, wanted.app, wanted.route)
+    return await override_routes.shift(asked.publisher, asked.body)
 
 
 async def _undo_shift(asked: Asked) -> dict[str, Any]:
-    app, route, query = asked.path["app"], asked.path["route"], asked.query
-    published = await _change(
-        asked.publisher,
-        lambda intent: changes.undo_shift(changes.require(intent), app, route),
-        Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s()),
-        ("undo-shift", f"{app}/{route}"),
-    )
-    return answers.shift_change(published, app, route)
+    return await override_routes.undo_shift(asked.publisher, asked.path["app"], asked.path["route"], asked.query)
 
 
 async def _drain(asked: Asked) -> dict[str, Any]:
-    wanted: messages.DrainRequest = asked.body
-    by = _provenance(wanted)
-    drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by)
-    flags = [" --entry"] * wanted.entry_only + _deadline(wanted) + [f" --allow {rule}" for rule in wanted.allow]
-    published = await _change(
-        asked.publisher,
-        lambda intent: changes.drain(changes.require(intent), drain, wanted.allow),
-        by,
-        ("drain", _scope(wanted.site, wanted.app) + "".join(flags)),
-    )
-    return answers.drain_change(published, wanted.site, wanted.app)
+    return await override_routes.drain(asked.publisher, asked.body)
 
 
 async def _undrain(asked: Asked) -> dict[str, Any]:
-    site, query = asked.path["site"], asked.query
-    by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
-
-    def put_back(intent: Intent | None) -> Intent:
-        before = changes.require(intent)
-        after = changes.undrain(before, site, query.app)
-        if query.over_s is None:
-            return after
-        return forcing.slow_start(before, after, forcing.over(site, query.app, by, query.over_s))
-
-    slowly = "" if query.over_s is None else f" --over {format_duration(query.over_s)}"
-    published = await _change(asked.publisher, put_back, by, ("undrain", _scope(site, query.app) + slowly))
-    return answers.drain_change(published, site, query.app)
+    return await override_routes.undrain(asked.publisher, asked.path["site"], asked.query)
 
 
 async def _force(asked: Asked) -> dict[str, Any]:
@@ -229,35 +188,15 @@ async def _cleanup(asked: Asked) -> dict[str, Any]:
 
 
 async def _latency(asked: Asked) -> dict[str, Any]:
-    current = asked.publisher.current()
-    intent = changes.require(current[0] if current else None)
-    return await asyncio.to_thread(latency.latency_seen, intent)
+    return await override_routes.latency_in_force(asked.publisher)
 
 
 async def _set_latency(asked: Asked) -> dict[str, Any]:
-    wanted: messages.LatencyRequest = asked.body
-    by = Provenance(author=wanted.author, reason=wanted.reason, at_s=clock.wall_s())
-    what = f"set {len(wanted.latency)} networks"
-    return await _change_latency(asked, lambda intent: latency.set_latency(intent, wanted.latency, by), by, what)
+    return await override_routes.set_latency(asked.publisher, asked.body)
 
 
 async def _clear_latency(asked: Asked) -> dict[str, Any]:
-    by = Provenance(author=asked.query.author, reason=asked.query.reason, at_s=clock.wall_s())
-    return await _change_latency(asked, latency.clear_latency, by, "clear")
-
-
-async def _change_latency(
-    asked: Asked, make: Callable[[Intent], Intent], by: Provenance, detail: str
-) -> dict[str, Any]:
-    made: list[Intent] = []
-
-    def change(intent: Intent | None) -> Intent:
-        before = changes.require(intent)
-        made[:] = [before, make(before)]
-        return made[1]
-
-    published = await _change(asked.publisher, change, by, ("latency", detail))
-    return answers.latency_change(published, *made)
+    return await override_routes.clear_latency(asked.publisher, asked.query)
 
 
 async def _tokens(asked: Asked) -> dict[str, Any]:
@@ -371,36 +310,12 @@ async def _healthz(_asked: Asked) -> dict[str, Any]:
     return {"status": "ok", "version": __version__}
 
 
-def _provenance(wanted: messages.ShiftRequest | messages.DrainRequest) -> Provenance:
-    now_s = clock.wall_s()
-    expires_s = None if wanted.expires_in_s is None else now_s + wanted.expires_in_s
-    return Provenance(author=wanted.author, reason=wanted.reason, at_s=now_s, expires_s=expires_s)
-
-
-async def _change(publisher: Publisher, make: Make, by: Provenance, what: tuple[str, str]) -> Published:
-    action, detail = what
-    if by.expires_s is not None:
-        detail += f" --for {format_duration(round(by.expires_s - by.at_s, 3))}"
-    audit = AuditEntry(at_s=by.at_s, author=by.author, action=action, detail=detail, reason=by.reason)
-    return await publisher.change(make, audit)
-
-
-def _deadline(wanted: messages.DrainRequest) -> list[str]:
-    if wanted.deadline_in_s == messages.DEADLINE_S or (wanted.deadline_s is None and wanted.deadline_in_s is not None):
-        return []
-    return [f" --deadline {'never' if wanted.deadline_s is None else format_duration(wanted.deadline_s)}"]
-
-
-def _scope(site: str, app: str | None) -> str:
-    return site if app is None else f"{site} --app {app}"
-
-
 def _file(name: str) -> Media:
     return Media(page.FILES[name], page.static_file(name))
 
 
 TABLE = (
-    Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", messages.Status,
+    Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", status_messages.Status,
              versioned=True),
     Endpoint("GET", "/v1/nodes", _nodes, "Every node: what it has, how far behind it is, and the waves",
              fleet_messages.NodesSeen),

@@ -25,8 +25,8 @@ _QUIET_PER_S = 0.001
 def tail_of(
     intent: Intent, snapshot: Snapshot, site: SiteName, roles: Mapping[str, RoleState | None], wall_s: float
 ) -> dict[str, Any] | None:
-    """As messages.TailSeen; None where the site is drained for no app. `roles` has every role, None where it cannot be
-    reached; `wall_s` is now."""
+    """As status_messages.TailSeen; None where the site is drained for no app. `roles` has every role, None where it
+    cannot be reached; `wall_s` is now."""
     apps = [app for app in snapshot.apps.values() if site in app.no_entry and site in serving_sites(snapshot, app)]
     drains = [drain for drain in intent.overrides.drains if drain.site == site and _holds(drain, wall_s)]
     if not apps or not drains:

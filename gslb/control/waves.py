@@ -247,7 +247,7 @@ def title(wave: Wave) -> str:
 
 
 def wave_seen(wave: Wave | None) -> dict[str, Any] | None:
-    """As messages.WaveSeen; None where no policy ever went in waves."""
+    """As status_messages.WaveSeen; None where no policy ever went in waves."""
     if wave is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""The head of an answer to one HTTP/1.1 request, for one connection and a fifth of what a whole client costs.
+"""The head of an answer to one HTTP/1.1 request, for less than half of what a whole client costs.
 
 Nine of ten probes want a status and no more. This asks, reads the head, and hangs up: no body, no redirect, no second
 request. Whoever needs a body asks with aiohttp (`request`, `checks.http`); both say the same of every answer

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import structlog
 
@@ -19,6 +18,7 @@ from gslb.errors import HostError
 from gslb.health.checks.ask import look_at
 from gslb.health.checks.tools import PushedState, Tools
 from gslb.health.history import History, Memory
+from gslb.health.pulse import Pulse
 from gslb.health.request import ask, open_session
 from gslb.health.schedule import LIMITS, Schedule, Watch, next_due_s
 from gslb.health.target import Health, Result, Unknown
@@ -27,7 +27,7 @@ from gslb.snapshot.checks import CalculatedAsk, CheckName, NamedCheck, PushedAsk
 from gslb.snapshot.targets import CheckKey, CheckTarget, Key, Target
 from gslb.snapshot.types import LiveState
 
-__all__ = ["LATE_S", "MAX_IN_FLIGHT", "Prober", "Pulse", "next_due_s"]
+__all__ = ["MAX_IN_FLIGHT", "Prober", "next_due_s"]
 
 MAX_IN_FLIGHT = LIMITS["doors"]
 
@@ -40,33 +40,9 @@ TICK_S = 0.01
 """What is due within a tick is started together, and verdicts that change within it are announced together."""
 PULSE_S = 0.5
 """The prober turns at least this often, so that one that does not is seen."""
-LATE_S = 5.0
-"""A prober that has not turned for so long, or is so far behind its schedule, cannot be trusted to see an outage."""
-
 WARN_EVERY_S = 10.0
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """How the prober itself is. `age_s`: since it last turned; `behind_s`: how long the look that waits longest has
-    been due."""
-
-    running: bool
-    age_s: float
-    behind_s: float
-    targets: int
-    in_flight: int
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong with it; empty: nothing."""
-        if not self.running:
-            return "the prober does not run"
-        if self.age_s > LATE_S:
-            return f"the prober has not turned for {self.age_s:.0f} s"
-        return f"the prober is {self.behind_s:.0f} s behind its schedule" if self.behind_s > LATE_S else ""
 
 
 class Prober:

@@ -66,7 +66,9 @@ class ControlRole:
         self.desk = TrustDesk.of(settings, self.store)
         if self.desk is not None:
             self.desk.serve(self.publisher)
-        self.leading = self.publisher.leading = Leading(self.store, alone=settings.store == SQLITE)
+        self.leading = self.publisher.leading = Leading(
+            self.store, self.publisher.nodes.machine, alone=settings.store == SQLITE
+        )
         self.keeper = KeyKeeper(self.publisher, vault, self.leading.term)
         self.git = GitFollower(settings, self.publisher) if settings.git else None
         self.scheduler = AsyncIOScheduler(timezone=UTC)

@@ -13,7 +13,7 @@ import structlog
 
 from gslb import clock
 from gslb.control import leader
-from gslb.control.leader import BEAT, BEAT_S, Action, Candidate, Lead, Look, Seen, term_of
+from gslb.control.leader import BEAT, BEAT_S, Action, Candidate, Lead, Look, Seen, since_of, term_of
 from gslb.errors import GslbError, RefusedError
 from gslb.store import TERM, Store
 
@@ -42,7 +42,8 @@ class Leading:
         seen = self._state.seen
         if seen is None:
             return Lead()
-        return Lead(seen.holder.rsplit(" ", 1)[0], seen.term, self.term() is not None)
+        since_wall_s = None if self._alone else seen.since_wall_s
+        return Lead(seen.holder.rsplit(" ", 1)[0], seen.term, self.term() is not None, since_wall_s)
 
     async def begin(self) -> None:
         """Lead at once where there is nobody else, or take a first look. Raises HostError."""
@@ -98,9 +99,10 @@ class Leading:
         sent_mono_s = clock.mono_s()
         try:
             if action.kind == "take":
-                value = json.dumps({"holder": state.me}).encode()
+                since_wall_s = clock.wall_s()
+                value = json.dumps({"holder": state.me, "since": since_wall_s}).encode()
                 made = await asyncio.to_thread(self._store.put, TERM, action.number, value)
-                return leader.took(state, made.number, sent_mono_s)
+                return leader.took(state, made.number, sent_mono_s, since_wall_s)
             term = state.seen.term if state.seen else 0
             made = await asyncio.to_thread(self._store.put, BEAT, action.number, b"", term)
             return leader.beaten(state, made.number, sent_mono_s)
@@ -109,4 +111,4 @@ class Leading:
 
     def _read(self) -> Seen:
         term, beat = self._store.document(TERM), self._store.document(BEAT)
-        return Seen(term.number, beat.number, term_of(term.value))
+        return Seen(term.number, beat.number, term_of(term.value), since_of(term.value))

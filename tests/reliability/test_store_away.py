@@ -157,7 +157,7 @@ async def test_an_hour_without_a_store(tmp_path, monkeypatch):
             began_s = asyncio.get_running_loop().time()
             async with machine.running() as role:
                 assert await told(role) == [AWS], "from its disk, with what it believed last"
-                assert asyncio.get_running_loop().time() - began_s < 3, "0.1 s on a machine that does nothing else"
+                assert asyncio.get_running_loop().time() - began_s < 3
                 member.start(etcd.members)
                 await asyncio.to_thread(etcd.wait, etcd.members)
 

@@ -6,10 +6,12 @@ import pytest
 
 from gslb.cli.main import run
 from gslb.control.followed import Commit, Followed
+from gslb.control.leader import Lead
 from gslb.control.protocol import EdgeState, EnvoyState
 from gslb.control.waves import begun
 from tests.unit.control.serving import served
 from tests.unit.control.world import (
+    NOW_S,
     MemoryPublisher,
     dns_state,
     edge_state,
@@ -208,6 +210,21 @@ def test_status_as_json_is_the_whole_status(gslb):
         "leader",
     }
     assert set(json.loads(out)) == parts
+
+
+@pytest.mark.parametrize(
+    ("lead", "told"),
+    [
+        (Lead("berlin", 3, here=False, since_wall_s=NOW_S), "berlin leads the controls since 2023-11-14T22:13:20Z"),
+        (Lead(), "no control is known to lead"),
+        (Lead("berlin", 1, here=True), ""),
+    ],
+)
+def test_status_says_who_leads_where_there_are_several_controls(gslb, publisher, lead, told):
+    publisher.lead = lead
+    code, out, _ = gslb("status")
+    assert code == 0
+    assert [line.strip() for line in out.splitlines() if "lead" in line] == [told] * bool(told)
 
 
 def test_status_before_the_first_policy(gslb, publisher):

@@ -219,7 +219,10 @@ async def test_before_the_first_policy(tmp_path):
     await web.UnixSite(runner, path).start()
     async with aiohttp.ClientSession("http://localhost", connector=aiohttp.UnixConnector(path)) as session:
         seen = await (await session.get("/v1/status")).json()
-        assert (seen["snapshot"], seen["leader"]) == (None, {"control": "berlin", "term": 3, "here": True})
+        assert (seen["snapshot"], seen["leader"]) == (
+            None,
+            {"control": "berlin", "term": 3, "here": True, "since": None},
+        )
         await problem(await session.post("/v1/shifts", json=SHIFT), 409, "no-policy")
         await problem(await session.delete("/v1/drains/dc"), 409, "no-policy")
     await runner.cleanup()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gslb.cli.main import run
 from gslb.cli.tables import status_page
-from gslb.control import check_messages, messages
+from gslb.control import check_messages, status_messages
 from gslb.control.alarms import alarms
 from gslb.control.api import build_app
 from gslb.control.checks import PushBoard, checks_seen, prober_trouble, pushed_check
@@ -51,7 +51,7 @@ def world(*checks, probing=RUNNING, **nodes):
 
 def seen(publisher):
     got = status(publisher.current(), publisher.roles(), publisher.ages_s(), NOW_S)
-    messages.Status.model_validate(got)
+    status_messages.Status.model_validate(got)
     return got
 
 
@@ -91,7 +91,7 @@ def test_before_the_first_policy_there_are_none():
         (None, ""),
         (RUNNING.model_copy(update={"running": False}), "the prober does not run"),
         (RUNNING.model_copy(update={"age_s": 9.0}), "the prober has not turned for 9 s"),
-        (RUNNING.model_copy(update={"behind_s": 31.0}), "the prober is 31 s behind"),
+        (RUNNING.model_copy(update={"behind_s": 31.0}), "the prober is 31 s behind its schedule"),
     ],
 )
 def test_a_prober_in_trouble_stands_beside_its_role(probing, trouble):

@@ -6,7 +6,7 @@ import re
 from rich.console import Console
 
 from gslb.cli.tables import status_page
-from gslb.control import messages
+from gslb.control import messages, status_messages
 from gslb.control.explain import explain
 from gslb.control.metrics import exposition
 from gslb.control.status import status
@@ -26,7 +26,7 @@ def world(**loads):
 
 def seen(of, ages=None):
     got = status(of.current(), of.roles(), ages or of.ages_s(), NOW_S)
-    messages.Status.model_validate(got)
+    status_messages.Status.model_validate(got)
     return got
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from gslb.control import changes, messages
+from gslb.control import changes, status_messages
 from gslb.control.protocol import BrokenGlass, Deed, EdgeState, EnvoyState
 from gslb.control.status import status
 from gslb.snapshot import compile_snapshot
@@ -16,7 +16,7 @@ def seen(made, *states, ages=None):
     snapshot = compile_snapshot(made, NOW_S)
     told = {state.name: state for state in (state(snapshot) for state in states)}
     got = status((made, snapshot), told, dict.fromkeys(told, 0.5) | (ages or {}), NOW_S)
-    messages.Status.model_validate(got)
+    status_messages.Status.model_validate(got)
     assert json.loads(json.dumps(got, allow_nan=False)) == got
     return got
 
@@ -31,7 +31,7 @@ def edge(site, *routes, **changed):
 
 def test_before_the_first_policy_there_are_only_roles():
     got = status(None, {"dns": None}, {}, NOW_S)
-    messages.Status.model_validate(got)
+    status_messages.Status.model_validate(got)
     assert (got["environment"], got["snapshot"], got["sites"]) == (None, None, {})
     assert got["roles"]["dns"]["state"] == "unreachable"
 

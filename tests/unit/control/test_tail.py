@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from gslb.cli.tables import status_page
-from gslb.control import changes, messages
+from gslb.control import changes, status_messages
 from gslb.control.metrics import exposition
 from gslb.control.protocol import EdgeState, EnvoyState
 from gslb.control.status import status
@@ -40,7 +40,7 @@ def tail(made, *, dns=True, **edges):
 
 def test_a_quiet_site_can_be_switched_off():
     got = tail(world())
-    messages.TailSeen.model_validate(got)
+    status_messages.TailSeen.model_validate(got)
     assert got["can_be_switched_off"] is True
     assert got == {
         "arriving_per_s": {"shop": 0.0},
@@ -104,7 +104,7 @@ def test_it_stands_in_status_on_the_page_and_in_the_metrics():
     publisher = MemoryPublisher(world(app=None, deadline_s=300.0))
     publisher.hear(edge(publisher.snapshot, per_s=2.5, connections=3))
     got = status(publisher.current(), publisher.roles(), publisher.ages_s(), NOW_S)
-    messages.Status.model_validate(got)
+    status_messages.Status.model_validate(got)
     assert got["sites"]["aws"]["tail"] is None
     assert got["sites"]["dc"]["tail"]["closes_at"] == "2023-11-14T22:17:20Z"
     page = io.StringIO()

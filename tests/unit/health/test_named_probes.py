@@ -4,7 +4,8 @@ import asyncio
 import ipaddress
 
 from gslb.health.checks.tools import PushedState, Tools
-from gslb.health.probes import LATE_S, Prober, Pulse
+from gslb.health.probes import Prober
+from gslb.health.pulse import LATE_S, Pulse
 from gslb.snapshot.checks import CalculatedAsk, CommandAsk, NamedCheck, PushedAsk, TcpAsk
 from gslb.snapshot.targets import CheckTarget
 from tests.unit.health.test_probes import free_port, running, saying, server, target

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from gslb.control import changes, plan_messages, plan_routes
 from gslb.control.followed import git_seen
-from gslb.control.messages import GitSeen
+from gslb.control.status_messages import GitSeen
 from gslb.errors import HostError
 from gslb.plan import Plan
 from gslb.roles import installation

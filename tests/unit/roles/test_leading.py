@@ -77,7 +77,10 @@ async def test_one_leads_and_the_other_knows_who(two, hands):
     one, other, *_ = two
     await hands.run(60, one, other)
     assert (one.term(), other.term()) == (1, None)
-    assert (one.lead(), other.lead()) == (Lead("berlin", 1, here=True), Lead("berlin", 1, here=False))
+    since_s = one.lead().since_wall_s
+    assert clock.wall_s() - 60 < since_s <= clock.wall_s()
+    assert one.lead() == Lead("berlin", 1, here=True, since_wall_s=since_s)
+    assert other.lead() == Lead("berlin", 1, here=False, since_wall_s=since_s)
 
 
 async def test_when_the_leader_dies_the_other_takes_over_after_the_lease(two, hands):
