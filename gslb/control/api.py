@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from gslb import clock
 from gslb.control import access
 from gslb.control.access import Caller
+from gslb.control.body import Body
 from gslb.control.callers import Door, caller_of
 from gslb.control.conditions import ANY, only_if, tag_in_force, tag_of
 from gslb.control.events import Events
@@ -134,7 +135,7 @@ def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
         access.require_role(caller, need)
         key = _key(request, endpoint)
         octets = await _octets(request, endpoint.limit_bytes) if endpoint.body is not None else b""
-        body = await asyncio.to_thread(endpoint.body.model_validate_json, octets) if endpoint.body else None
+        body = await asyncio.to_thread(_body, endpoint.body, octets) if endpoint.body is not None else None
         query = _query(request, endpoint.query)
         access.require_app(caller, need, _app_of(request, body, query))
         publisher = only_if(desk.publisher, _tags(request, endpoint))
@@ -246,6 +247,10 @@ def _tags(request: web.Request, endpoint: Endpoint) -> list[str] | None:
         return [ANY]
     named = [tag.value for tag in request.if_match or () if not tag.is_weak and tag.value != ANY]
     return named if "If-Match" in request.headers else None
+
+
+def _body(model: type[Body], octets: bytes) -> Body:
+    return model.model_validate_json(octets, strict=model.STRICT)
 
 
 async def _octets(request: web.Request, limit_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,3 +17,5 @@ class Body(BaseModel):
     """Frozen, strict about keys, and free of values that JSON does not have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    STRICT: ClassVar[bool] = True
+    """Read from JSON as its schema says: `true` is no number, nor is `"1"`."""

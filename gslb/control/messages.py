@@ -62,6 +62,7 @@ class DrainRequest(Body):
 class LatencyRequest(Body):
     """Round-trip times, by network of clients and by site; together they take the place of those in force."""
 
+    STRICT = False  # networks as keys do not read strictly; all else in it is text
     latency: Annotated[Mapping[Network, Annotated[Mapping[Name, Seconds], Field(min_length=1)]], Field(min_length=1)]
     reason: Line = ""
     author: Author = ""

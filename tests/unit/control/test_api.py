@@ -152,6 +152,8 @@ async def test_roles_that_do_not_follow_are_named(full, publisher):
         (json.dumps({**SHIFT, "spit": {}}).encode(), 422, "unknown-key", "spit"),
         (json.dumps({**SHIFT, "split": {}}).encode(), 422, "value", "split"),
         (json.dumps({**SHIFT, "split": {"checkout": 100.5}}).encode(), 422, "value", "split.checkout"),
+        (json.dumps({**SHIFT, "split": {"checkout": True}}).encode(), 422, "value", "split.checkout"),
+        (json.dumps({**SHIFT, "split": {"checkout": "25"}}).encode(), 422, "value", "split.checkout"),
         (json.dumps({**SHIFT, "reason": "\x1b[2J"}).encode(), 422, "value", "reason"),
         (json.dumps({**SHIFT, "reason": "x" * 501}).encode(), 422, "value", "reason"),
         (json.dumps({**SHIFT, "expires_in_s": 0}).encode(), 422, "value", "expires_in_s"),
