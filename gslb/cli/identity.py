@@ -110,7 +110,9 @@ def init(*, policy: Path | None, domain: str | None, roles: str, **given: Any) -
     assert domain is not None
     made = begin(Beginning(domain=domain.lower(), roles=names, every_site=every_site, **given))
     click.echo(f"trust domain {domain}: root until {made['root_ends']}, issuer until {made['issuer_ends']}")
-    click.echo(f"root SHA-256 {made['root']}")
+    click.echo(
+        f"root SHA-256 {made['root']}\nstart gslb run again: from then on its roles show and renew their certificates"
+    )
     click.echo(f"""
 The root's key is {made["root_key"]}. It is needed twice a year, and by nobody else: take it away from here.
   gslb identity export-root -o DIR     copies key and certificate, for a medium that you lock away

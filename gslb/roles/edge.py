@@ -128,19 +128,20 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     folder = settings.data / name
     folder.mkdir(mode=0o700, exist_ok=True)
     concurrency = settings.envoy_concurrency or os.cpu_count() or 1
+    identity = Identity.of(settings, name)
     runner = EdgeRunner(
         SiteName(site),
         folder,
         find_envoy(settings.envoy),
         concurrency,
-        lambda: edge_credentials(settings.trust, name),
+        # a certificate that appears while it runs is renewed by nobody before the next start
+        lambda: edge_credentials(settings.trust, name) if identity is not None else None,
         settings.certificates or settings.data / "certificates",
     )
     prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None, tools=tools_of(settings))
     role = EdgeRole(SiteName(site), runner, prober)
     pushes = Pushes(prober).take if prober is not None else None
     node = Node(role, folder, TrustFolder(settings.trust), role.observations, pushes)
-    identity = Identity.of(settings, name)
     node.identity_ends_s = lambda: identity.ends_s if identity else None
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None

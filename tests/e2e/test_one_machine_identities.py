@@ -39,13 +39,18 @@ class OneMachine:
         self.env = {**os.environ, "GSLB_RUNTIME": str(folder / "run")}
         self.process = None
 
-    async def start(self) -> None:
+    async def start(self, *args: str) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *GSLB, "run", str(self.policy), "--data", str(self.data), "--dns", f"{DC}:15363",
+                *GSLB, "run", str(self.policy), *args, "--data", str(self.data), "--dns", f"{DC}:15363",
                 "--api", "127.0.0.1:18073", "--concurrency", "1",
                 env=self.env, stdin=asyncio.subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
+
+    async def begin(self) -> None:
+        begun = await run_gslb("identity", "init", "--policy", str(self.policy), "--name", "m1", "--data",
+                               str(self.data), env=self.env)  # fmt: skip
+        assert begun.code == 0, begun.err
 
     async def status(self):
         result = await run_gslb("status", "--json", env=self.env)
@@ -112,9 +117,7 @@ async def peer_requests(machine) -> int:
 
 
 async def test_the_edges_of_one_machine_reach_each_other_and_take_renewed_certificates(machine):
-    begun = await run_gslb("identity", "init", "--policy", str(machine.policy), "--name", "m1", "--data",
-                           str(machine.data), env=machine.env)  # fmt: skip
-    assert begun.code == 0, begun.err
+    await machine.begin()
     await machine.start()
     await eventually(machine.ready, 60)
     seen = json.loads((await run_gslb("identity", "status", "--json", env=machine.env)).out)
@@ -160,6 +163,21 @@ async def test_without_an_identity_it_is_said_what_to_type(machine):
     said = (machine.folder / "log").read_text()
     assert "no-identity" in said
     assert "gslb identity init --policy" in said
+
+
+async def test_an_identity_counts_from_the_next_start_on_which_renews_it(machine):
+    file = machine.policy / "policy.yaml"
+    file.write_text(POLICY.replace("via: edge", "via: direct"))
+    await machine.start("--watch")
+    await eventually(machine.ready, 60)
+    await machine.begin()
+    file.write_text(POLICY)
+
+    async def refused():
+        return "no-identity" in (machine.folder / "log").read_text()
+
+    await eventually(refused, 20)
+    assert (await machine.status())["snapshot"]["revision"] == 1
 
 
 def _through_peers(policy: str) -> str:
