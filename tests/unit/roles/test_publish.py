@@ -320,6 +320,19 @@ async def test_the_registry_numbers_the_roster_and_every_node_holds_the_same(tmp
         assert len({state.roster.digest for state in it.publisher.roles().values()}) == 1
 
 
+async def test_nodes_hear_within_seconds_of_a_machine_that_was_removed(tmp_path):
+    async with world(tmp_path, names=("edge-dc", "dns")) as it:
+        await it.begin()
+        it.publisher.nodes.take(it.registry("m1", number=7))
+        await it.publisher.nodes.hand_rosters()
+        gone = Machine(name="m2", roles=("control",), state="removed")
+        it.publisher.nodes.take(Registry(8, {**it.registry("m1").machines, "m2": gone}))
+        await it.publisher.refresh()
+        await it.publisher.nodes.hand_rosters()
+        for name in ("edge-dc", "dns"):
+            assert Roster.model_validate_json((tmp_path / name / "roster.json").read_bytes()).removed == ("m2",)
+
+
 async def test_what_another_control_wrote_is_left_to_it_for_a_moment_and_then_brought_to_who_lacks_it(tmp_path):
     async with world(tmp_path, **ACROSS) as it:
         second = it.control()
