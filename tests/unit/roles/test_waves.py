@@ -251,7 +251,7 @@ async def test_another_control_takes_back_what_alarms_after_the_leader_is_gone(t
 
             it.roles["m1/edge-dc"].state = restarted
             second.waving.term = lambda: 0
-            await until(lambda: second.waving.wave.phase == "back")
+            await until(lambda: second.waving.wave is not None and second.waving.wave.phase == "back")
             assert it.have(3) == set(FLEET)
 
 
