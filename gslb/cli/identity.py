@@ -167,7 +167,7 @@ def renew_issuer(*, root_key: Path, data: Path, store: str | None) -> None:
     """
     from gslb.roles.authority_work import renew
 
-    click.echo(f"a new issuer signs, until {renew(data, store, root_key)}")
+    click.echo(f"a new issuer signs, until {renew(data, store, root_key, author())}")
 
 
 @identity.command("export-root", epilog="Example: gslb identity export-root -o /media/usb")
@@ -214,13 +214,16 @@ def operator(*, name: str, role: Any, apps: tuple[str, ...], **given: Any) -> No
 @_OUT
 @_DATA
 @_STORE
-def server(*, name: str, hosts: tuple[str, ...], addresses: tuple[str, ...], **given: Any) -> None:
+def server(
+    *, name: str, hosts: tuple[str, ...], addresses: tuple[str, ...], data: Path, store: str | None, **given: Any
+) -> None:
     """A certificate for a server, such as a member of etcd. It is for both ends of TLS, as etcd's gateway needs it."""
     from gslb.roles.authority_work import issue_server
+    from gslb.roles.trust_home import home_at
 
     if not hosts and not addresses:
         raise click.UsageError("say what it is reached by: --dns NAME, --ip ADDRESS")
-    told = issue_server(name, (*hosts, *addresses), **given)
+    told = issue_server(home_at(data, store), name, (*hosts, *addresses), author=author(), **given)
     click.echo(f"certificate of the server {name} until {told} in {given['folder']}")
 
 
@@ -232,5 +235,5 @@ def revoke(*, name: str, data: Path, store: str | None) -> None:
     """Believe the client certificate of a person no more. Running controls know within seconds."""
     from gslb.roles.authority_work import revoke_operator
 
-    revoke_operator(data, store, name)
+    revoke_operator(data, store, name, author())
     click.echo(f"the certificate of {name} is believed no more")

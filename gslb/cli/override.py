@@ -78,6 +78,7 @@ def believe(*, public: Path, data: Path) -> None:
     signer = _public(public)
     trust = _trust(data)
     trust.save(trust.signers().with_signer(signer))
+    _record(data, "believe-key", signer)
     click.echo(f"this machine believes the emergency key {signer.id} of {signer.name}")
     click.echo(f"to undo: gslb override forget {signer.id}")
 
@@ -92,6 +93,7 @@ def forget(*, signer: str, data: Path) -> None:
     if known is None:
         raise RefusedError("unknown-key", f"no emergency key {signer} is believed here", "see trust/signers.json")
     trust.save(trust.signers().without(signer))
+    _record(data, "forget-key", known)
     click.echo(f"the key {signer} of {known.name} is believed no more on this machine")
 
 
@@ -188,6 +190,16 @@ def _trust(data: Path) -> TrustFolder:
     if not data.is_dir():
         raise HostError(f"there is no data folder {data}", "name the one of gslb run: --data DIR")
     return TrustFolder(data / FOLDER)
+
+
+def _record(data: Path, action: str, signer: Signer) -> None:
+    """In the history. An emergency does not wait for a store that is silent."""
+    from gslb.roles.trust_home import home_at
+
+    try:
+        home_at(data).record(author(), action, f"{signer.id} of {signer.name}")
+    except (HostError, RefusedError) as error:
+        click.echo(f"the history does not have it: {error}", err=True)
 
 
 def read_signed(file: Path) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def settle(settings: Settings) -> None:
         )
 
 
-def renew(data: Path, store: str | None, root_key: Path) -> str:
+def renew(data: Path, store: str | None, root_key: Path, author: str) -> str:
     """A new issuer, signed by the root whose key is in the file. Until when it is good, in ISO 8601.
 
     Raises RefusedError, rules `key`, `root-key`, `no-identity`; HostError.
@@ -161,6 +161,7 @@ def renew(data: Path, store: str | None, root_key: Path) -> str:
     key = key_from_pem(read_private(root_key))
     root = _root_of(home.read(), key)
     issuer = new_issuer(root, home.read().domain, clock.wall_s())
+    home.record(author, "issuer", "a new issuer signs certificates")
     sealed = home.sealed(issuer, pem_of(issuer.certificate))
     return iso(home.change(lambda state: state.issued_by(sealed)).issuer_ends_s())
 
@@ -188,21 +189,21 @@ def issue_operator(person: Person) -> str:
     ends_s = _issue(home, state, (key, subject, person.life_s), person.folder)
     by = Provenance(author=person.author, reason=person.reason, at_s=now_s, expires_s=ends_s)
     known = Operator(role=person.role, apps=person.apps, key=key_hash(key.public_key()), by=by)
+    apps = "".join(f" --app {app}" for app in person.apps)
+    home.record(person.author, "issue-operator", f"{person.name} --role {person.role}{apps}", person.reason)
     home.change(lambda before: before.with_operator(person.name, known))
     return iso(ends_s)
 
 
-def issue_server(
-    name: str, hosts: Sequence[str], *, life_s: float, folder: Path, data: Path, store: str | None = None
-) -> str:
+def issue_server(home: TrustHome, name: str, hosts: Sequence[str], *, life_s: float, folder: Path, author: str) -> str:
     """Until when it is good, in ISO 8601. Raises as `issue_operator`."""
-    home = home_at(data, store)
     state = home.read()
     subject = Subject.of(parse_spiffe(f"spiffe://{state.domain}/server/{name}"), hosts)
+    home.record(author, "issue-server", f"{name} for {', '.join(hosts)}")
     return iso(_issue(home, state, (new_key(), subject, life_s), folder))
 
 
-def revoke_operator(data: Path, store: str | None, name: str) -> None:
+def revoke_operator(data: Path, store: str | None, name: str, author: str) -> None:
     """Raises RefusedError, rule `unknown-operator`, and HostError."""
     home = home_at(data, store)
     known = home.read().operators
@@ -210,6 +211,7 @@ def revoke_operator(data: Path, store: str | None, name: str) -> None:
         raise RefusedError(
             "unknown-operator", f"nobody called {name} has a certificate", f"there are: {', '.join(known) or 'none'}"
         )
+    home.record(author, "revoke-operator", name)
     home.change(lambda state: state.with_operator(name, None))
 
 

@@ -173,6 +173,7 @@ class StoreRegistrar:
         token = JoinToken(name, secret, root_hash(self.state.root_certificates[0]), roles, sites)
         ticket = Ticket(hash=token.hash, roles=roles, sites=sites, rejoins=wanted.rejoins or "", by=by)
         self._store.put(_ticket_name(name), 0, ticket.model_dump_json().encode())
+        self._home.record(wanted.author, "join-token", f"{name} for {' '.join((*roles, *sites))}", wanted.reason)
         _log.info("a join token was made", id=name, roles=roles, sites=sites, author=wanted.author)
         ends = iso(now_s + wanted.expires_in_s)
         return {"token": token.text, "id": name, "roles": list(roles), "sites": list(sites), "expires": ends}
@@ -210,6 +211,8 @@ class StoreRegistrar:
             process: self._issue(state, process_id(state.domain, machine.name, process), machine, public)
             for process, public in publics.items()
         }
+        what = f"{machine.name} as {' '.join(sorted(certificates))}, by the token {wanted.id}"
+        self._home.record(ticket.by.author, "join", what, ticket.by.reason)
         _log.info("a machine joined", machine=machine.name, processes=sorted(certificates), token=wanted.id)
         return {
             "domain": state.domain, "machine": machine.name, "roles": list(ticket.roles), "sites": list(ticket.sites),
@@ -276,6 +279,7 @@ class StoreRegistrar:
             raise RefusedError("machine-own", f"{name} is the machine of this control", "ask another control")
         machine, number = self._required(name)
         if machine.state == "active":
+            self._home.record(author, "remove-machine", name, reason)
             self._put(document_name(name), number, machine.model_copy(update={"state": "removed"}))
             _log.warning("a machine was removed", machine=name, author=author, reason=reason)
         return {

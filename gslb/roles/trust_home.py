@@ -13,9 +13,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gslb import clock
 from gslb.errors import HostError, RefusedError
 from gslb.roles.secret_file import SecretFile, installation_secret
-from gslb.store import SQLITE, Store, open_store
+from gslb.store import SQLITE, AuditEntry, Store, open_store
 from gslb.trust.authority import SERIAL_BYTES, Authority, key_from_pem, key_to_pem, make_issuer
 from gslb.trust.envelope import open_sealed, seal
 from gslb.trust.identity_files import read_machine, trust_folder
@@ -95,6 +96,13 @@ class TrustHome:
                 break
         self.keep(state)
         return state
+
+    def record(self, author: str, action: str, detail: str, reason: str = "") -> bool:
+        """In the history, for good. False: there is no store yet that could have one."""
+        if self._store is None:
+            return False
+        self._store.append(AuditEntry(clock.wall_s(), author, action, detail, reason))
+        return True
 
     def replace(self, state: TrustState) -> None:
         """Begin anew, whatever there was: what it vouched for is believed no more. Rule `stale` where another control

@@ -107,12 +107,12 @@ class EmbeddedStore:
                 " SET (version, value, signer, signature) = (?, ?, ?, ?)",
                 (version.overrides, bundle.overrides, bundle.signer, bundle.signature) * 2,
             )
-            self._connection.execute(
-                "INSERT INTO audit (at_s, author, action, detail, reason, revision, overrides)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (audit.at_s, audit.author, audit.action, audit.detail, audit.reason,
-                 version.revision, version.overrides),
-            )  # fmt: skip
+            self._record(audit, version)
+
+    def append(self, audit: AuditEntry) -> None:
+        """See Store.append."""
+        with self._transaction("IMMEDIATE"):
+            self._record(audit, self._version() or Version(0, 0))
 
     def policy(self, revision: int) -> Policy:
         """See Store.policy."""
@@ -172,6 +172,13 @@ class EmbeddedStore:
                     "UPDATE documents SET number = number + 1, value = ? WHERE name = ?", (value, name)
                 )
         return Document(name, number + 1, value)
+
+    def _record(self, audit: AuditEntry, version: Version) -> None:
+        self._connection.execute(
+            "INSERT INTO audit (at_s, author, action, detail, reason, revision, overrides)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (audit.at_s, audit.author, audit.action, audit.detail, audit.reason, version.revision, version.overrides),
+        )
 
     def _document(self, name: str) -> Document:
         row = self._one("SELECT number, value FROM documents WHERE name = ?", name)

@@ -2,7 +2,7 @@
 
     PREFIX/intent             the version in force, its overrides, the digest of its policy, and the signature
     PREFIX/policies/REVISION  a policy, for good
-    PREFIX/audit/NUMBER       one written change, for good
+    PREFIX/audit/NUMBER       one written change, or something else that somebody did, for good
     PREFIX/documents/NAME     see etcd_documents
 
 A change is one transaction over the first three, so that there is never half of one, and nothing is ever deleted. What
@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gslb.errors import GslbError, HostError
+from gslb.errors import HostError
 from gslb.model.policy import Policy
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.types import Version
@@ -33,6 +33,8 @@ __all__ = ["EtcdStore"]
 REQUEST_LIMIT_BYTES = 1_310_720
 """1.25 MiB of compressed values. By default etcd refuses a request above 1.5 MiB, keys and framing included."""
 READ_TRIES = 3
+WRITE_TRIES = 10
+"""Each time somebody else was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,20 @@ class EtcdStore:
 
         Where the answer got lost, HostError says that the change may be in the store or not.
         """
+        for _ in range(WRITE_TRIES):
+            if self._write(expected, bundle, audit, fence):
+                return
+        raise self._crowded()
+
+    def _write(self, expected: Version | None, bundle: Bundle, audit: AuditEntry, fence: int | None) -> bool:
+        """One try; False where something was appended meanwhile, which took the number of this change."""
         head, seen = self._head()
         version = bundle.version
         refuse_stale(expected, seen.version, version)
         row, row_key = Row.of(bundle.policy, audit), self._row_key(version.revision)
         kept = head if head and head.revision == version.revision else None
         refuse_other_policy(version.revision, kept.digest if kept else None, row.digest)
-        number = head.changes + 1 if head else 1
+        number = self._next(head)
         new = Head.of(bundle, row.digest, number)
         change = Change.of(version, audit, number, secrets.token_hex(16))
         refuse_too_large(len(row.policy) + len(new.overrides), LIMIT_BYTES, "the policy takes")
@@ -104,10 +113,30 @@ class EtcdStore:
         refuse_too_large(size_bytes, REQUEST_LIMIT_BYTES, "compressed for one request to etcd, the change takes")
         counter = self._commit(unchanged, puts, change, fence)
         if counter is None:
-            raise self._why_not(expected, change, row.digest)
+            return self._try_again(expected, change, row.digest)
         with self._lock:
             self._newest = max(self._newest or new.version, new.version)
             self._last = _Seen(new.version, counter, counter)
+        return True
+
+    def append(self, audit: AuditEntry) -> None:
+        """See Store.append. The head counts it, too; other readers may take that for news, and read the same again."""
+        for _ in range(WRITE_TRIES):
+            head, seen = self._head()
+            number = self._next(head)
+            change = Change.of(seen.version or Version(0, 0), audit, number, secrets.token_hex(16))
+            puts = {self._change_key(number): pack(change)}
+            unchanged = {self._intent_key: seen.mod_revision, self._change_key(number): 0}
+            if head is not None:
+                puts[self._intent_key] = pack(head.model_copy(update={"changes": number}))
+            counter = self._commit(unchanged, puts, change, None)
+            if counter is None:
+                continue
+            with self._lock:
+                if head is not None and self._last == _Seen(seen.version, seen.mod_revision, seen.counter):
+                    self._last = _Seen(seen.version, counter, counter)
+            return
+        raise self._crowded()
 
     def policy(self, revision: int) -> Policy:
         """See Store.policy."""
@@ -172,16 +201,26 @@ class EtcdStore:
         self._documents.refuse_fenced(fence, outcome.found)
         return None
 
-    def _why_not(self, expected: Version | None, change: Change, digest: str) -> GslbError:
-        """What stood in the way of a change that was not written."""
-        try:
-            _, seen = self._head()
-            refuse_stale(expected, seen.version, change.version)
-            row = self._row(self._row_key(change.revision))
-            refuse_other_policy(change.revision, row.digest if row else None, digest)
-        except GslbError as error:
-            return error
-        return damaged(self._intent_key, "the history or the policies go on behind it")
+    def _try_again(self, expected: Version | None, change: Change, digest: str) -> bool:
+        """False where nothing stood in the way of a change that was not written, but something that was appended.
+        Raises what did."""
+        head, seen = self._head()
+        refuse_stale(expected, seen.version, change.version)
+        row = self._row(self._row_key(change.revision))
+        refuse_other_policy(change.revision, row.digest if row else None, digest)
+        if self._next(head) <= change.number:
+            raise damaged(self._intent_key, "the history or the policies go on behind it")
+        return False
+
+    def _next(self, head: Head | None) -> int:
+        """The number of the next entry: the head counts them; before the first policy they are counted by keys."""
+        if head is not None:
+            return head.changes + 1
+        last = self._client.last(f"{self._prefix}/audit/", 1).found
+        return max((unpack(Change, key, pair.value).number for key, pair in last.items()), default=0) + 1
+
+    def _crowded(self) -> HostError:
+        return HostError("others write to etcd all the time", "try again")
 
     def _text_of(self, head: Head) -> str:
         """The policy: read once, and kept while it is in force."""
@@ -199,8 +238,8 @@ class EtcdStore:
         return unpack(Row, key, pair.value) if pair else None
 
     def _began(self) -> bool:
-        """Whether a change was ever written."""
-        return bool(self._client.get(self._change_key(1), with_value=False).found)
+        """Whether a policy was ever written."""
+        return bool(self._client.last(f"{self._prefix}/policies/", 1).found)
 
     def _row_key(self, revision: int) -> str:
         return f"{self._prefix}/policies/{revision:010}"

@@ -1,5 +1,5 @@
 """What every store can do: keep one Intent and small documents, replace them by compare-and-swap, remember who changed
-what in the Intent.
+what.
 
 A store knows no rule of precedence, never edits a bundle and verifies no signature: that is the caller's. What a
 document holds is its writer's business alone.
@@ -37,7 +37,8 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One written change: its place in the history (rising from 1), the version that it made, and its entry."""
+    """One written change: its place in the history (rising from 1), the version that it made or found (0.0 before the
+    first policy), and its entry."""
 
     number: int
     version: Version
@@ -80,6 +81,10 @@ class Store(Protocol):
         """
         ...
 
+    def append(self, audit: AuditEntry) -> None:
+        """Records what somebody did that changes no Intent, such as letting a machine join: at the version in force."""
+        ...
+
     def policy(self, revision: int) -> Policy:
         """The policy that has this revision, in force or not: revisions are kept for good.
 
@@ -88,7 +93,7 @@ class Store(Protocol):
         ...
 
     def history(self, limit: int) -> Sequence[AuditRecord]:
-        """The last `limit` changes (1 to 1000), newest first."""
+        """The last `limit` entries (1 to 1000), newest first."""
         ...
 
     def changed(self, since: Version | None, timeout_s: float) -> bool:

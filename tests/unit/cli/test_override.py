@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 
 from gslb import clock
 from gslb.cli.main import run
+from gslb.store import EmbeddedStore
 from tests.unit.cli.test_node import nodes
 
 
@@ -54,6 +56,18 @@ def test_from_the_key_to_every_node_of_a_machine(gslb, tmp_path):
         gslb("override sign drain dc --environment test --key ann.key -o again.json")
         assert "[unknown-signer]" in gslb("node override again.json --all")[2]
         assert gslb(f"override forget {signer} --data {tmp_path}")[0] == 1
+
+
+def test_whose_keys_are_believed_is_in_the_history(gslb, tmp_path):
+    with contextlib.closing(EmbeddedStore(tmp_path)) as store:
+        gslb("override key ann -o ann.key")
+        signer = json.loads((tmp_path / "ann.key.pub").read_text())["id"]
+        assert gslb(f"override believe ann.key.pub --data {tmp_path}")[0] == 0
+        assert gslb(f"override forget {signer} --data {tmp_path}")[0] == 0
+        assert [(item.entry.action, item.entry.detail) for item in store.history(5)] == [
+            ("forget-key", f"{signer} of ann"),
+            ("believe-key", f"{signer} of ann"),
+        ]
 
 
 def test_what_is_wrong_is_said(gslb, tmp_path, monkeypatch):

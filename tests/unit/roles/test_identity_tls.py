@@ -30,6 +30,7 @@ from gslb.roles.node_door import address_of, being_known, serve_node
 from gslb.roles.settings import Settings
 from gslb.roles.signed_overrides import SignedOverrides
 from gslb.roles.trust_desk import TrustDesk
+from gslb.roles.trust_home import home_at
 from gslb.snapshot.bundle import Bundle
 from gslb.store import EmbeddedStore
 from gslb.trust import tls
@@ -521,7 +522,7 @@ async def test_who_was_off_until_everything_had_ended_comes_back_alone(tmp_path,
 
     with pytest.raises(RefusedError, match="renew-issuer --root-key"):
         await identity.renew(ask)
-    renew(it.data, "sqlite", it.data / "trust" / "root.key")
+    renew(it.data, "sqlite", it.data / "trust" / "root.key", "ann")
     await identity.renew(ask)
     assert identity.is_good
     assert identity.ends_s > later_s
@@ -643,17 +644,27 @@ async def test_people_show_certificates_beside_tokens(tmp_path):
             await asyncio.to_thread(client.get, "/v1/status")
         newer = Client(it.url, tls=shown_in(tmp_path / "ann2"))
         assert (await asyncio.to_thread(newer.get, "/v1/status"))["environment"] == "test"
-        revoke_operator(it.data, None, "ann")
+        revoke_operator(it.data, None, "ann", "bob")
+        with contextlib.closing(EmbeddedStore(it.data)) as store:
+            records = [(item.entry.author, item.entry.action, item.entry.detail) for item in store.history(2)]
+        assert records == [("bob", "revoke-operator", "ann"), ("root", "issue-operator", "ann --role viewer")]
         it.desk.registrar.look()
         with pytest.raises(RefusedError, match="not believed"):
             await asyncio.to_thread(newer.get, "/v1/status")
         with pytest.raises(RefusedError, match="unknown-operator"):
-            revoke_operator(it.data, None, "ann")
+            revoke_operator(it.data, None, "ann", "bob")
 
 
 async def test_servers_and_processes_may_not_use_the_api(tmp_path):
     async with world(tmp_path) as it:
-        issue_server("etcd", ("192.0.2.1", "etcd.example"), life_s=DAY_S, folder=tmp_path / "etcd", data=it.data)
+        issue_server(
+            home_at(it.data),
+            "etcd",
+            ("192.0.2.1", "etcd.example"),
+            life_s=DAY_S,
+            folder=tmp_path / "etcd",
+            author="ann",
+        )
         with pytest.raises(RefusedError, match="not believed"):
             await asyncio.to_thread(Client(it.url, tls=shown_in(tmp_path / "etcd")).get, "/v1/status")
         settings = await it.join()

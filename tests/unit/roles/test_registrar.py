@@ -259,6 +259,22 @@ async def test_who_is_removed_gets_no_other_certificate_by_any_way(it, clocks):
     await it.renew(again, key, new_key())
 
 
+async def test_who_let_machines_in_and_who_removed_them_is_in_the_history(it):
+    token = await it.token("dns")
+    await it.join(token, "m2", "dns")
+    await it.registrar.remove("m2", "bob", "sold")
+    await it.registrar.remove("m2", "bob", "sold")
+    with pytest.raises(RefusedError):
+        await it.join(token, "m3", "dns")
+    told = [(item.entry.author, item.entry.action, item.entry.detail) for item in reversed(it.store.history(10))]
+    assert told == [
+        ("ann", "join-token", f"{token.id} for dns"),
+        ("ann", "join", f"m2 as dns, by the token {token.id}"),
+        ("bob", "remove-machine", "m2"),
+    ]
+    assert token.secret.hex() not in str(told)
+
+
 async def test_people_and_servers_are_not_renewed(it):
     for kind in ("operator", "server"):
         with pytest.raises(ForbiddenError) as caught:

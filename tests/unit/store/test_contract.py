@@ -203,6 +203,44 @@ def test_every_policy_stays_under_its_revision(store, other, entry):
         assert caught.value.rule == "unknown-revision"
 
 
+def test_what_changes_no_intent_is_recorded_at_the_version_in_force(store, entry):
+    store.append(entry("before any policy"))
+    base = intent()
+    store.write(None, base, entry("the policy"))
+    store.append(entry("m2 joined", reason="more"))
+    assert version_of(store.read()) == version_of(base)
+    store.write(version_of(base), drained(base), entry("a drain"))
+    records = store.history(10)
+    assert [record.number for record in records] == [4, 3, 2, 1]
+    assert [record.version for record in records] == [
+        version_of(drained(base)), version_of(base), version_of(base), Version(0, 0),
+    ]  # fmt: skip
+    assert records[1].entry == entry("m2 joined", reason="more")
+
+
+def test_what_is_appended_at_once_is_all_there_and_stands_in_no_changes_way(store, opening, entry):
+    store.write(None, intent(), entry("the policy"))
+
+    def work(number):
+        with opening() as opened:
+            if number:
+                for turn in range(ROUNDS):
+                    opened.append(entry(f"{number}.{turn}"))
+                return
+            base = intent()
+            for turn in range(ROUNDS):
+                after = drained(base) if turn % 2 == 0 else changes.undrain(base, "dc", None)
+                opened.write(version_of(base), after, entry(f"0.{turn}"))
+                base = after
+
+    at_once(3, work)
+    records = store.history(100)
+    assert [record.number for record in records] == list(range(3 * ROUNDS + 1, 0, -1))
+    made = {f"{number}.{turn}" for number in range(3) for turn in range(ROUNDS)}
+    assert made | {"the policy"} == {record.entry.detail for record in records}
+    assert version_of(store.read()) == Version(1, ROUNDS)
+
+
 def test_the_history_is_newest_first_and_bounded(store, entry):
     base, number = intent(), 1
     store.write(None, base, entry("1", reason="r"))

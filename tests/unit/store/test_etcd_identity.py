@@ -10,7 +10,7 @@ import pytest
 from gslb import clock
 from gslb.errors import HostError
 from gslb.roles.authority_work import Beginning, begin, issue_server
-from gslb.roles.trust_home import new_key, new_serial
+from gslb.roles.trust_home import home_at, new_key, new_serial
 from gslb.store import EtcdStore, etcd_client
 from gslb.trust.authority import Subject, make_leaf, pem_of
 from gslb.trust.identity_files import IdentityFolder
@@ -27,7 +27,7 @@ def installed(tmp_path_factory):
     data = tmp_path_factory.mktemp("m1")
     begin(Beginning("gslb.example.com", "m1", ("control", "dns"), (), "https://192.0.2.1:8053", "192.0.2.1:8900", data))
     folder = data / "etcd"
-    issue_server("etcd-1", (ADDRESS,), life_s=DAY_S, folder=folder, data=data)
+    issue_server(home_at(data), "etcd-1", (ADDRESS,), life_s=DAY_S, folder=folder, author="ann")
     tls = folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
     with contextlib.closing(Etcd(tmp_path_factory.mktemp("etcd"), tls=tls)) as cluster:
         yield data, cluster.members[0]
