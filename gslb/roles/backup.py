@@ -203,7 +203,8 @@ def restore(backup: Backup, store_url: str, data: Path, *, revision: int | None 
 
 
 def _revisions(history: Sequence[AuditRecord], bundle: Bundle) -> Sequence[int]:
-    return sorted({record.version.revision for record in history} - {bundle.revision})
+    """0 is what was done before the first policy."""
+    return sorted({record.version.revision for record in history} - {0, bundle.revision})
 
 
 def _change(record: AuditRecord) -> Change:
@@ -304,12 +305,15 @@ def _fill(store: Store, backup: Backup, final: Bundle, *, replay: bool) -> None:
     current = store.read()
     version: Version | None = current.version if current else None
     for change in backup.history if replay else ():
+        entry = AuditEntry(change.at_s, change.author, change.action, change.detail, change.reason)
+        if Version(change.revision, change.overrides) <= (version or Version(0, 0)):
+            store.append(entry)
+            continue
         policy = backup.policies.get(change.revision)
         if policy is None:
             continue
         text = Overrides(version=change.overrides).model_dump_json()
         made = Bundle(revision=change.revision, overrides_version=change.overrides, policy=policy, overrides=text)
-        entry = AuditEntry(change.at_s, change.author, change.action, change.detail, change.reason)
         store.write(version, made, entry)
         version = made.version
     detail = f"version {backup.bundle.version} of a backup, as {final.version}"

@@ -30,9 +30,11 @@ def fill(store):
     steps = [Intent(revision=1, policy=policy()), Intent(revision=2, policy=OTHER),
              Intent(revision=2, policy=OTHER, overrides=drained)]  # fmt: skip
     before = None
+    store.append(entry("before any policy"))
     for number, intent in enumerate(steps):
         made = bundle(intent)
         store.write(before, made, entry(f"change {number}"))
+        store.append(entry(f"after change {number}"))
         before = made.version
     for name, writes in ((TERM, 3), ("machines/two", 2), ("joins/abc", 1), ("trust", 2)):
         number = 0
@@ -74,9 +76,13 @@ def same_everything(backup, store, done):
     assert after.overrides == before.overrides.model_copy(update={"version": before.overrides.version + 1})
     assert [store.policy(revision).environment for revision in (1, 2)] == ["test", "other"]
     history = store.history(10)
-    assert [record.entry.detail for record in reversed(history)][:3] == ["change 0", "change 1", "change 2"]
-    versions = [(record.version.revision, record.version.overrides) for record in reversed(history)]
-    assert versions[:3] == [(1, 0), (2, 0), (2, 3)]
+    versions = [
+        (item.entry.detail, item.version.revision, item.version.overrides) for item in list(reversed(history))[:7]
+    ]
+    assert versions == [
+        ("before any policy", 0, 0), ("change 0", 1, 0), ("after change 0", 1, 0), ("change 1", 2, 0),
+        ("after change 1", 2, 0), ("change 2", 2, 3), ("after change 2", 2, 3),
+    ]  # fmt: skip
     assert (history[0].entry.action, history[0].version) == ("restore", found.version)
     for kept in backup.documents:
         document = store.document(kept.name)
@@ -116,7 +122,7 @@ def test_everything_comes_back_from_a_file_to_an_etcd_and_back(source, tmp_path,
     done, back = restored(again, "sqlite", tmp_path / "one")
     with contextlib.closing(back):
         assert back.read().intent().overrides.drains == backup.bundle.intent().overrides.drains
-        assert len(back.history(10)) == 5
+        assert len(back.history(10)) == 9
     over, store = restored(backup, url, tmp_path / "many", over=True)
     assert over.revision == 2 + 2 * work.AHEAD, "above what is in force there"
     assert store.policy(1).environment == "test"
