@@ -268,11 +268,13 @@ def _weighted(context: _Context, item: Filter, candidates: tuple[Candidate, ...]
     text = ", ".join(f"{c.site} {weights[c.site]:g}" for c in active)
     whole, told = sum(weights.values()), {c.site for c in candidates}
     gone = {site for site, weight in item.weights if weight > 0} - told
-    if gone and all(c in active for c in candidates if weights[c.site] > 0):
+    if gone and not context.app.mixed_families and all(c in active for c in candidates if weights[c.site] > 0):
         shares, how = _taken_over(context, active, {site: weight / whole for site, weight in item.weights})
         text += f"; without {', '.join(sorted(gone))}{how}" if how else ""
     else:
         shares = tuple(weights[c.site] / total for c in active)
+    if context.app.mixed_families:
+        shares = tuple(weights[c.site] / whole for c in active)
     outcomes, warm = _kept_warm(item, candidates, tuple(zip(active, shares, strict=True)))
     return _Pick(outcomes, f"by weight: {text}{warm}")
 
@@ -280,15 +282,18 @@ def _weighted(context: _Context, item: Filter, candidates: tuple[Candidate, ...]
 def _kept_warm(
     item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
 ) -> tuple[tuple[Outcome, ...], str]:
-    """With a trickle to each standby site that lives, taken from all others alike."""
+    """With a trickle to each standby site that lives, taken from all others alike. `shares` may add up to less than 1,
+    where a site is not gone but of the other family: then all keep their proportions, so that whoever wins among the
+    sites of both families wins among those of one, too."""
     weights = dict(item.weights)
     standby = _best(tuple(c for c in candidates if weights[c.site] == 0)) if item.trickle_ratio else ()
     left = 1.0 - item.trickle_ratio * len(standby)
-    outcomes = tuple(_outcome((c,), share * left) for c, share in shares)
+    whole = sum(share for _, share in shares) * left + item.trickle_ratio * len(standby)
+    outcomes = tuple(_outcome((c,), share * left / whole) for c, share in shares)
     if not standby:
         return outcomes, ""
     warm = ", ".join(c.site for c in standby)
-    return (*outcomes, *(_outcome((c,), item.trickle_ratio) for c in standby)), (
+    return (*outcomes, *(_outcome((c,), item.trickle_ratio / whole) for c in standby)), (
         f"; {100 * item.trickle_ratio:g} % keep {warm} warm"
     )
 
