@@ -48,7 +48,7 @@ def backup(*, file: Path, passphrase_file: Path | None, as_json: bool, **where: 
     \b
     Examples:
       gslb backup /var/backups/gslb-monday.bak
-      gslb backup monday.bak --passphrase-file /root/gslb.passphrase
+      gslb backup monday.bak --passphrase-file /etc/gslb/backup.passphrase
     """
     from gslb.roles import backup as work
     from gslb.store import open_store

@@ -27,7 +27,7 @@ from tests.support.echo import Echo
 from tests.support.http1 import Connection, _read
 from tests.support.ports import free_port
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).parents[3] / "shared" / "data"
 INFRA = "gateway-conformance-infra"
 SERVICES = [
     (INFRA, "infra-backend-v1"), (INFRA, "infra-backend-v2"), (INFRA, "infra-backend-v3"),
