@@ -275,19 +275,20 @@ def _weighted(context: _Context, item: Filter, candidates: tuple[Candidate, ...]
         shares = tuple(weights[c.site] / total for c in active)
     if context.app.mixed_families:
         shares = tuple(weights[c.site] / whole for c in active)
-    outcomes, warm = _kept_warm(item, candidates, tuple(zip(active, shares, strict=True)))
+    outcomes, warm = _kept_warm(context, item, candidates, tuple(zip(active, shares, strict=True)))
     return _Pick(outcomes, f"by weight: {text}{warm}")
 
 
 def _kept_warm(
-    item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
+    context: _Context, item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
 ) -> tuple[tuple[Outcome, ...], str]:
     """With a trickle to each standby site that lives, taken from all others alike. `shares` may add up to less than 1,
     where a site is not gone but of the other family: then all keep their proportions, so that whoever wins among the
     sites of both families wins among those of one, too."""
     weights = dict(item.weights)
     standby = _best(tuple(c for c in candidates if weights[c.site] == 0)) if item.trickle_ratio else ()
-    left = 1.0 - item.trickle_ratio * len(standby)
+    warmed = list(weights.values()).count(0) if context.app.mixed_families else len(standby)
+    left = 1.0 - item.trickle_ratio * warmed
     whole = sum(share for _, share in shares) * left + item.trickle_ratio * len(standby)
     outcomes = tuple(_outcome((c,), share * left / whole) for c, share in shares)
     if not standby:
