@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gslb import clock
-from gslb.edge.files import write_whole
 from gslb.errors import HostError
 from gslb.snapshot.certificates import Facts, of_pem, trouble
+from gslb.whole_file import write_whole
 
 __all__ = ["CertificateState", "Certificates"]
 

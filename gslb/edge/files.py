@@ -16,8 +16,9 @@ from typing import Any
 
 from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, secrets
 from gslb.errors import HostError
+from gslb.whole_file import write_whole
 
-__all__ = ["Credentials", "Document", "Files", "documents", "write_whole"]
+__all__ = ["Credentials", "Document", "Files", "documents"]
 
 _LOG_EXCERPT_BYTES = 65_536
 _SOCKET_PATH_BYTES = 107  # sun_path without its last zero
@@ -145,18 +146,3 @@ class Files:
 
     def _all(self) -> tuple[str, str, str]:
         return (self.paths.clusters, self.paths.routes, self.paths.listeners)
-
-
-def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """All of `content` or what was there before, also after a power cut. `mode` as umask leaves it. Raises
-    HostError."""
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        aside.unlink(missing_ok=True)
-        with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise HostError(f"{path} cannot be written: {error.strerror}", "free space, or fix its owner") from error

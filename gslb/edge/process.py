@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gslb.edge.files import Files, write_whole
+from gslb.edge.files import Files
 from gslb.errors import HostError
 from gslb.model.words import IpAddress, format_endpoint
+from gslb.whole_file import write_whole
 
 __all__ = ["Command", "EnvoyProcess", "adopt", "find_envoy", "refuse_taken_addresses", "spawn"]
 

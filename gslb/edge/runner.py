@@ -18,7 +18,7 @@ from gslb import clock
 from gslb.edge.admin import Admin
 from gslb.edge.arrivals import ArrivalMeter, Arrivals
 from gslb.edge.certificates import Certificates, CertificateState
-from gslb.edge.files import Credentials, Document, Files, documents, write_whole
+from gslb.edge.files import Credentials, Document, Files, documents
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
@@ -27,6 +27,7 @@ from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_co
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
+from gslb.whole_file import write_whole
 
 __all__ = ["Credentials", "EdgeRunner", "RouteState"]
 

@@ -12,9 +12,9 @@ import structlog
 from pydantic import ValidationError
 
 from gslb.control.protocol import Applied, BrokenGlass, Deed
-from gslb.edge.files import write_whole
 from gslb.errors import HostError
 from gslb.snapshot.intent import Drain, Intent
+from gslb.whole_file import write_whole
 
 __all__ = ["DEEDS_KEPT", "GlassFile", "glass_over", "over", "pruned", "still_stands"]
 

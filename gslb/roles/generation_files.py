@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,9 @@ import structlog
 from pydantic import ValidationError
 
 from gslb.control.protocol import Applied
-from gslb.edge.files import write_whole
 from gslb.errors import HostError
 from gslb.roles.generations import Generation, Record
+from gslb.whole_file import sync_folder, write_whole
 
 __all__ = ["MAX_OFFER_BYTES", "GenerationFiles"]
 
@@ -81,12 +80,8 @@ class GenerationFiles:
         self._make()
         write_whole(self._folder / RECORD, record.model_dump_json(indent=1).encode())
         named = {RECORD, *(item.file for item in record.generations)}
+        sync_folder(self._folder)
         with _host_errors(self._folder):
-            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
             for path in self._folder.iterdir():
                 if path.name not in named:
                     path.unlink(missing_ok=True)

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gslb import clock
 from gslb.control.protocol import VerdictState
-from gslb.edge.files import write_whole
 from gslb.errors import HostError
 from gslb.health.quorum import Key, Sight, Tally
 from gslb.health.standing import Phase
@@ -24,6 +23,7 @@ from gslb.health.standings import Remembered, Standings
 from gslb.model.words import IpAddress
 from gslb.roles.exchange import Exchange, sight_of
 from gslb.snapshot.types import AppName, LiveState, SiteName, Snapshot, Verdict, VerdictWord
+from gslb.whole_file import write_whole
 
 __all__ = ["LOOK_S", "Judge"]
 

@@ -17,10 +17,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gslb import clock
-from gslb.edge.files import write_whole
 from gslb.errors import HostError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, LiveState, Verdict, VerdictWord
+from gslb.whole_file import write_whole
 
 __all__ = ["KEEP_S", "OLDEST_S", "LastSeen"]
 

@@ -14,8 +14,8 @@ import structlog
 from pydantic import ValidationError
 
 from gslb.control.protocol import Roster, RosterHeld
-from gslb.edge.files import write_whole
 from gslb.errors import HostError, RefusedError
+from gslb.whole_file import write_whole
 
 __all__ = ["RosterHolder"]
 

@@ -17,6 +17,7 @@ from gslb.dns import cookies
 from gslb.dns.dnssec import keys
 from gslb.errors import HostError
 from gslb.trust import envelope
+from gslb.whole_file import write_whole
 
 __all__ = ["SecretFile", "cookie_secret", "dnssec_secret", "installation_secret"]
 
@@ -47,21 +48,8 @@ class SecretFile:
 
     def make_if_missing(self) -> None:
         """A file with one new secret, where there is none. Raises HostError where it cannot be written."""
-        aside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        try:
-            if self._path.exists():
-                return
-            handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_hex(self._kind.secret_bytes) + "\n")
-                file.flush()
-                os.fsync(handle)
-            aside.rename(self._path)
-        except OSError as error:
-            raise HostError(
-                f"cannot write the {self._kind.name} {self._path}: {error.strerror}",
-                "let its folder be writable for the user that runs gslb",
-            ) from None
+        if not os.path.exists(self._path):  # noqa: PTH110 - a folder that nobody may look into is told of by the write
+            write_whole(self._path, f"{secrets.token_hex(self._kind.secret_bytes)}\n".encode(), 0o600)
 
     def read(self) -> tuple[bytes, ...]:
         """The secrets. Raises HostError: not readable, readable by others, or not what a secret looks like."""

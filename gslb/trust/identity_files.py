@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gslb.errors import HostError, RefusedError
 from gslb.trust.authority import certificates_of, half_life_s, identity_of, key_from_pem, key_to_pem, lifetime_s
 from gslb.trust.join import processes_of
-from gslb.trust.private_files import make_folder, read_private, sync_folder, write_private
+from gslb.trust.private_files import make_folder, read_private, write_private
 from gslb.trust.spiffe import SpiffeId
+from gslb.whole_file import sync_folder
 
 __all__ = [
     "CA",
@@ -152,9 +153,9 @@ class IdentityFolder:
             for file in (KEY, CERTIFICATE):
                 if not (self.folder / file).is_symlink():
                     _turn(self.folder / file, f"{CURRENT}/{file}")
-            sync_folder(self.folder)
         except OSError as error:
             raise HostError(f"cannot write {link}: {error.strerror}", "let its folder be writable") from None
+        sync_folder(self.folder)
         self._forget({new.resolve(), before})
 
     def _forget(self, kept: set[Path | None]) -> None:

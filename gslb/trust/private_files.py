@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
 from gslb.errors import HostError
+from gslb.whole_file import sync_folder, write_whole
 
 __all__ = ["FORBIDDEN_TO_WRITE", "make_folder", "read_private", "write_private"]
 
@@ -26,18 +26,8 @@ def make_folder(folder: Path) -> Path:
 
 def write_private(path: Path, octets: bytes, mode: int = 0o600) -> None:
     """Replaces `path` by these octets in one step, on disk when it returns. Raises HostError."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(handle)
-        aside.rename(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise HostError(f"cannot write {path}: {error.strerror}", "let the user that runs gslb write there") from None
+    write_whole(path, octets, mode)
+    sync_folder(path.parent)
 
 
 def read_private(path: Path, forbidden: int = 0o077) -> bytes:
@@ -54,12 +44,3 @@ def read_private(path: Path, forbidden: int = 0o077) -> bytes:
     if len(octets) > LIMIT_BYTES:
         raise HostError(f"{path} is larger than it can be", "put back the file that gslb wrote")
     return octets
-
-
-def sync_folder(folder: Path) -> None:
-    """What was renamed in it stays renamed. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

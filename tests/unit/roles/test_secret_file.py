@@ -108,5 +108,5 @@ def test_a_dnssec_secret_has_longer_and_more_lines(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
-    with pytest.raises(HostError, match="cannot write the DNSSEC secret"):
+    with pytest.raises(HostError, match="secret cannot be written"):
         dnssec_secret(tmp_path / "missing" / "secret", tmp_path).make_if_missing()
