@@ -15,6 +15,7 @@ import time
 from gslb.health import Prober
 from gslb.health.http1 import Door
 from gslb.health.request import Request, ask, open_session, whole_answer
+from gslb.health.tries import Tries
 from gslb.snapshot.checks import CheckName, HealthCheck, HttpAsk, HttpExpect, NamedCheck, Tls
 from gslb.snapshot.targets import CheckTarget, ProbeTarget
 from gslb.snapshot.types import AppName, BackendName, SiteName
@@ -88,7 +89,7 @@ async def measure(port, count, seconds, interval_s, make):
             return (await whole_answer(session, Door(str(ADDRESS), port), request, 1024, lambda: None)).status == 200
 
         async def with_head():
-            return (await ask(session, target(port))).ok
+            return (await ask(session, target(port), Tries())).ok
 
         for _ in range(2):
             print(f"aiohttp          {await microseconds_per_probe(with_aiohttp):6.0f} us/probe")

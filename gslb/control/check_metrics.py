@@ -49,6 +49,7 @@ def _probers(reached: list[RoleState]) -> Iterator[Metric]:
     targets = GaugeMetricFamily("gslb_prober_targets", "What it looks at.", labels=labels)
     flying = GaugeMetricFamily("gslb_prober_in_flight", "Looks that have not ended.", labels=labels)
     looks = CounterMetricFamily("gslb_probes", "Looks by what came of them.", labels=[*labels, "result"])
+    again = CounterMetricFamily("gslb_probe_second_tries", "Looks begun once more, nothing heard yet.", labels=labels)
     for state in reached:
         if (probing := state.probing) is None:
             continue
@@ -59,4 +60,5 @@ def _probers(reached: list[RoleState]) -> Iterator[Metric]:
         flying.add_metric([state.name], probing.in_flight)
         for result, number in sorted(probing.counts.items()):
             looks.add_metric([state.name, result], number)
-    yield from (good, age, behind, targets, flying, looks)
+        again.add_metric([state.name], probing.second_tries)
+    yield from (good, age, behind, targets, flying, looks, again)

@@ -140,7 +140,7 @@ class CheckState(Message):
 
 class ProbingState(Message):
     """How the prober of a role is. `age_s`: since it last turned; `behind_s`: how long what waits longest has been
-    due; `counts`: looks by what came of them."""
+    due; `counts`: looks by what came of them; `second_tries`: those begun once more, as nothing was heard."""
 
     running: bool
     age_s: float
@@ -148,6 +148,7 @@ class ProbingState(Message):
     targets: int
     in_flight: int
     counts: dict[str, int] = {}
+    second_tries: int = 0
 
 
 class Pushed(Message):

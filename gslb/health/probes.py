@@ -89,7 +89,8 @@ class Prober:
         now_s = self._mono_s()
         behind_s = max(0.0, self._schedule.behind_s(now_s))
         in_flight = len(self._schedule.in_flight)
-        return Pulse(self.running, now_s - self._turned_s, behind_s, len(self._watches), in_flight)
+        tries = self._tools.tries.begun
+        return Pulse(self.running, now_s - self._turned_s, behind_s, len(self._watches), in_flight, tries)
 
     def checks(self) -> list[tuple[NamedCheck, Health, Memory]]:
         """What is known of every named check, in the order of their names."""
@@ -184,7 +185,7 @@ class Prober:
         try:
             if isinstance(target, CheckTarget):
                 return await look_at(target.check, self._tools)
-            return await ask(session, target)
+            return await ask(session, target, self._tools.tries)
         except HostError as error:
             return error
         except Exception as error:  # noqa: BLE001 - see above; the reason is shown in the verdict

@@ -13,13 +13,14 @@ LATE_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """How the prober itself is. `age_s`: since it last turned; `behind_s`: how long the look that waits longest has
-    been due."""
+    been due; `second_tries`: looks ever that began once more, because nothing had been heard by half their time."""
 
     running: bool
     age_s: float
     behind_s: float
     targets: int
     in_flight: int
+    second_tries: int = 0
 
     @property
     def trouble(self) -> str:

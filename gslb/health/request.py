@@ -6,7 +6,6 @@ Where a status and headers are enough, `http1` asks; whoever looks into a body a
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ import aiohttp
 from yarl import URL
 
 from gslb import clock
+from gslb.health.checks.connection import Connection
 from gslb.health.failures import failed
 from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, Head, first_head, request_octets
 from gslb.health.http_answer import Answer, judged
 from gslb.health.target import Result
+from gslb.health.tries import Tries
 from gslb.snapshot.certificates import of_der, trouble
 from gslb.snapshot.checks import Headers
 from gslb.snapshot.targets import ProbeTarget
@@ -63,37 +64,35 @@ class Request:
     headers: Headers
 
 
-async def ask(session: aiohttp.ClientSession, target: ProbeTarget) -> Result:
+async def ask(session: aiohttp.ClientSession, target: ProbeTarget, tries: Tries) -> Result:
     """Ask the front door of an edge whether `target.backend` can be used there.
 
     The check's timeout covers everything. Redirects are not followed. Raises HostError where this machine could not
     even ask.
     """
-    check, subject = target.check, target.subject
-    tls = (_ANY_ISSUER, target.host) if target.tls else (None, None)
-    door, request = Door(str(target.address), target.port, *tls), _front_door(target)
-    connected = False
-
-    def on_connected() -> None:
-        nonlocal connected
-        connected = True
-
+    check, connection = target.check, Connection()
     try:
-        async with asyncio.timeout(check.timeout_s):
-            octets = request_octets(request.method, request.target, request.host, request.headers)
-            if target.tls and (refused := _trouble(await first_head(door, octets, on_connected), target)):
-                return Result(ok=False, reason=f"edge: {refused}")
-            if check.expect.needs_body and target.backend is not None:
-                answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, on_connected)
-            else:
-                head = await first_head(door, octets, on_connected)
-                answer = Answer(head.status, head.headers)
+        return await tries.ask(lambda: _asked(session, target, connection), check.timeout_s, connection)
     except TimeoutError:
-        what = f"{subject}: timeout" if connected else "edge: connect timeout"
+        what = f"{target.subject}: timeout" if connection.connected else "edge: connect timeout"
         return Result(ok=False, reason=f"{what} after {check.timeout_s:g} s")
     except Exception as error:  # noqa: BLE001 - what is not expected of a connection is raised again
-        return failed("edge", error, connected=connected)
-    return judged(subject, answer, check.expect, " from the edge")
+        return failed("edge", error, connected=connection.connected)
+
+
+async def _asked(session: aiohttp.ClientSession, target: ProbeTarget, connection: Connection) -> Result:
+    expect = target.check.expect
+    tls = (_ANY_ISSUER, target.host) if target.tls else (None, None)
+    door, request = Door(str(target.address), target.port, *tls), _front_door(target)
+    octets = request_octets(request.method, request.target, request.host, request.headers)
+    if target.tls and (refused := _trouble(await first_head(door, octets, connection.stands), target)):
+        return Result(ok=False, reason=f"edge: {refused}")
+    if expect.needs_body and target.backend is not None:
+        answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, connection.stands)
+    else:
+        head = await first_head(door, octets, connection.stands)
+        answer = Answer(head.status, head.headers)
+    return judged(target.subject, answer, expect, " from the edge")
 
 
 def _trouble(head: Head, target: ProbeTarget) -> str | None:

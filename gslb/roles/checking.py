@@ -75,6 +75,7 @@ def probing_told(prober: Prober) -> ProbingState:
         targets=pulse.targets,
         in_flight=pulse.in_flight,
         counts=dict(prober.counts),
+        second_tries=pulse.second_tries,
     )
 
 

@@ -9,6 +9,7 @@ import ssl
 import pytest
 
 from gslb.health.request import ask, open_session
+from gslb.health.tries import Tries
 from gslb.model.policy import Policy
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
@@ -104,7 +105,7 @@ async def test_certificates_by_name_replaced_without_a_restart(stage, authority)
         redirected = await stage.connection().ask("/x?q=1")
         assert redirected.status == 301
         assert redirected.get("location") == f"https://shop.gslb.test:{https}/x?q=1"
-        assert [(await ask(session, target)).ok for target in probe_targets(snapshot)] == [True, True]
+        assert [(await ask(session, target, Tries())).ok for target in probe_targets(snapshot)] == [True, True]
 
         old = await serial(https, "shop.gslb.test", authority)
         pid = (await runner.state())[0].pid
@@ -126,7 +127,7 @@ async def one_that_is_no_good(runner, session, snapshot, folder, authority):
     await runner.look_at_certificates()
     state = next(item for item in runner.certificates() if item.secret == "shop.crt+shop.key")
     assert state.problem == "the key is not that of the certificate"
-    assert (await ask(session, shop)).ok
+    assert (await ask(session, shop, Tries())).ok
     for names, days, why in (
         (("shop.gslb.test",), -0.5, "edge: the certificate is over"),
         (("other.test",), 1, "edge: the certificate does not name shop.gslb.test"),
@@ -135,7 +136,7 @@ async def one_that_is_no_good(runner, session, snapshot, folder, authority):
         await runner.look_at_certificates()
 
         async def told(why=why):
-            return (await ask(session, shop)).reason == why
+            return (await ask(session, shop, Tries())).reason == why
 
         assert await eventually(told)
 
@@ -155,7 +156,7 @@ async def test_an_app_without_its_files_is_out_and_the_others_are_served(stage, 
         answer = await get(https, "shop.gslb.test", authority)
         assert answer.startswith(b"HTTP/1.1 200")
         assert f'alt-svc: h3=":{https}"'.encode() in answer
-        told = {target.app: await ask(session, target) for target in probe_targets(compiled(1, made))}
+        told = {target.app: await ask(session, target, Tries()) for target in probe_targets(compiled(1, made))}
         assert told["shop"].ok
         assert told["blog"].reason == "edge: the certificate does not name blog.gslb.test"
         problems = {item.secret: item.problem for item in runner.certificates()}

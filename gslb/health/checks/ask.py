@@ -41,8 +41,11 @@ async def look_at(check: NamedCheck, tools: Tools) -> Result | Unknown:
         return _inverted(check, look_at_pushed(check.name, check.ask, tools))
     connection = Connection()
     try:
-        async with asyncio.timeout(check.timeout_s):
-            found = await _ask(check, connection, tools)
+        if isinstance(check.ask, CommandAsk):
+            async with asyncio.timeout(check.timeout_s):
+                found = await ask_command(check.name, check.ask, tools)
+        else:
+            found = await tools.tries.ask(lambda: _ask(check, connection, tools), check.timeout_s, connection)
     except TimeoutError:
         what = "timeout" if connection.connected else "connect timeout"
         if isinstance(check.ask, CommandAsk | IcmpAsk | DnsAsk):
@@ -74,8 +77,6 @@ async def _ask_other(check: NamedCheck, connection: Connection, tools: Tools) ->
             return await ask_dns(name, ask, connection)
         case IcmpAsk() as ask:
             return await ask_icmp(name, ask)
-        case CommandAsk() as ask:
-            return await ask_command(name, ask, tools)
         case PrometheusAsk() as ask:
             return await ask_prometheus(name, ask, connection, tools)
     raise AssertionError(check.ask)

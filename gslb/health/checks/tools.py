@@ -17,6 +17,7 @@ import aiohttp
 
 from gslb import clock
 from gslb.errors import HostError
+from gslb.health.tries import Tries
 from gslb.snapshot.checks import CheckName, Tls
 
 __all__ = ["PushedState", "Tools"]
@@ -42,6 +43,7 @@ class Tools:
     secrets: Path | None = None
     session: aiohttp.ClientSession | None = None
     pushed: Mapping[CheckName, PushedState] = field(default_factory=dict)
+    tries: Tries = field(default_factory=Tries)
     wall_s: Callable[[], float] = clock.wall_s
     mono_s: Callable[[], float] = clock.mono_s
     _contexts: dict[tuple[object, ...], ssl.SSLContext] = field(default_factory=dict)

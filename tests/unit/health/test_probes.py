@@ -12,6 +12,7 @@ from gslb.errors import HostError
 from gslb.health.probes import Prober, next_due_s
 from gslb.health.request import ask, open_session
 from gslb.health.target import Result
+from gslb.health.tries import Tries
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.targets import ProbeTarget
 from gslb.snapshot.types import LiveState
@@ -59,7 +60,7 @@ async def silence(reader, _writer, _head):
 
 async def outcome(answer, **options):
     async with server(answer) as (port, _), open_session() as session:
-        return await ask(session, target(port, **options))
+        return await ask(session, target(port, **options), Tries())
 
 
 def free_port():
@@ -117,8 +118,8 @@ async def test_any_other_status_fails_and_redirects_are_not_followed(status):
 
 async def test_the_request_goes_through_the_front_door():
     async with server(saying(OK)) as (port, heads), open_session() as session:
-        await ask(session, target(port, path="/ready?deep=%2F1"))
-        await ask(session, target(port, backend=None))
+        await ask(session, target(port, path="/ready?deep=%2F1"), Tries())
+        await ask(session, target(port, backend=None), Tries())
     first, second = (head.lower() for head in heads)
     assert first.startswith("get /ready?deep=%2f1 http/1.1\r\n")
     assert second.startswith("get / http/1.1\r\n")
@@ -129,7 +130,7 @@ async def test_the_request_goes_through_the_front_door():
 
 async def test_a_refused_connection():
     async with open_session() as session:
-        assert await ask(session, target(free_port())) == Result(False, "edge: connect refused")
+        assert await ask(session, target(free_port()), Tries()) == Result(False, "edge: connect refused")
 
 
 async def test_an_edge_that_accepts_and_never_answers():
@@ -148,7 +149,7 @@ async def test_a_full_accept_queue_is_a_connect_timeout():
                 filler.setblocking(False)
                 filler.connect_ex(stuck.getsockname())
             async with open_session() as session:
-                result = await ask(session, target(stuck.getsockname()[1], timeout_s=0.2))
+                result = await ask(session, target(stuck.getsockname()[1], timeout_s=0.2), Tries())
     assert result == Result(False, "edge: connect timeout after 0.2 s")
 
 
@@ -203,7 +204,7 @@ async def test_ipv6():
     address = ipaddress.ip_address("::1")
     try:
         async with server(saying(OK), host="::1") as (port, heads), open_session() as session:
-            assert (await ask(session, target(port, address=address))).ok
+            assert (await ask(session, target(port, address=address), Tries())).ok
             assert len(heads) == 1
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL:
@@ -213,7 +214,7 @@ async def test_ipv6():
 
 async def test_a_network_that_is_not_there():
     async with open_session() as session:
-        result = await ask(session, target(80, address=ipaddress.ip_address("255.255.255.255"), timeout_s=0.5))
+        result = await ask(session, target(80, address=ipaddress.ip_address("255.255.255.255"), timeout_s=0.5), Tries())
     assert not result.ok
     assert result.reason.startswith("edge: connect failed: ")
 
@@ -231,8 +232,8 @@ def no_more_files():
 async def test_too_many_open_files_here_says_nothing_about_the_target():
     async with server(saying(OK)) as (port, _), open_session() as session:
         with no_more_files(), pytest.raises(HostError, match="LimitNOFILE"):
-            await ask(session, target(port))
-        assert (await ask(session, target(port))).ok
+            await ask(session, target(port), Tries())
+        assert (await ask(session, target(port), Tries())).ok
 
 
 # Many, over and over --------------------------------------------------------------------------------------------------
