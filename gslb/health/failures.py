@@ -10,8 +10,6 @@ import errno
 import socket
 import ssl
 
-import aiohttp
-
 from gslb.errors import HostError
 from gslb.health.http1 import NotHttpError
 from gslb.health.target import Result
@@ -26,6 +24,8 @@ _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_FAMI
 def failed(subject: str, error: Exception, *, connected: bool) -> Result:
     """The result that `error` is. Raises HostError where it says nothing about the target, and `error` itself where it
     is none that connections have."""
+    import aiohttp  # a process that looks at nothing yet starts without it
+
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         error = error.certificate_error
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -37,6 +37,8 @@ def failed(subject: str, error: Exception, *, connected: bool) -> Result:
 
 
 def _words(error: Exception, *, connected: bool) -> str | None:
+    import aiohttp
+
     match error:
         case ssl.SSLError():
             return _tls(error)

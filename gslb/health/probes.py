@@ -15,7 +15,6 @@ import structlog
 
 from gslb import clock
 from gslb.errors import HostError
-from gslb.health.checks.ask import look_at
 from gslb.health.checks.tools import PushedState, Tools
 from gslb.health.history import History, Memory
 from gslb.health.pulse import Pulse
@@ -184,6 +183,8 @@ class Prober:
         assert session is not None
         try:
             if isinstance(target, CheckTarget):
+                from gslb.health.checks.ask import look_at  # every kind of check, which a start need not wait for
+
                 return await look_at(target.check, self._tools)
             return await ask(session, target, self._tools.tries)
         except HostError as error:

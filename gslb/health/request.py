@@ -10,9 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-
-import aiohttp
-from yarl import URL
+from typing import TYPE_CHECKING
 
 from gslb import clock
 from gslb.health.checks.connection import Connection
@@ -21,9 +19,11 @@ from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, Head, fi
 from gslb.health.http_answer import Answer, judged
 from gslb.health.target import Result
 from gslb.health.tries import Tries
-from gslb.snapshot.certificates import of_der, trouble
 from gslb.snapshot.checks import Headers
 from gslb.snapshot.targets import ProbeTarget
+
+if TYPE_CHECKING:
+    import aiohttp  # a process that looks at nothing yet starts without it
 
 __all__ = ["BODY_LIMIT_BYTES", "Request", "ask", "open_session", "whole_answer"]
 
@@ -40,6 +40,8 @@ async def _connected(_session: aiohttp.ClientSession, progress: SimpleNamespace,
 def open_session() -> aiohttp.ClientSession:
     """A session for whole answers. Every probe has a connection of its own, because a dead accept queue is seen by new
     connections only."""
+    import aiohttp
+
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_connected)
     return aiohttp.ClientSession(
@@ -97,6 +99,8 @@ async def _asked(session: aiohttp.ClientSession, target: ProbeTarget, connection
 
 def _trouble(head: Head, target: ProbeTarget) -> str | None:
     """Why clients would refuse the certificate; whether they trust its issuer is not known here."""
+    from gslb.snapshot.certificates import of_der, trouble
+
     facts = of_der(head.certificate) if head.certificate else None
     if facts is None:
         return "the certificate cannot be read"
@@ -125,6 +129,8 @@ async def whole_answer(
 ) -> Answer:
     """The answer with what stands in the first `limit_bytes` of its body. The caller limits the time. Raises what
     aiohttp does."""
+    from yarl import URL
+
     host = f"[{door.host}]" if ":" in door.host else door.host
     scheme = "https" if door.context else "http"
     async with session.request(

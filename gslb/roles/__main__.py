@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the role listens for it: no traceback out of an import
+sys.modules["rich"] = None  # type: ignore[assignment]  # structlog imports it wherever it finds it
+import structlog  # noqa: E402, F401
+
+del sys.modules["rich"]
 
 from gslb.control.protocol import role_name  # noqa: E402
 from gslb.roles.process import run_role  # noqa: E402

@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
-
 from gslb.errors import GslbError, HostError, RefusedError
 from gslb.roles.identity import Identity
 from gslb.roles.node_client import Address, NodeClient, Remote
@@ -64,7 +62,7 @@ class CertificateSource:
         try:
             status, body = await client.call("POST", "/v1/certificates", json.dumps(dict(wanted)), TIMEOUT_S)
             answer = json.loads(body)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             said = str(error) or type(error).__name__
             raise HostError(f"control at {where} cannot be asked: {said}", "is it running, and reachable?") from None
         finally:

@@ -1,13 +1,15 @@
 """The dns role's composition root: prober, tables and responder around one snapshot.
 
 Sockets open only after the first snapshot was compiled and every target was looked at once, so that no answer is given
-before anything is known; after a restart, with what was believed a moment ago, which the same look corrects.
+before anything is known; after a restart, with what was believed a moment ago, which the same look corrects. Whatever
+such an answer does not need stands in `dns_company`, and is imported after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
 import os
 import signal
 from pathlib import Path
@@ -23,22 +25,18 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
+from gslb.roles.checking import Told, probing_told, tools_of
 from gslb.roles.composer import Composer
 from gslb.roles.exchange import Exchange, Outlook, own_machine
 from gslb.roles.geo import GeoFile
-from gslb.roles.identity import Identity
+from gslb.roles.holding import Holding
 from gslb.roles.judge import Judge
 from gslb.roles.last_seen import LastSeen
 from gslb.roles.loads import LoadReader
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_door import being_known
-from gslb.roles.peers import Tls
 from gslb.roles.process import Stop
 from gslb.roles.query_log import QueryLog
 from gslb.roles.secret_file import cookie_secret, dnssec_secret
 from gslb.roles.settings import DnsSettings, Settings
-from gslb.roles.tasks import keep_running
 from gslb.snapshot.targets import check_targets, probe_targets
 from gslb.snapshot.types import LiveState, Snapshot
 from gslb.trust.signer_files import TrustFolder
@@ -66,16 +64,21 @@ def _protocol(given: DnsSettings, cookie_secrets: tuple[bytes, ...]) -> Protocol
 class DnsRole:
     """Answers for the snapshot that was published last, under the verdicts of its own probes."""
 
-    def __init__(self, settings: Settings, folder: Path, tls: Tls | None = None) -> None:
-        """`folder` is the role's own, `tls` what other machines are asked with. Raises HostError where the cookie
-        secret or the database of places cannot be used, or the native wire was asked for and is not built."""
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """`folder` is the role's own. Raises HostError where the cookie secret or the database of places cannot be
+        used, or the native wire was asked for and is not built."""
         self._settings = settings
         self._started_wall_s = clock.wall_s()
         self._snapshot: Snapshot | None = None
         self._open = False
+        self.begun = asyncio.Event()
+        """Answers are given, or wait for looks: whatever else the role does may begin."""
+        self.company = asyncio.Event()
+        """Looks are made. Whoever clears it sets it again once `begun` is."""
+        self.company.set()
         self.prober = Prober(self._on_results, tools=tools_of(settings))
         self.told = Told(self.prober)
-        self.exchange = Exchange(NAME, own_machine(settings.data), tls)
+        self.exchange = Exchange(NAME, own_machine(settings.data))
         self.outlook = Outlook(lambda: self.prober.live, lambda: self.prober.running)
         self._geo_file = GeoFile(settings.geo)
         self._geo = self._geo_file.read()
@@ -97,7 +100,7 @@ class DnsRole:
             lambda: self.prober.live, lambda: self.prober.running, self.exchange, folder, self.composer.observe
         )
         self._last_seen = LastSeen(folder)
-        self.load_reader = LoadReader(settings, self.composer.observe, tls)
+        self.load_reader = LoadReader(settings, self.composer.observe)
 
     async def prepare(self, snapshot: Snapshot) -> None:
         await self.composer.prepare(snapshot)
@@ -109,6 +112,8 @@ class DnsRole:
         self.prober.set_targets((*targets, *check_targets(snapshot)))
         self.load_reader.follow(snapshot)
         if self._open or not self._last_seen.covers({(target.app, target.address) for target in targets}):
+            self.begun.set()
+            await self.company.wait()
             await asyncio.gather(self.prober.first_round(), self.exchange.first_round())
         self.judge.look()
         await self.composer.publish(snapshot)
@@ -117,6 +122,7 @@ class DnsRole:
             protocol = self._settings.dns_protocol
             await self.responder.open(self._settings.dns, protocol.proxied, Networks(protocol.proxies))
             self._open = True
+            self.begun.set()
 
     async def state(self) -> RoleState:
         return RoleState(
@@ -172,6 +178,12 @@ class DnsRole:
                 self.composer.observe()
                 _log.info("another database of places is in use")
 
+    async def close(self) -> None:
+        await self.responder.close()
+        await self.load_reader.close()
+        await self.exchange.close()
+        await self.query_log.close()
+
     def _live(self) -> LiveState:
         live = self._last_seen.under(self.judge.live)
         return dataclasses.replace(live, geo=self._geo, loads=self.load_reader.loads)
@@ -197,40 +209,25 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     """Serve until `stop`. Raises HostError where the addresses cannot be bound."""
     folder = settings.data / NAME
     folder.mkdir(mode=0o700, exist_ok=True)
-    identity = Identity.of(settings, NAME)
-    role = DnsRole(settings, folder, identity.tls if identity else None)
-    node = Node(role, folder, TrustFolder(settings.trust), role.outlook.observations, Pushes(role.prober).take)
-    node.identity_ends_s = lambda: identity.ends_s if identity else None
-    node.rosters.follow(role.load_reader.take_roster)
-    node.rosters.follow(role.exchange.take_roster)
-    server = await serve_unix(node.app(), settings.socket(NAME))
+    role = DnsRole(settings, folder)
+    role.company.clear()
+    holding = Holding(role, folder, TrustFolder(settings.trust))
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, role.query_log.reopen)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(keep_running("prober", role.prober.run)),
-                group.create_task(keep_running("watch over the prober", lambda: watch_prober(role.prober))),
-                group.create_task(keep_running("exchange", role.exchange.run)),
-                group.create_task(keep_running("judge", role.judge.run)),
-                group.create_task(keep_running("signatures", role.composer.run)),
-                group.create_task(keep_running("cookie secret", role.follow_cookie_secret)),
-                group.create_task(keep_running("database of places", role.follow_geo)),
-                group.create_task(keep_running("loads", role.load_reader.run)),
-                group.create_task(keep_running("last seen", role.keep_last_seen)),
-                group.create_task(node.run()),
-                group.create_task(keep_running("what is held", node.look)),
-                group.create_task(node.resume()),
-            ]
-            tasks += [group.create_task(task) for task in being_known(node, identity, settings)]
-            if role.query_log.sampler is not None:
-                tasks.append(group.create_task(keep_running("query log", role.query_log.run)))
+            resumed = group.create_task(holding.resume())
+            resumed.add_done_callback(lambda _: role.begun.set())
+            company = group.create_task(_in_company(role, holding, settings))
             await asyncio.shield(stop)
-            node.stop()
-            for task in tasks:
-                task.cancel()
+            holding.stop()
+            resumed.cancel()
+            company.cancel()
     finally:
-        await role.responder.close()
-        await role.load_reader.close()
-        await role.exchange.close()
-        await role.query_log.close()
-        await server.cleanup()
+        await role.close()
+
+
+async def _in_company(role: DnsRole, holding: Holding, settings: Settings) -> None:
+    """What answers from disk do not wait for. Importing it takes as long as all that they need."""
+    await role.begun.wait()
+    company = await asyncio.to_thread(importlib.import_module, "gslb.roles.dns_company")
+    await company.keep(role, holding, settings)

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 
-import aiohttp
 from pydantic import ValidationError
 
 from gslb import clock
@@ -102,11 +101,12 @@ class _Neighbour:
 
 class Exchange:
     """Reads everybody of the roster but this process, which is `name` on `machine`. `on_round` is called after each
-    round."""
+    round. Without `tls`, which is looked at when a roster comes, nobody on other machines is asked."""
 
-    def __init__(self, name: str, machine: str, tls: Tls | None = None) -> None:
+    def __init__(self, name: str, machine: str) -> None:
+        self.tls: Tls | None = None
         self._own = name if machine == HERE else f"{machine}/{name}"
-        self._name, self._machine, self._tls = name, machine, tls
+        self._name, self._machine = name, machine
         self._roster = Roster()
         self._neighbours: dict[Peer, _Neighbour] = {}
         self._given_up: list[NodeClient] = []
@@ -122,7 +122,7 @@ class Exchange:
                 continue
             if peer in before:
                 self._neighbours[peer] = before[peer]
-            elif (client := client_of(peer, self._name, self._tls)) is not None:
+            elif (client := client_of(peer, self._name, self.tls)) is not None:
                 self._neighbours[peer] = _Neighbour(peer, client)
         self._given_up += [old.client for peer, old in before.items() if peer not in self._neighbours]
         self._asked_all.clear()
@@ -181,7 +181,7 @@ class Exchange:
         try:
             status, body = await neighbour.client.call("GET", "/observations", None, _TIMEOUT_S)
             told = Observations.model_validate_json(body) if status == HTTPStatus.OK else None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+        except (OSError, ValidationError):
             return
         if told is None:
             return

@@ -18,7 +18,6 @@ import structlog
 
 from gslb import clock
 from gslb.control.protocol import Applied, BrokenGlass, Deed, Offer, RoleState
-from gslb.control.publishing import Published
 from gslb.errors import GslbError, HostError, RefusedError
 from gslb.roles import generations, salvage
 from gslb.roles.broken_glass import GlassFile, glass_over, over, pruned, still_stands
@@ -271,8 +270,9 @@ class Holding:
 
     # At the node itself -----------------------------------------------------------------------------------------------
 
-    async def override(self, deed: Deed, make: Callable[[Intent], Intent]) -> Published:
-        """Change the drains in effect, until control publishes something newer. Raises GslbError as `make` does."""
+    async def override(self, deed: Deed, make: Callable[[Intent], Intent]) -> tuple[Snapshot, Snapshot]:
+        """Change the drains in effect, until control publishes something newer; what was and what is. Raises GslbError
+        as `make` does."""
         async with self._lock:
             if self._in_force is None:
                 raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
@@ -281,7 +281,7 @@ class Holding:
             wanted = make(intent)
             before = compile_snapshot(intent, deed.by.at_s)
             if wanted is intent:
-                return Published(before, before)
+                return before, before
             glass = glass_over(base, self._in_force.opened.applied, self._glass, wanted.overrides.drains, deed)
             after = await self._publish_over(glass)
             _log.warning("broken glass", did=deed.did, author=deed.by.author, reason=deed.by.reason)
@@ -289,7 +289,7 @@ class Holding:
                 self._glass_file.write(glass)
             except HostError as error:
                 raise HostError(f"it is in force, but a restart would lose it: {error.message}", error.remedy) from None
-            return Published(before, after)
+            return before, after
 
     async def _publish_over(self, glass: BrokenGlass | None) -> Snapshot:
         """Put control's offer in force under `glass`."""

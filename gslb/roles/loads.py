@@ -25,14 +25,15 @@ READ_S = 1.0
 
 class LoadReader:
     """`on_loads` is called whenever `loads` has changed. Nothing is read before `follow`, nor of sites without a
-    capacity; nor on other machines without `tls`."""
+    capacity; nor on other machines without `tls`, which is looked at when a roster comes."""
 
-    def __init__(self, settings: Settings, on_loads: Callable[[], None], tls: Tls | None = None) -> None:
+    def __init__(self, settings: Settings, on_loads: Callable[[], None]) -> None:
+        self.tls: Tls | None = None
         here = settings.sites if "edge" in settings.roles else ()
         names = {role_name("edge", site): SiteName(site) for site in here}
         self._own = {name: (site, NodeClient(name, settings.socket(name), "dns")) for name, site in names.items()}
         self._others: dict[Peer, NodeClient] = {}
-        self._on_loads, self._tls, self._machine = on_loads, tls, own_machine(settings.data)
+        self._on_loads, self._machine = on_loads, own_machine(settings.data)
         self._meter = LoadMeter()
         self._sized: frozenset[SiteName] = frozenset()
         self._given_up: list[NodeClient] = []
@@ -43,7 +44,7 @@ class LoadReader:
         own = {*self._own, *(f"{self._machine}/{name}" for name in self._own)}
         edges = [peer for peer in roster.peers if peer.role == "edge" and peer.site and peer.name not in own]
         before = self._others
-        made = {peer: before.get(peer) or client_of(peer, "dns", self._tls) for peer in edges}
+        made = {peer: before.get(peer) or client_of(peer, "dns", self.tls) for peer in edges}
         self._others = {peer: client for peer, client in made.items() if client is not None}
         self._given_up += [client for peer, client in before.items() if peer not in self._others]
 

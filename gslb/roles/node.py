@@ -23,6 +23,7 @@ from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import new_request_id, problem_of
 from gslb.control.protocol import CALLER, Applied, Deed, Observations, PushedStates, Refusal, RoleState, RosterHeld
+from gslb.control.publishing import Published
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
@@ -57,14 +58,15 @@ class Node:
         trust: TrustFolder,
         observations: Callable[[], Observations] | None = None,
         take_pushed: Callable[[PushedStates], None] | None = None,
+        holding: Holding | None = None,
     ) -> None:
         """`observations` tells what the role sees; None: nothing, and nobody may ask. `take_pushed` None: it makes no
-        checks that could be told anything."""
+        checks that could be told anything. `holding`: what the role serves from already; None: it is made here."""
         self._role = role
         self._take_pushed = take_pushed
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
-        self._holding = Holding(role, folder, trust)
+        self._holding = holding or Holding(role, folder, trust)
         self._signed = SignedOverrides(folder, trust)
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
@@ -212,8 +214,8 @@ class Node:
         return await self._override(deed, lambda intent: changes.drain(intent, drain, wanted.allow), site, app)
 
     async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
-        published = await self._holding.override(deed, make)
-        return web.json_response(answers.drain_change(published, site, app))
+        before, after = await self._holding.override(deed, make)
+        return web.json_response(answers.drain_change(Published(before, after), site, app))
 
 
 async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:

@@ -6,7 +6,6 @@ before anything is sent. What a node is asked, and what follows from its answer,
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import ssl
@@ -14,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control.protocol import CALLER, Applied, Offer, PushedStates, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
-from gslb.trust.tls import IDENTITY_NAME, peer_uri
+from gslb.trust.tls import IDENTITY_NAME
+
+if TYPE_CHECKING:
+    import aiohttp  # a process that asks nobody yet starts without it
 
 __all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
 
@@ -69,7 +70,7 @@ class NodeClient:
             if status == HTTPStatus.OK:
                 self.state = RoleState.model_validate_json(body).model_copy(update={"name": self.name})
                 self.heard_mono_s = clock.mono_s()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+        except (OSError, ValidationError):
             return
 
     async def in_sync(self) -> bool:
@@ -77,7 +78,7 @@ class NodeClient:
         try:
             status, body = await self.call("GET", "/v1/status", None, STATE_TIMEOUT_S)
             return status == HTTPStatus.OK and all(role["in_sync"] for role in json.loads(body)["roles"].values())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        except (OSError, ValueError):
             return False
 
     async def offer(self, path: str, offer: Offer | bytes, timeout_s: float) -> Applied | Refusal | None:
@@ -87,34 +88,39 @@ class NodeClient:
         try:
             status, body = await self.call("POST", path, text, timeout_s)
             return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValidationError):
+        except (OSError, ValidationError):
             self.heard_mono_s = None
             return None
 
     async def hand(self, roster: Roster) -> None:
         """Give the node another roster. What came of it shows in its state."""
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+        with contextlib.suppress(OSError):
             await self.call("PUT", "/roster", roster.model_dump_json(), STATE_TIMEOUT_S)
 
     async def hand_pushed(self, states: PushedStates) -> bool:
         """Tell the node what was pushed; whether it has taken it."""
         try:
             status, _ = await self.call("PUT", "/pushed", states.model_dump_json(), STATE_TIMEOUT_S)
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except OSError:
             return False
         return status == HTTPStatus.NO_CONTENT
 
     async def call(self, method: str, path: str, body: str | bytes | None, timeout_s: float) -> tuple[int, bytes]:
-        """Status and body of any answer. Raises aiohttp.ClientError, TimeoutError or OSError where there is none, and
-        where somebody else than the node answers at its address."""
+        """Status and body of any answer. Raises OSError, such as TimeoutError, where there is none, and where somebody
+        else than the node answers at its address."""
+        import aiohttp
+
         session = await self._session_now()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         remote = self.address if isinstance(self.address, Remote) else None
         url = f"{remote.url if remote else 'http://node'}{path}"
         given: dict[str, Any] = {"ssl": self._context, "server_hostname": IDENTITY_NAME} if remote else {}
         headers = {"Content-Type": "application/json"} if body is not None else None
-        async with session.request(method, url, data=body, headers=headers, timeout=timeout, **given) as response:
-            return response.status, await response.read()
+        try:
+            async with session.request(method, url, data=body, headers=headers, timeout=timeout, **given) as response:
+                return response.status, await response.read()
+        except aiohttp.ClientError as error:
+            raise ConnectionError(str(error)) from error
 
     async def close(self) -> None:
         if self._session is not None:
@@ -128,27 +134,17 @@ class NodeClient:
         if self._session is not None and context is not self._context:
             await self.close()
         if self._session is None:
+            import aiohttp
+
             self._context = context
             self._session = aiohttp.ClientSession(connector=self._connector(), headers=self._headers)
         return self._session
 
     def _connector(self) -> aiohttp.BaseConnector:
+        import aiohttp
+
         if isinstance(self.address, Remote):
-            return aiohttp.TCPConnector(ssl=_Known(self.address.spiffe), limit=4)
+            from gslb.roles.known_peer import KnownPeer
+
+            return aiohttp.TCPConnector(ssl=KnownPeer(self.address.spiffe), limit=4)
         return aiohttp.UnixConnector(str(self.address), force_close=True)
-
-
-class _Known(aiohttp.Fingerprint):
-    """What aiohttp asks about a connection before it uses it: is the certificate at the other end the one of `spiffe`?
-    The chain was checked by the handshake."""
-
-    def __init__(self, spiffe: str) -> None:
-        super().__init__(bytes(32))
-        self._spiffe = spiffe
-
-    def check(self, transport: asyncio.Transport) -> None:
-        """Raises aiohttp.ServerFingerprintMismatch."""
-        found = peer_uri(transport.get_extra_info("peercert"))
-        if found != self._spiffe:
-            host, port, *_ = transport.get_extra_info("peername")
-            raise aiohttp.ServerFingerprintMismatch(self._spiffe.encode(), (found or "").encode(), host, port)

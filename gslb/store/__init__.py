@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from gslb.store.embedded import EmbeddedStore
-from gslb.store.etcd import EtcdStore
 from gslb.store.interface import TERM, AuditEntry, AuditRecord, Document, Store
 
 __all__ = [
-    "SQLITE", "TERM", "AuditEntry", "AuditRecord", "Document", "EmbeddedStore", "EtcdStore", "Store", "open_store",
+    "SQLITE", "TERM", "AuditEntry", "AuditRecord", "Document", "Store", "open_store",
 ]  # fmt: skip
 
 SQLITE = "sqlite"
@@ -18,4 +16,10 @@ def open_store(url: str, data: Path) -> Store:
 
     Raises HostError where it cannot be opened; whether an etcd is there shows at the first call.
     """
-    return EmbeddedStore(data) if url == SQLITE else EtcdStore(url)
+    if url == SQLITE:
+        from gslb.store.embedded import EmbeddedStore
+
+        return EmbeddedStore(data)
+    from gslb.store.etcd import EtcdStore
+
+    return EtcdStore(url)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gslb.errors import HostError
-from gslb.trust.identity_files import IdentityFolder
+
+if TYPE_CHECKING:
+    from gslb.trust.identity_files import IdentityFolder  # a process that asks nobody yet starts without it
 
 __all__ = ["IDENTITY_NAME", "client_context", "load", "only_trusting", "peer_uri", "server_context"]
 

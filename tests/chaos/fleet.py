@@ -16,7 +16,8 @@ from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_client import NodeClient
 from gslb.roles.publish import RolePublisher
 from gslb.roles.shared_store import follow_store
-from gslb.store import AuditEntry, EtcdStore
+from gslb.store import AuditEntry
+from gslb.store.etcd import EtcdStore
 from tests.support.trust import signing_in, trust_in
 from tests.unit.control.world import POLICY, a_drain, policy
 

@@ -19,7 +19,8 @@ from gslb import clock
 from gslb.control import changes
 from gslb.control.leader import LEASE_S
 from gslb.errors import GslbError, HostError, RefusedError
-from gslb.store import TERM, EtcdStore, etcd_client
+from gslb.store import TERM, etcd_client
+from gslb.store.etcd import EtcdStore
 from tests.chaos.fleet import AUDIT, fleet
 from tests.support.etcd import Etcd, needs_etcd
 from tests.support.meddler import LOST, Meddler

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gslb import store
 from gslb.snapshot.types import Version
+from gslb.store import embedded, etcd
 from tests.support.trust import bundle
 
 __all__ = ["EmbeddedStore", "EtcdStore", "version_of"]
@@ -18,11 +18,11 @@ class _Intents:
         super().write(expected, bundle(intent), audit, fence)
 
 
-class EmbeddedStore(_Intents, store.EmbeddedStore):
+class EmbeddedStore(_Intents, embedded.EmbeddedStore):
     pass
 
 
-class EtcdStore(_Intents, store.EtcdStore):
+class EtcdStore(_Intents, etcd.EtcdStore):
     pass
 
 

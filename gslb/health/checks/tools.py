@@ -12,13 +12,15 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from gslb import clock
 from gslb.errors import HostError
 from gslb.health.tries import Tries
 from gslb.snapshot.checks import CheckName, Tls
+
+if TYPE_CHECKING:
+    import aiohttp  # a process that looks at nothing yet starts without it
 
 __all__ = ["PushedState", "Tools"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from gslb import clock
 from gslb.cli.main import run
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from tests.unit.cli.test_node import nodes
 
 

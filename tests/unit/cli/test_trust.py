@@ -8,7 +8,8 @@ import pytest
 from gslb.cli.main import run
 from gslb.control.changes import drain
 from gslb.snapshot.bundle import Bundle
-from gslb.store import AuditEntry, EmbeddedStore
+from gslb.store import AuditEntry
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust.bundles import verified_by
 from tests.support.trust import KEY, STRANGER, bundle, trust_in
 from tests.unit.control.world import a_drain, intent

@@ -8,7 +8,7 @@ from gslb import clock
 from gslb.control.join_messages import CertificateRequest, JoinRequest, JoinTokenRequest
 from gslb.roles.registrar import StoreRegistrar
 from gslb.roles.trust_home import TrustHome, new_issuer, new_key, new_serial
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust.authority import make_request, make_root, pem_of
 from gslb.trust.identity_files import MachineFile, trust_folder
 from gslb.trust.join import parse_token

@@ -11,7 +11,8 @@ from gslb.roles import backup as work
 from gslb.roles.supervisor import lock_folder
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, Intent, Overrides, Provenance
-from gslb.store import TERM, AuditEntry, EmbeddedStore, open_store
+from gslb.store import TERM, AuditEntry, open_store
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust.signer_files import TrustFolder
 from tests.support.trust import bundle, trust_in
 from tests.unit.control.world import a_drain, policy

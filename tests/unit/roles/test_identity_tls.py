@@ -32,7 +32,7 @@ from gslb.roles.signed_overrides import SignedOverrides
 from gslb.roles.trust_desk import TrustDesk
 from gslb.roles.trust_home import home_at
 from gslb.snapshot.bundle import Bundle
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust import tls
 from gslb.trust.authority import Subject, make_leaf, make_root, pem_of
 from gslb.trust.emergency import Emergency, signed_override

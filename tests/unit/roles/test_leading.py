@@ -11,7 +11,8 @@ from gslb.control.changes import drain, require, undrain
 from gslb.control.leader import BEAT_S, HOLD_S, LEASE_S, Lead
 from gslb.errors import HostError, RefusedError
 from gslb.roles.leading import Leading
-from gslb.store import TERM, EmbeddedStore
+from gslb.store import TERM
+from gslb.store.embedded import EmbeddedStore
 from tests.support.trust import bundle
 from tests.unit.control.world import NOW_S, a_drain, by, intent
 from tests.unit.roles.test_control_start import control  # noqa: F401

@@ -18,7 +18,8 @@ from gslb.roles.node import Node, serve_unix
 from gslb.roles.node_client import NodeClient
 from gslb.roles.publish import RolePublisher
 from gslb.snapshot.intent import Drain, Provenance
-from gslb.store import AuditEntry, EmbeddedStore
+from gslb.store import AuditEntry
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust.signer_files import TrustFolder
 from tests.support.trust import bundle, offer, signing_in
 

@@ -16,7 +16,7 @@ from gslb.control.registrar import Asker
 from gslb.errors import HostError, RefusedError
 from gslb.roles.trust_home import ROOT_KEY, TrustHome, new_key
 from gslb.snapshot.intent import Provenance
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from gslb.trust.authority import (
     ISSUER_LIFE_S,
     certificates_of,

@@ -14,7 +14,7 @@ from gslb.roles import shared_store
 from gslb.roles.publish import RolePublisher
 from gslb.roles.shared_store import follow_store, reach_store
 from gslb.snapshot.intent import Drain
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from tests.support.trust import signing_in
 from tests.unit.roles.test_publish import AUDIT, BY, world
 

@@ -15,7 +15,7 @@ from gslb.model.policy import Policy
 from gslb.roles.node import Node, serve_unix
 from gslb.roles.publish import RolePublisher
 from gslb.snapshot.intent import Drain
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 from tests.support.trust import signing_in, trust_in
 from tests.unit.roles.test_publish import AUDIT, BY, POLICY, Role
 

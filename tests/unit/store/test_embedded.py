@@ -306,7 +306,7 @@ def test_a_policy_that_is_too_large_is_refused(store):
 
 DYING = """
 import os, pathlib, sys
-from gslb.store import EmbeddedStore
+from gslb.store.embedded import EmbeddedStore
 store = EmbeddedStore(pathlib.Path(sys.argv[1]))
 with store._transaction("IMMEDIATE"):
     store._connection.execute("INSERT INTO audit SELECT 2, at_s, 'half', 'x', 'x', 'x', 1, 1 FROM audit")

@@ -11,7 +11,8 @@ from gslb import clock
 from gslb.errors import HostError
 from gslb.roles.authority_work import Beginning, begin, issue_server
 from gslb.roles.trust_home import home_at, new_key, new_serial
-from gslb.store import EtcdStore, etcd_client
+from gslb.store import etcd_client
+from gslb.store.etcd import EtcdStore
 from gslb.trust.authority import Subject, make_leaf, pem_of
 from gslb.trust.identity_files import IdentityFolder
 from gslb.trust.spiffe import parse_spiffe
