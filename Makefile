@@ -22,8 +22,8 @@ run: install ## the demo: DNS, two Envoy edges and tiny backends on loopback
 	@$(BIN)/gslb demo
 
 .PHONY: test
-test: install ## every test
-	$(BIN)/pytest
+test: install ## every test, two at a time where they do not meet
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: lint
 lint: install ## style, types, import contracts
@@ -50,6 +50,10 @@ MUTATIONS ?= 10000
 chaos: install ## minutes of failures: MUTATIONS wrong policies, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd
 	MUTATIONS=$(MUTATIONS) $(BIN)/pytest -q tests/api/test_mutated.py
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/pytest -s -m chaos
+
+.PHONY: properties
+properties: install ## every property with all its examples, drawn anew; `make test` tries a quarter of them
+	PROPERTY_EFFORT=1 $(BIN)/pytest -n 2 tests/property tests/unit/model/test_fuzz.py
 
 FUZZ_S ?= 300
 

@@ -20,6 +20,7 @@ from gslb.dns.wire import answer, rcode_of
 from gslb.errors import WireError
 from gslb.steering import decide
 from tests.conformance.zone import APEX, tables
+from tests.support.examples import examples
 from tests.unit.dns.policies import SITES, app, down, snapshot
 
 TABLES = tables()
@@ -88,20 +89,20 @@ def assert_sound(packet, peer, reply):
         assert reply[12 : 12 + len(question)] == question, "the question comes back octet for octet"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(max_size=600), PEERS, U32)
 @example(bytes(12), Peer(bytes(4)), 0)
 def test_any_octets(packet, peer, number):
     assert_sound(packet, peer, answer(TABLES, packet, peer, 0.0, number))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(mutated_queries(), PEERS, U32)
 def test_mutated_queries(packet, peer, number):
     assert_sound(packet, peer, answer(TABLES, packet, peer, 0.0, number))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(good_queries(), PEERS, U32)
 def test_good_queries_are_answered_to_the_letter(packet, peer, number):
     query = dns.message.from_wire(packet)
@@ -113,14 +114,14 @@ def test_good_queries_are_answered_to_the_letter(packet, peer, number):
         assert len(reply.answer) + len(reply.authority) == 1, "one RRset, or the SOA record"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(min_size=12, max_size=600))
 def test_parsing_raises_wire_error_alone(packet):
     with contextlib.suppress(WireError):
         parse(packet)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(mutated_queries().filter(lambda packet: len(packet) >= 12))
 def test_what_we_can_read_others_read_alike(packet):
     """Not the other way round: others follow pointers in questions and pass over what is left at the end."""
@@ -143,7 +144,7 @@ networks_v4 = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(networks_v4, st.sampled_from(["dc", "aws", "gcp"])), max_size=12),
     st.sets(st.sampled_from(["dc", "aws"])),

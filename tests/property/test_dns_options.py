@@ -20,6 +20,7 @@ from gslb.dns.tables import Peer, Rcode
 from gslb.dns.wire import answer, rcode_of
 from gslb.errors import WireError
 from tests.conformance.zone import APEX, steered_tables
+from tests.support.examples import examples
 
 SECRETS = (bytes(range(16)), bytes(16))
 NOW_S = 1_700_000_000.0
@@ -72,7 +73,7 @@ def limit_bytes(packet, tcp):
         return 12
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(queries(), st.sampled_from([TABLES, QUIET]), st.booleans())
 def test_replies_are_sound(packet, tables, tcp):
     reply = answer(tables, packet, PEER._replace(tcp=tcp, proven=tcp), 0.0, 7, Meter(Counter()))
@@ -84,7 +85,7 @@ def test_replies_are_sound(packet, tables, tcp):
     assert len({option.otype for option in read.options}) == len(read.options)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(queries())
 def test_a_limited_reply_is_never_longer_than_its_query(packet):
     limiter = Limiter(1)

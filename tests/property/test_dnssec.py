@@ -16,6 +16,7 @@ from gslb.dns.tables import Peer
 from gslb.dns.wire import answer
 from gslb.model.wire_name import from_text
 from gslb.snapshot.types import AppName, LiveState, Verdict
+from tests.support.examples import examples
 from tests.support.signed_zone import NOW_S, SECRET, faults, keys_of
 from tests.unit.dns.policies import APEX, app, snapshot, weighted
 
@@ -68,7 +69,7 @@ def dnskeys(tables):
     return {reply.answer[0].name: reply.answer[0]}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(CHAINS, HOSTS, TTLS, st.lists(LIVES, min_size=1, max_size=3), st.lists(ASKED, min_size=4, max_size=12))
 def test_every_answer_is_secure(chain, hosts, ttl, lives, asked):
     https = {"alpn": "h2"} if len(hosts) > 1 else None

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from gslb.control.protocol import Applied
 from gslb.roles.generation_files import RECORD, GenerationFiles
 from gslb.roles.generations import BAKE_S, GOOD_KEPT, looked, lost, pruned, refuses, serving, started, stopped, took
+from tests.support.examples import examples
 
 
 class Node(RuleBasedStateMachine):
@@ -128,5 +129,5 @@ class Node(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-Node.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Node.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 TestNode = Node.TestCase

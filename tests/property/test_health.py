@@ -11,6 +11,7 @@ from gslb.health.target import Result, lasts_s, step, untried
 from gslb.health.verdict import Board
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.targets import ProbeTarget
+from tests.support.examples import examples
 
 ADDRESSES = [ipaddress.ip_address(f"192.0.2.{n}") for n in (1, 2)]
 BACKENDS = ["monolith", "checkout", None]
@@ -98,7 +99,7 @@ class BoardMachine(RuleBasedStateMachine):
         assert self.board.first_round_done == all(self.histories.values())
 
 
-BoardMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BoardMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, deadline=None)
 test_board = BoardMachine.TestCase
 
 
@@ -138,7 +139,7 @@ def test_no_health_ends_before_it_said_that_it_may(history, rise, fall, flaky):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_four_failures_in_ten_are_caught_and_one_in_a_hundred_is_not(seed):
     check = HealthCheck("/", 1.0, 1.0, 2, 3, 10)
     for share, probes, down in ((0.4, 600, True), (0.01, 2000, False)):

@@ -14,6 +14,7 @@ from gslb.dns.service_binding import https_data
 from gslb.dns.tables import Qtype
 from gslb.snapshot.types import Https
 from tests.property.test_steering import CLIENTS, worlds
+from tests.support.examples import examples
 
 WALL_S = st.floats(0, 4e9, allow_nan=False)
 ALPN = st.lists(st.sampled_from(["http/1.1", "h2", "h3", "x", "y" * 255]), min_size=1, max_size=5, unique=True)
@@ -49,7 +50,7 @@ def addresses(variant):
     return {dns.rdata.from_wire("IN", kind, text, 0, len(text)).address for text in texts}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(worlds(), CLIENTS.filter(bool), WALL_S)
 def test_all_types_choose_the_same_site(world, client, wall_s):
     snapshot, _ = world
@@ -58,7 +59,7 @@ def test_all_types_choose_the_same_site(world, client, wall_s):
     assert len({variant.sites for variant in told(world, client, wall_s).values()}) == 1
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(worlds(), CLIENTS.filter(bool), WALL_S)
 def test_every_hint_is_an_address_that_the_same_client_is_told(world, client, wall_s):
     """Not so where sites differ in families: there thresholds, loads, slow and held returns are counted by family."""
@@ -71,7 +72,7 @@ def test_every_hint_is_an_address_that_the_same_client_is_told(world, client, wa
     assert hinted[6] <= addresses(variants.get(Qtype.AAAA))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(worlds(residency=False), CLIENTS.filter(bool), WALL_S)
 def test_there_is_always_a_hint_where_nothing_forbids_it(world, client, wall_s):
     hinted = hints(told(world, client, wall_s)[Qtype.HTTPS])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gslb.control.leader import BEAT_S, HOLD_S, LEASE_S, Candidate, Look, Seen, beaten, looked, refused, ticked, took
+from tests.support.examples import examples
 
 CALM_S = 4 * LEASE_S
 LOST = object()
@@ -124,7 +125,7 @@ def assert_one_after_the_other(store):
     assert len(set(store.written)) == len(set(terms)), "one term has one leader"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(CHANCE)
 def test_what_is_written_comes_from_one_leader_after_the_other(chance):
     world = World(chance, 300, (1, 1, 1))
@@ -133,7 +134,7 @@ def test_what_is_written_comes_from_one_leader_after_the_other(chance):
     assert world.store.written
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CHANCE)
 def test_clocks_of_any_rate_never_let_two_write(chance):
     """Such as in a virtual machine that is moved: more leaders may come of it, never two at once that are let."""
@@ -142,14 +143,14 @@ def test_clocks_of_any_rate_never_let_two_write(chance):
     assert_one_after_the_other(world.store)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(CHANCE)
 def test_with_clocks_of_one_rate_no_two_even_believe_that_they_lead(chance):
     world = World(chance, 300, (1, 1))
     world.run(300, lambda: len(world.leaders()) < 2 or pytest.fail(str(world.states)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(CHANCE)
 def test_after_the_trouble_one_leads_and_stays(chance):
     world = World(chance, 120, (1, 1, 1))

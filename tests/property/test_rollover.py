@@ -19,6 +19,7 @@ from gslb.control.rollover import PROPAGATION_S, Times
 from gslb.errors import RefusedError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Key, Overrides
+from tests.support.examples import examples
 from tests.unit.steering.world import intent, policy
 
 EVER = float("inf")
@@ -198,7 +199,7 @@ WORLDS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(WORLDS, events())
 def test_every_mixture_that_a_cache_can_hold_validates(world, happening):
     for name, argument in happening:
@@ -212,7 +213,7 @@ PATIENT = [
 ]  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(WORLDS)
 def test_with_patience_every_roll_comes_to_its_end(world):
     for name, argument in PATIENT:

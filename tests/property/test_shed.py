@@ -12,6 +12,7 @@ from gslb.snapshot.networks import NetworkMap
 from gslb.snapshot.types import Filter, LiveState, Site
 from gslb.steering import decide
 from gslb.steering.shed import shed_shares
+from tests.support.examples import examples
 from tests.unit.dns.policies import SITES, app, snapshot
 
 ITEM = Filter("shed", low_ratio=0.8, high_ratio=0.95)
@@ -65,7 +66,7 @@ def test_both_families_are_shed_alike(loads):
     assert four.outcomes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.tuples(*[st.integers(70, 100)] * 3), st.sampled_from(range(3)), st.integers(1, 10))
 @example((88, 85, 85), 1, 5)
 def test_a_rising_load_moves_no_client_to_its_site_and_little_more_than_the_share_that_must(percents, place, step):

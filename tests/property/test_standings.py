@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gslb.health.quorum import Seen
 from gslb.health.standings import Standings
+from tests.support.examples import examples
 from tests.unit.steering.world import NOW_S, app, ip, policy, snapshot
 
 SITES = {"dc": {"edges": [{"public": ["192.0.2.10"]}]}, "aws": {"edges": [{"public": ["198.51.100.20"]}]}}
@@ -31,7 +32,7 @@ def changes(standings, history, tick_s):
     return count, states
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(up_s=st.floats(0.2, 29), down_s=st.floats(1.0, 60), tick_s=st.sampled_from([0.5, 1.0]))
 def test_a_site_that_flaps_for_ten_minutes_changes_the_answer_at_most_twice(up_s, down_s, tick_s):
     """Every second, or with any up-time below the hold-down. A down-time between two looks is not seen at all."""
@@ -41,7 +42,7 @@ def test_a_site_that_flaps_for_ten_minutes_changes_the_answer_at_most_twice(up_s
     assert count <= 2
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.floats(31, 200), st.floats(1, 60))
 def test_slower_flaps_are_damped_to_fewer_and_fewer_changes(up_s, down_s):
     """Nothing can tell at once a slow flap from two outages: but each return costs twice the wait."""

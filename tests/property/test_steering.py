@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gslb.snapshot.types import LiveState, Verdict
 from gslb.steering import client_classes, decide, telling_filters
+from tests.support.examples import examples
 from tests.unit.steering.world import app, drain, force, policy, seeing, snapshot
 
 SITES = ["dc", "aws", "gcp", "ovh"]
@@ -190,7 +191,7 @@ def test_recovering_never_costs_a_site_its_share(world, client, family, data):
         assert chance(after).get(site, 0.0) >= chance(before).get(site, 0.0) - 1e-9
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.sets(st.sampled_from(NETWORKS)), min_size=3, max_size=3), CLIENTS.filter(bool), st.data())
 def test_every_client_with_the_same_client_bits_is_told_the_same(networks, client, data):
     sites = {

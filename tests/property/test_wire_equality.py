@@ -19,6 +19,7 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.tables import Body, Chain, Choice, Denial, Peer, Pool, PoolIndex, Ranges, Tables, Variant
 from gslb.snapshot.types import LiveState, Version
 from tests.support import wire_cases
+from tests.support.examples import examples
 from tests.unit.dns.policies import APEX
 
 native = pytest.importorskip("gslb.dns._wire", reason="the native wire was not built")
@@ -39,7 +40,7 @@ PREPARED = [native.Prepared(each) for each in TABLES]
 KINDS = st.sampled_from(range(len(TABLES)))
 
 
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=examples(1200), deadline=None)
 @given(KINDS, RANDOM, MONO_S, U32)
 def test_any_query(which, numbers, mono_s, number):
     """Answers and counts."""
@@ -50,14 +51,14 @@ def test_any_query(which, numbers, mono_s, number):
     assert meters[0].counts == meters[1].counts
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(KINDS, st.binary(max_size=600), PEERS, U32)
 def test_any_octets(which, packet, peer, number):
     expected = wire.answer(TABLES[which], packet, peer, 0.0, number)
     assert native.answer(PREPARED[which], packet, peer, 0.0, number) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(KINDS, st.integers(1, 3), st.lists(st.tuples(RANDOM, st.floats(0, 3)), max_size=30))
 def test_a_limiter_counts_and_limits_alike(which, per_s, asked):
     exempt = [ip_network("10.0.0.1/32"), ip_network("2001:db8::/32")]
@@ -201,7 +202,7 @@ def outcome(answer, *arguments):
         return type(error)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(any_tables(), st.data())
 def test_any_tables(given_tables, data):
     name = data.draw(st.sampled_from([b"", b"\x01q", b"\x01A", b"\x01b\x01a", b"\x01q\x01a", b"\x02\0\1"])) + ZONE

@@ -19,6 +19,7 @@ from gslb.control.access import NEEDS
 from gslb.control.api import LIMIT_BYTES, build_app
 from gslb.control.page import FILES, static_file
 from gslb.control.routes import TABLE
+from tests.support.examples import examples
 from tests.unit.control.world import MemoryPublisher, intent
 
 AS_JSON = {"Content-Type": "application/json"}
@@ -351,7 +352,7 @@ DRAINS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     target=st.sampled_from(["/v1/shifts", "/v1/drains"]),
     body=st.one_of(SHIFTS, DRAINS, JSON).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200),
@@ -363,7 +364,7 @@ async def test_no_body_makes_the_api_fail(full, publisher, target, body, cut):
     assert publisher.snapshot.version.overrides == publisher.intent.overrides.version
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.lists(
         st.sampled_from(["v1", "shifts", "drains", "status", "history", "static", "shop", "pay", "dc"]) | st.text(),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gslb.errors import PolicyError
 from gslb.model.reader import parse_policy
 from gslb.model.words import format_duration, parse_duration
+from tests.support.examples import examples
 from tests.unit.model.good_policy import GOOD
 
 TOKENS = re.findall(r"\w+|\s+|.", GOOD)
@@ -38,7 +39,7 @@ def test_any_text_of_yaml_signs(text):
     read({"f": text.encode()})
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.integers(0, len(TOKENS) - 1), st.sampled_from(SNIPPETS)), min_size=1, max_size=4))
 def test_a_good_policy_with_pieces_replaced(changes):
     tokens = list(TOKENS)
@@ -47,7 +48,7 @@ def test_a_good_policy_with_pieces_replaced(changes):
     read({"f": "".join(tokens).encode()})
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(st.integers(0, len(GOOD.splitlines()) - 1), min_size=1, max_size=4), st.integers(-4, 4))
 def test_a_good_policy_with_lines_moved(numbers, indent):
     lines = GOOD.splitlines()
