@@ -210,11 +210,16 @@ def _splits(seen: Mapping[str, Any]) -> Table:
 
 
 def _mirrors(seen: Mapping[str, Any]) -> Table:
-    table = new_table("Mirrors", "route", "sent", "skipped")
+    table = new_table("Mirrors", "route", "intended", "sent", "not sent")
     for route, mirror in seen["mirrors"].items():
         skipped = ", ".join(f"{number} {reason}" for reason, number in mirror["skipped"].items())
-        add_row(table, route, mirror["sent"], skipped or "0")
+        intended = ", ".join(f"{name} {percent:g} %" for name, percent in mirror["intended"].items())
+        add_row(table, route, _mirroring(intended, mirror["stopped"]), mirror["sent"], skipped or "0")
     return table
+
+
+def _mirroring(intended: str, stopped: str | None) -> str:
+    return intended if stopped is None else f"stopped {stopped} (policy: {intended})"
 
 
 def _roles(seen: Mapping[str, Any]) -> Table:

@@ -62,6 +62,8 @@ NEEDS: Mapping[str, Need] = {
     "POST /v1/forced": _OWN_APP,
     "DELETE /v1/forced/{site}": _OWN_APP,
     "POST /v1/approvals": _OWN_APP,
+    "POST /v1/mirror-stops": _OWN_APP,
+    "DELETE /v1/mirror-stops": _OWN_APP,
     "PUT /v1/checks/{name}/state": _OPERATE,
     "PUT /v1/latency": _OPERATE,
     "POST /v1/acme": _OPERATE,

@@ -132,6 +132,7 @@ def prune_expired(intent: Intent, wall_s: float) -> Intent:
         "shifts": tuple(item for item in overrides.shifts if live(item.by)),
         "forced": tuple(item for item in overrides.forced if live(item.by)),
         "slow_starts": tuple(item for item in overrides.slow_starts if live(item.by)),
+        "mirror_stops": tuple(item for item in overrides.mirror_stops if live(item.by)),
     }
     if all(len(items) == len(getattr(overrides, name)) for name, items in kept.items()):
         return intent

@@ -146,13 +146,16 @@ def _intended(snapshot: Snapshot) -> Iterator[Metric]:
     split = GaugeMetricFamily(
         "gslb_split_intended_ratio", "Share of the route's requests, 0 to 1.", labels=["app", "route", "backend"]
     )
+    stopped = GaugeMetricFamily("gslb_mirror_stopped", "1: a person lets it copy nothing.", labels=["app", "route"])
     for app in snapshot.apps.values():
         for site in snapshot.sites:
             drained.add_metric([app.name, site], drained_how(app, site) != "in service")
         for route in app.routes:
             for share in route.split:
                 split.add_metric([app.name, route.name, share.backend], share.share_bp / 10_000)
-    yield from (drained, split)
+            if route.mirrors:
+                stopped.add_metric([app.name, route.name], any(mirror.stopped for mirror in route.mirrors))
+    yield from (drained, split, stopped)
 
 
 def _switchable(intent: Intent, snapshot: Snapshot, roles: Mapping[str, RoleState | None]) -> Metric:

@@ -48,7 +48,7 @@ def explain_request(app: App, method: str, target: str, headers: Mapping[str, st
         "sticky": route.sticky if route else False,
         "action": _action(route) if route else "",
         **(_side(app, route, headers, user) if route else {"side": None, "side_why": ""}),
-        "mirrors": {str(mirror.to): mirror.share_bp / 100 for mirror in route.mirrors} if route else {},
+        "mirrors": {str(mirror.to): mirror.effective_bp / 100 for mirror in route.mirrors} if route else {},
     }
 
 

@@ -24,6 +24,8 @@ from gslb.control import (
     key_routes,
     messages,
     metrics,
+    mirror_messages,
+    mirror_routes,
     override_routes,
     page,
     plan_messages,
@@ -101,6 +103,17 @@ class Endpoint:
     conditional: bool = True
 
 
+_Handler = Callable[[Asked], Awaitable[dict[str, Any] | Media | Stream]]
+
+
+def _by_body(handle: Callable[[Publisher, Any], Awaitable[dict[str, Any]]]) -> _Handler:
+    return lambda asked: handle(asked.publisher, asked.body)
+
+
+def _by_query(handle: Callable[[Publisher, Any], Awaitable[dict[str, Any]]]) -> _Handler:
+    return lambda asked: handle(asked.publisher, asked.query)
+
+
 async def _status(asked: Asked) -> dict[str, Any]:
     publisher = asked.publisher
     await publisher.refresh()
@@ -144,18 +157,6 @@ async def _unforce(asked: Asked) -> dict[str, Any]:
 
 async def _approve(asked: Asked) -> dict[str, Any]:
     return await forcing_routes.approve(asked.publisher, asked.body)
-
-
-async def _plan(asked: Asked) -> dict[str, Any]:
-    return await plan_routes.plan(asked.publisher, asked.body)
-
-
-async def _apply(asked: Asked) -> dict[str, Any]:
-    return await plan_routes.apply(asked.publisher, asked.body)
-
-
-async def _diff(asked: Asked) -> dict[str, Any]:
-    return await plan_routes.diff(asked.publisher, asked.query)
 
 
 async def _keys(asked: Asked) -> dict[str, Any]:
@@ -331,12 +332,16 @@ TABLE = (
              forcing_messages.ForceChange, query=forcing_messages.ForceKey),
     Endpoint("POST", "/v1/approvals", _approve, "Let a dead site leave an app's answers, or one that is well come back",
              forcing_messages.ApprovalChange, body=forcing_messages.ApprovalRequest),
-    Endpoint("POST", "/v1/plan", _plan, "What a policy, or going back to a revision, would do; nothing changes",
-             plan_messages.PlanSeen, body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES,
-             repeatable=False),
-    Endpoint("POST", "/v1/apply", _apply, "Bring exactly the plan that was seen into force",
+    Endpoint("POST", "/v1/mirror-stops", _by_body(mirror_routes.stop), "Let mirrors copy nothing, at once",
+             mirror_messages.MirrorChange, body=mirror_messages.MirrorStopRequest),
+    Endpoint("DELETE", "/v1/mirror-stops", _by_query(mirror_routes.start), "Let stopped mirrors copy again",
+             mirror_messages.MirrorChange, query=mirror_messages.MirrorStopKey),
+    Endpoint("POST", "/v1/plan", _by_body(plan_routes.plan),
+             "What a policy, or going back to a revision, would do; nothing changes", plan_messages.PlanSeen,
+             body=plan_messages.PlanRequest, limit_bytes=plan_routes.LIMIT_BYTES, repeatable=False),
+    Endpoint("POST", "/v1/apply", _by_body(plan_routes.apply), "Bring exactly the plan that was seen into force",
              plan_messages.ApplyChange, body=plan_messages.ApplyRequest, limit_bytes=plan_routes.LIMIT_BYTES),
-    Endpoint("GET", "/v1/diff", _diff, "What lies between the policies of two revisions",
+    Endpoint("GET", "/v1/diff", _by_query(plan_routes.diff), "What lies between the policies of two revisions",
              plan_messages.DiffSeen, query=plan_messages.DiffQuery),
     Endpoint("GET", "/v1/checks", _checks, "Named checks: their state, what each node knows of them, and their history",
              check_messages.ChecksSeen),

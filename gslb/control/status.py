@@ -81,7 +81,7 @@ def status(
             counts = counted.get((app.name, route.name), [])
             seen["splits"][key] = _split(route, counts)
             if route.mirrors:
-                seen["mirrors"][key] = _mirrors(counts)
+                seen["mirrors"][key] = _mirrors(route, counts)
     return seen
 
 
@@ -310,8 +310,11 @@ def _split(route: Route, counts: list[RouteState]) -> dict[str, Any]:
     }
 
 
-def _mirrors(counts: list[RouteState]) -> dict[str, Any]:
+def _mirrors(route: Route, counts: list[RouteState]) -> dict[str, Any]:
+    stopped = next((mirror.stopped.detail for mirror in route.mirrors if mirror.stopped), None)
     return {
+        "intended": {str(mirror.to): mirror.share_bp / 100 for mirror in route.mirrors},
+        "stopped": stopped,
         "sent": sum(count.mirrored for count in counts),
         "skipped": dict(sorted(_sum(count.skipped for count in counts).items())),
     }

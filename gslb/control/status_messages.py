@@ -103,6 +103,11 @@ class SplitSeen(Body):
 
 
 class MirrorSeen(Body):
+    """`intended`: percent by target, as the policy has it; `stopped`: who lets nothing be copied, None: nobody.
+    `sent` and `skipped` are sums over the edges, the second by reason."""
+
+    intended: Mapping[str, float]
+    stopped: str | None
     sent: int
     skipped: Mapping[str, int]
 

@@ -26,6 +26,7 @@ __all__ = [
     "SAFE_METHODS",
     "Abort",
     "Auth",
+    "ByHeader",
     "Cors",
     "Delay",
     "Edits",
@@ -108,11 +109,27 @@ Matches = Annotated[
 ]
 
 
+class ByHeader(Model):
+    """Users as a header of their requests tells them apart."""
+
+    header: _HeaderName
+
+
+By = Annotated[
+    Annotated[Literal["request", "user"], Tag("plain")] | Annotated[ByHeader, Tag("parts")],
+    Discriminator(kind_of),
+]
+
+
 class Mirror(Model):
     """A copy of a share of a route's requests, sent to a backend whose answers are thrown away."""
 
     to: Name
-    percent: Percent = Field(description="of all requests of the route, whichever side answered")
+    percent: Percent = Field(description="of all requests of the route (or of its users), whichever side answered")
+    by: By = Field("request", description="user: all requests of a share of the users, told apart by the app's cookie")
+    credentials: StrictBool | None = Field(
+        None, description="true: copies keep authorization and cookie; default false, and check may warn of it"
+    )
     methods: Methods = SAFE_METHODS
     max_body: Annotated[int, Field(ge=0, le=1_048_576, strict=True)] = Field(
         16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"

@@ -68,6 +68,7 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "routes", "*", "match", "*", "headers", "*"): routing.ValueTest,
     ("apps", "*", "routes", "*", "match", "*", "query", "*"): routing.ValueTest,
     ("apps", "*", "routes", "*", "mirror", "*"): routing.Mirror,
+    ("apps", "*", "routes", "*", "mirror", "*", "by"): routing.ByHeader,
     ("apps", "*", "routes", "*", "redirect"): routing.Redirect,
     ("apps", "*", "routes", "*", "respond"): routing.Respond,
     ("apps", "*", "routes", "*", "rewrite"): routing.Rewrite,

@@ -1,7 +1,7 @@
 """`compile_snapshot(Intent, wall_s) -> Snapshot`: the one place that holds the rules of precedence.
 
-Share of a route: shift > policy. Latencies: measured through the API > policy. Eligibility of a site: drain > forced
-state > verdict (verdicts are no part of a snapshot).
+Share of a route: shift > policy. Copies of a mirror: a person's stop > policy. Latencies: measured through the API >
+policy. Eligibility of a site: drain > forced state > verdict (verdicts are no part of a snapshot).
 Everything that disagrees with the policy is a `Problem`, found before anything is published.
 """
 
@@ -21,7 +21,8 @@ from gslb.snapshot.challenges import challenge_lines
 from gslb.snapshot.checks import CheckName
 from gslb.snapshot.compile_checks import backend_check, named_checks
 from gslb.snapshot.compile_routes import compile_route
-from gslb.snapshot.intent import Challenge, Drain, Forced, Intent, Key, Latency, Shift, SlowStart
+from gslb.snapshot.intent import Challenge, Drain, Forced, Intent, Key, Latency, MirrorStop, Shift, SlowStart
+from gslb.snapshot.mirror_stops import dangling_stops, mirror_stop
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -88,8 +89,8 @@ def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
 def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
     """When (Unix seconds) the meaning of `intent` next changes by itself, or None."""
     overrides = intent.overrides
-    lasting: list[Drain | Shift | Forced | SlowStart | Challenge] = [*overrides.drains, *overrides.shifts]
-    lasting += [*overrides.forced, *overrides.slow_starts, *overrides.challenges]
+    lasting: list[Drain | Shift | Forced | SlowStart | Challenge | MirrorStop] = [*overrides.drains, *overrides.shifts]
+    lasting += [*overrides.forced, *overrides.slow_starts, *overrides.challenges, *overrides.mirror_stops]
     made_by = [item.by for item in lasting]
     return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
 
@@ -159,7 +160,10 @@ def _listening(listen: written.Listen) -> Listening:
 def _app(name: AppName, intent: Intent, wall_s: float) -> App:
     policy, app = intent.policy, intent.policy.apps[name]
     shifts = {shift.route: shift for shift in intent.overrides.shifts if shift.app == name and _active(shift, wall_s)}
-    routes = tuple(compile_route(route, shifts.get(route.name)) for route in app.routes)
+    routes = tuple(
+        compile_route(route, shifts.get(route.name), mirror_stop(intent, name, route.name, wall_s))
+        for route in app.routes
+    )
     half = WHOLE_BP // 2
     needed = sorted({share.backend for route in routes for share in route.split if share.share_bp >= half})
     drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
@@ -295,7 +299,7 @@ def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
     shifts that do not say where every request goes: Envoy would take their sum for the whole."""
     overrides, policy = intent.overrides, intent.policy
     problems = [p for drain in overrides.drains if _active(drain, wall_s) for p in _bad_drain(policy, drain)]
-    problems += eligibility.dangling(intent, wall_s)
+    problems += [*eligibility.dangling(intent, wall_s), *dangling_stops(intent, wall_s)]
     problems += [p for shift in overrides.shifts if _active(shift, wall_s) for p in _bad_shift(policy, shift)]
     problems += _bad_latency(policy, overrides.latency)
     if problems:

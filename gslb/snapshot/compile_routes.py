@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gslb.model import routing as written
-from gslb.snapshot.intent import Shift
+from gslb.snapshot.intent import MirrorStop, Provenance, Shift
 from gslb.snapshot.routing import (
     Auth,
     BackendName,
@@ -23,14 +23,15 @@ from gslb.snapshot.routing import (
     Share,
     Side,
     Source,
+    Users,
     ValueMatch,
 )
 
 __all__ = ["compile_route"]
 
 
-def compile_route(route: written.Route, shift: Shift | None) -> Route:
-    """`shift` is the one in force for this route; it counts where the route has a split."""
+def compile_route(route: written.Route, shift: Shift | None, stop: MirrorStop | None = None) -> Route:
+    """`shift` is the one in force for this route; it counts where the route has a split. `stop`: of its mirrors."""
     retries = route.retrying
     split, source = _split(route, shift)
     return Route(
@@ -39,10 +40,7 @@ def compile_route(route: written.Route, shift: Shift | None) -> Route:
         split=split,
         source=source,
         sticky=route.sticky is not None,
-        mirrors=tuple(
-            Mirror(BackendName(mirror.to), round(mirror.percent * 100), tuple(mirror.methods), mirror.max_body)
-            for mirror in route.mirror
-        ),
+        mirrors=tuple(_mirror(mirror, stop) for mirror in route.mirror),
         timeout_s=route.timeout,
         retry=Retry(retries.tries, retries.on, retries.backoff, retries.methods == "any"),
         try_timeout_s=route.try_timeout,
@@ -70,8 +68,30 @@ def _split(route: written.Route, shift: Shift | None) -> tuple[tuple[Share, ...]
     source = Source("policy")
     if shift is not None:
         split = {**dict.fromkeys(route.split, 0.0), **shift.split}
-        source = Source("shift", " ".join(filter(None, [f"by {shift.by.author or 'unknown'}", shift.by.reason])))
+        source = Source("shift", _detail(shift.by))
     return tuple(Share(BackendName(name), round(split[name] * 100)) for name in sorted(split)), source
+
+
+def _detail(by: Provenance) -> str:
+    return " ".join(filter(None, [f"by {by.author or 'unknown'}", by.reason]))
+
+
+def _mirror(mirror: written.Mirror, stop: MirrorStop | None) -> Mirror:
+    return Mirror(
+        to=BackendName(mirror.to),
+        share_bp=round(mirror.percent * 100),
+        methods=tuple(mirror.methods),
+        max_body_bytes=mirror.max_body,
+        by=_users(mirror.by),
+        credentials=bool(mirror.credentials),
+        stopped=Source("stop", _detail(stop.by)) if stop else None,
+    )
+
+
+def _users(by: str | written.ByHeader) -> Users | None:
+    if isinstance(by, written.ByHeader):
+        return Users(by.header.lower())
+    return Users() if by == "user" else None
 
 
 def _match(match: written.Match) -> Match:

@@ -14,8 +14,8 @@ from gslb.model.policy import Policy
 from gslb.model.words import DnsName, Name, Network, Percent, Seconds
 
 __all__ = [
-    "AccessRole", "Approval", "Challenge", "Drain", "Forced", "Intent", "Key", "KeyState", "Latency", "Overrides",
-    "Provenance", "Shift", "SlowStart", "Token",
+    "AccessRole", "Approval", "Challenge", "Drain", "Forced", "Intent", "Key", "KeyState", "Latency", "MirrorStop",
+    "Overrides", "Provenance", "Shift", "SlowStart", "Token",
 ]  # fmt: skip
 
 
@@ -83,6 +83,14 @@ class Shift(Model):
     by: Provenance
 
 
+class MirrorStop(Model):
+    """Mirrors that copy nothing: those of one route, of an app (`route` None), or all of them (`app` None, too)."""
+
+    app: Name | None = None
+    route: Name | None = None
+    by: Provenance
+
+
 KeyState = Literal[
     "published", "active", "retired", "new", "ready", "announced", "confirmed", "retiring", "withdrawn"
 ]  # fmt: skip
@@ -143,6 +151,7 @@ class Overrides(Model):
     drains: tuple[Drain, ...] = ()
     shifts: tuple[Shift, ...] = ()
     forced: tuple[Forced, ...] = ()
+    mirror_stops: tuple[MirrorStop, ...] = ()
     approvals: tuple[Approval, ...] = ()
     slow_starts: tuple[SlowStart, ...] = ()
     challenges: tuple[Challenge, ...] = ()

@@ -25,6 +25,7 @@ __all__ = [
     "Share",
     "Side",
     "Source",
+    "Users",
     "ValueMatch",
 ]
 
@@ -44,16 +45,34 @@ class Share:
 class Source:
     """Where an effective value comes from: the policy, or an override with who, when and why."""
 
-    kind: Literal["policy", "shift", "rollout"]
+    kind: Literal["policy", "shift", "rollout", "stop"]
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
+class Users:
+    """What tells the users of an app apart: this header (lower-case) of their requests; None: the app's cookie."""
+
+    header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
+    """`share_bp` of the requests (or, with `by`, of the users) are due for copying; of those, none are copied while a
+    person has `stopped` it, which says who. `credentials`: copies keep what shows who somebody is."""
+
     to: BackendName
     share_bp: int
     methods: tuple[str, ...]
     max_body_bytes: int
+    by: Users | None = None
+    credentials: bool = False
+    stopped: Source | None = None
+
+    @property
+    def effective_bp(self) -> int:
+        """What is copied now."""
+        return 0 if self.stopped else self.share_bp
 
 
 @dataclass(frozen=True, slots=True)

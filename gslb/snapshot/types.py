@@ -15,7 +15,7 @@ from gslb.model.words import IpAddress
 from gslb.snapshot.checks import CheckName, HealthCheck, NamedCheck
 from gslb.snapshot.listening import BackendTls, ClientTls, Listening
 from gslb.snapshot.networks import GeoMap, NetworkMap
-from gslb.snapshot.routing import BackendName, Match, Mirror, Route, Share, Source
+from gslb.snapshot.routing import BackendName, Match, Mirror, Route, Share, Source, Users
 from gslb.snapshot.standing import Approval, Failback, ForcedState, Guard, SiteName, SlowStart
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "SlowStart",
     "Snapshot",
     "Source",
+    "Users",
     "Verdict",
     "VerdictWord",
     "Version",

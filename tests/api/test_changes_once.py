@@ -16,6 +16,7 @@ BODIES = {
     "POST /v1/drains": {"site": "dc"},
     "POST /v1/forced": {"site": "dc", "state": "up", "reason": "the check is wrong"},
     "POST /v1/approvals": {"app": "shop", "site": "dc", "what": "failover"},
+    "POST /v1/mirror-stops": {"app": "shop", "route": "pay"},
     "PUT /v1/latency": {"latency": {"192.0.2.0/24": {"dc": "1ms"}}},
     "POST /v1/tokens": {"name": "new", "role": "viewer"},
     "POST /v1/dnssec/rolls": {"zone": "gslb.example.com", "role": "zsk"},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.e2e_edge.conftest import CHECK, counted, eventually, seen
+from gslb.snapshot.intent import MirrorStop, Overrides, Provenance
+from tests.e2e_edge.conftest import CHECK, counted, counts, eventually, seen
 
 
 def mirrored_route(**mirror):
@@ -87,3 +88,34 @@ async def test_two_mirrors_with_guards_of_their_own(stage):
         got = await counted(runner, "pay", 6)
     assert got.mirrored == 5
     assert got.skipped == {"method": 2, "body_too_large": 5}
+
+
+async def test_copies_keep_credentials_where_the_policy_says_so(stage):
+    old, copy = stage.backend("old"), stage.backend("copy")
+    backends = {"old": {"dc": [old.endpoint]}, "copy": {"dc": [copy.endpoint]}}
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, [mirrored_route(credentials=True)]))
+        await stage.connection().ask("/", authorization="Bearer x", cookie="session=1", proxy_authorization="Basic y")
+        (shadow,) = await eventually(lambda: seen(copy))
+    assert shadow["headers"].items() >= {"authorization": "Bearer x", "cookie": "session=1"}.items()
+    assert "proxy-authorization" not in shadow["headers"]
+
+
+async def test_a_stopped_mirror_copies_nothing(stage):
+    old, copy = stage.backend("old"), stage.backend("copy")
+    backends = {"old": {"dc": [old.endpoint]}, "copy": {"dc": [copy.endpoint]}}
+    stop = MirrorStop(app="shop", by=Provenance(at_s=0.0, author="ann"))
+    stopped = Overrides(version=1, mirror_stops=(stop,))
+    async with stage.edge() as runner:
+        for overrides, copies in ((None, 20), (stopped, 20), (None, 40)):
+            for by in ("request", "user"):
+                await runner.publish(stage.snapshot(backends, [mirrored_route(by=by)], overrides))
+                connection = stage.connection()
+                for _ in range(10):
+                    assert (await connection.ask("/", cookie="gslb_shop=u")).status == 200
+
+            async def all_in(expected=copies):
+                return (await counts(runner, "pay")).mirrored == expected
+
+            await eventually(all_in)
+            assert len(await seen(copy)) == copies

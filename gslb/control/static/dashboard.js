@@ -67,7 +67,10 @@ function split(route, seen) {
 
 function mirror(route, seen) {
   const skipped = Object.entries(seen.skipped).map(([why, count]) => `${count.toLocaleString()} ${why}`);
+  const wanted = Object.entries(seen.intended).map(([to, share]) => `${to} ${share} %`).join(", ");
+  const now = seen.stopped === null ? wanted : `stopped ${seen.stopped} (policy: ${wanted})`;
   return element("tr", {}, element("th", { scope: "row" }, route),
+    element("td", { class: seen.stopped === null ? "" : "bad" }, now),
     element("td", { class: "number" }, seen.sent.toLocaleString()), element("td", {}, skipped.join(", ") || "none"));
 }
 

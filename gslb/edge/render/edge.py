@@ -99,9 +99,8 @@ def _index(snapshot: Snapshot, site: SiteName) -> StatsIndex:
     for route_id, route in routes:
         for variant in variants(route.mirrors):
             if variant.skip:
-                missed = len(route.mirrors) - len(variant.mirrors)
-                prefix = skip_prefix(route.name, variant.skip, missed)
-                skips[route_stats(route_id.app, prefix)] = Skip(route_id, variant.skip, missed)
+                prefix = skip_prefix(route.name, variant.skip, variant.missed)
+                skips[route_stats(route_id.app, prefix)] = Skip(route_id, variant.skip, variant.missed)
     return StatsIndex(
         aliases={
             alias_name(key, share.backend): (key, share.backend) for key, route in routes for share in route.split

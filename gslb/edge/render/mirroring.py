@@ -9,15 +9,23 @@ has a body, and HTTP/2 does not say so in a header: such a request must state it
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gslb.edge.render.config import MIRROR_RUNTIME, Resource, shadow_name
 from gslb.edge.render.matching import method_in
 from gslb.model.policy import SAFE_METHODS
-from gslb.snapshot.types import App, Mirror, Route, RouteId
+from gslb.snapshot.types import WHOLE_BP, App, Mirror, Route, RouteId
 
-__all__ = ["CODING_HEADER", "SHADOW_HEADER", "Variant", "mirror_policies", "variants"]
+__all__ = [
+    "CODING_HEADER",
+    "SHADOW_HEADER",
+    "Variant",
+    "copied_millionths",
+    "mirror_policies",
+    "mirror_runtime_key",
+    "variants",
+]
 
 SHADOW_HEADER = "x-gslb-shadow"
 """Set to `1` on mirrored copies only, so that a backend can tell (and not send that mail twice)."""
@@ -25,7 +33,8 @@ SHADOW_HEADER = "x-gslb-shadow"
 CODING_HEADER = "x-gslb-transfer-encoding"
 """The client's `transfer-encoding`, which Envoy takes away before it looks for a route. Never sent on."""
 
-_SECRETS = ("authorization", "cookie", "proxy-authorization")
+_CREDENTIALS = ("authorization", "cookie")
+_NEVER_COPIED = ("proxy-authorization",)
 _ENDLESS = 2**62
 _NOT_CHUNKED = {"name": CODING_HEADER, "present_match": True, "invert_match": True}
 _HAS_LENGTH = {"name": "content-length", "present_match": True}
@@ -34,43 +43,63 @@ _HAS_LENGTH = {"name": "content-length", "present_match": True}
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One twin of a route: taken when all `guards` hold and no earlier twin was. `mirrors` are indices into the
-    route's; `skip` says why the other mirrors do not get the request. `safe`: its methods may be tried again."""
+    route's; `skip` says why `missed` others do not get the request. `safe`: its methods may be tried again.
+    `outside_bp`: taken by those users alone who are not in this share."""
 
     guards: tuple[Resource, ...]
     safe: bool
     mirrors: tuple[int, ...] = ()
     skip: str | None = None
+    missed: int = 0
+    outside_bp: int | None = None
 
 
 def variants(mirrors: Sequence[Mirror]) -> Iterator[Variant]:
-    """The twins that `mirrors` and retries need, first match first; the last has no guards and takes what is left."""
-    for methods, interested in _by_methods(mirrors):
-        yield from _by_body(methods, interested, mirrors)
-    skip = "method" if mirrors else None
-    yield Variant((method_in(SAFE_METHODS),), safe=True, skip=skip)
-    yield Variant((), safe=False, skip=skip)
+    """The twins that `mirrors` and retries need, first match first; the last has no guards and takes what is left.
+
+    Users outside the largest share come first, and those in the smallest last, who need no guard any more.
+    """
+    shares_bp = sorted({mirror.share_bp for mirror in mirrors if mirror.by}, reverse=True)
+    for share_bp in shares_bp:
+        if share_bp < WHOLE_BP:
+            due = [i for i, mirror in enumerate(mirrors) if mirror.by is None or mirror.share_bp > share_bp]
+            yield from (replace(one, outside_bp=share_bp or None) for one in _of_due(mirrors, due))
+        if share_bp == 0:
+            return
+    yield from _of_due(mirrors, range(len(mirrors)))
 
 
-def _by_methods(mirrors: Sequence[Mirror]) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+def _of_due(mirrors: Sequence[Mirror], due: Sequence[int]) -> Iterator[Variant]:
+    """The twins of a request that the mirrors `due` get, if it is fit for them."""
+    for methods, interested in _by_methods(mirrors, due):
+        yield from _by_body(methods, interested, mirrors, len(due))
+    skip = "method" if due else None
+    yield Variant((method_in(SAFE_METHODS),), safe=True, skip=skip, missed=len(due))
+    yield Variant((), safe=False, skip=skip, missed=len(due))
+
+
+def _by_methods(mirrors: Sequence[Mirror], due: Sequence[int]) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
     """Methods (safe ones apart from others) that the same mirrors want, with those mirrors."""
     groups: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
-    for method in sorted({method for mirror in mirrors for method in mirror.methods}):
-        interested = tuple(index for index, mirror in enumerate(mirrors) if method in mirror.methods)
+    for method in sorted({method for index in due for method in mirrors[index].methods}):
+        interested = tuple(index for index in due if method in mirrors[index].methods)
         groups.setdefault((method in SAFE_METHODS, interested), []).append(method)
     return [(tuple(methods), interested) for (_, interested), methods in groups.items()]
 
 
-def _by_body(methods: tuple[str, ...], interested: tuple[int, ...], mirrors: Sequence[Mirror]) -> Iterator[Variant]:
-    missing = "method" if len(interested) < len(mirrors) else None
+def _by_body(
+    methods: tuple[str, ...], interested: tuple[int, ...], mirrors: Sequence[Mirror], due: int
+) -> Iterator[Variant]:
+    missing = "method" if len(interested) < due else None
     method = method_in(methods)
     safe = methods[0] in SAFE_METHODS
     for limit_bytes in sorted({mirrors[index].max_body_bytes for index in interested}):
         fitting = tuple(index for index in interested if mirrors[index].max_body_bytes >= limit_bytes)
         reason = missing if len(fitting) == len(interested) else "body_too_large"
         guards = (method, *_body_guards(limit_bytes, bodiless_allowed=safe))
-        yield Variant(guards, safe, fitting, reason)
-    yield Variant((method, _NOT_CHUNKED, _HAS_LENGTH), safe, skip="body_too_large")
-    yield Variant((method,), safe, skip="body_unknown_length")
+        yield Variant(guards, safe, fitting, reason, due - len(fitting))
+    yield Variant((method, _NOT_CHUNKED, _HAS_LENGTH), safe, skip="body_too_large", missed=due)
+    yield Variant((method,), safe, skip="body_unknown_length", missed=due)
 
 
 def _body_guards(limit_bytes: int, *, bodiless_allowed: bool) -> tuple[Resource, ...]:
@@ -97,17 +126,33 @@ def mirror_policies(app: App, route: Route, chosen: Sequence[int]) -> list[dict[
     ]
 
 
+def _without(mirror: Mirror) -> tuple[str, ...]:
+    return _NEVER_COPIED if mirror.credentials else (*_CREDENTIALS, *_NEVER_COPIED)
+
+
+def copied_millionths(mirror: Mirror) -> int:
+    """How many of a million requests that are fit, and whose user is due, are copied now."""
+    if mirror.by is not None and mirror.effective_bp:
+        return 1_000_000
+    return mirror.effective_bp * 100
+
+
+def mirror_runtime_key(route: RouteId, index: int) -> str:
+    """Where Envoy looks for another `copied_millionths` of the mirror `index` of `route`, at once and without files."""
+    return f"{MIRROR_RUNTIME}.{route.app}.{route.route}.{index}"
+
+
 def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:
     return {
         "cluster": shadow_name(route_id, index, mirror.to),
         "runtime_fraction": {
-            "default_value": {"numerator": mirror.share_bp * 100, "denominator": "MILLION"},
-            "runtime_key": f"{MIRROR_RUNTIME}.{route_id.app}.{route_id.route}.{index}",
+            "default_value": {"numerator": copied_millionths(mirror), "denominator": "MILLION"},
+            "runtime_key": mirror_runtime_key(route_id, index),
         },
         "trace_sampled": False,
         "disable_shadow_host_suffix_append": True,
         "request_headers_mutations": [
-            *({"remove": name} for name in _SECRETS),
+            *({"remove": name} for name in _without(mirror)),
             {
                 "append": {
                     "header": {"key": SHADOW_HEADER, "value": "1"},

@@ -5,7 +5,8 @@ Guards of mirrors stand in `mirroring`, tries in `retries`, what else a route do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gslb.edge.render.actions import (
@@ -33,6 +34,7 @@ from gslb.edge.render.matching import header_equals, route_match
 from gslb.edge.render.mirroring import Variant, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
 from gslb.edge.render.tls import alt_svc, misdirected, to_https
+from gslb.edge.render.users import outside
 from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.routing import BackendName, Match, Route, ValueMatch
@@ -148,12 +150,18 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
         action = _action(app, route, match, variant)
         twin = dict(on_all)
         if variant.skip:
-            missed = len(route.mirrors) - len(variant.mirrors)
-            twin["stat_prefix"] = skip_prefix(route.name, variant.skip, missed)
-        if route.sticky:
-            yield from _sticky(app, match, variant.guards, twin, action)
+            twin["stat_prefix"] = skip_prefix(route.name, variant.skip, variant.missed)
+        users = next((mirror.by for mirror in route.mirrors if mirror.by), None)
+        guards = list(variant.guards)
+        others = outside(app.name, variant.outside_bp) if variant.outside_bp is not None else None
+        if others and users and users.header:
+            guards.append({"name": users.header, "string_match": others, "treat_missing_header_as_empty": True})
+            others = None
+        if route.sticky or (users and users.header is None):
+            taken = _Taken(match, guards, others)
+            yield from _by_cookie(app, taken, twin, action, sticky=route.sticky)
         else:
-            yield {**twin, "match": route_match(match, variant.guards), "route": action}
+            yield {**twin, "match": route_match(match, guards), "route": action}
 
 
 def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str, Any]:
@@ -187,28 +195,36 @@ def _action_parts(route: Route, match: Match, *, safe: bool) -> dict[str, Any]:
     return parts
 
 
-def _sticky(
-    app: App, match: Match, guards: Iterable[Resource], twin: dict[str, Any], action: dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a twin takes. `others`: of users, those whom this StringMatcher takes."""
+
+    match: Match
+    guards: Sequence[Resource]
+    others: Resource | None
+
+
+def _by_cookie(
+    app: App, taken: _Taken, twin: dict[str, Any], action: dict[str, Any], *, sticky: bool
 ) -> Iterator[dict[str, Any]]:
-    """With a cookie, its hash draws. Without one, the request id does, and becomes the cookie: the next request draws
-    the same. An empty cookie counts as none."""
+    """With a cookie, its hash says what becomes of a user. Without one, that of the request id does, and it becomes the
+    cookie: the next request is treated alike. An empty cookie counts as none. `sticky`: it draws the side, too."""
     name = cookie_name(app)
     present = {"name": "cookie", "string_match": {"safe_regex": {"regex": f"(?:.*;\\s*)?{name}=[^;\\s][^;]*(?:;.*)?"}}}
-    split = {**action["weighted_clusters"], "use_hash_policy": True}
-    yield {
-        **twin,
-        "match": route_match(match, [*guards, present]),
-        "route": {**action, "weighted_clusters": split, "hash_policy": [{"cookie": {"name": name}}]},
-    }
+    known = route_match(taken.match, [*taken.guards, present])
+    new = list(taken.guards)
+    if taken.others is not None:
+        known["cookies"] = [{"name": name, "string_match": taken.others}]
+        new += [{**present, "invert_match": True, "treat_missing_header_as_empty": True}]
+        new += [{"name": "x-request-id", "string_match": taken.others}]
+    by_cookie, by_id = {"cookie": {"name": name}}, {"header": {"header_name": "x-request-id"}}
+    yield {**twin, "match": known, "route": _hashed(action, by_cookie) if sticky else action}
     value = f"{name}=%REQ(X-REQUEST-ID)%; Max-Age={_COOKIE_MAX_AGE_S}; Path=/; HttpOnly; SameSite=Lax"
-    first = {
-        **twin,
-        "match": route_match(match, list(guards)),
-        "route": {
-            **action,
-            "weighted_clusters": split,
-            "hash_policy": [{"header": {"header_name": "x-request-id"}}],
-        },
-    }
+    first = {**twin, "match": route_match(taken.match, new), "route": _hashed(action, by_id) if sticky else action}
     cookie = {"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
     yield _joined(first, {"response_headers_to_add": [cookie]})
+
+
+def _hashed(action: dict[str, Any], policy: Resource) -> dict[str, Any]:
+    split = {**action["weighted_clusters"], "use_hash_policy": True}
+    return {**action, "weighted_clusters": split, "hash_policy": [policy]}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from gslb.model.checks.actions import check_actions
 from gslb.model.checks.headers import check_header_name, check_header_value
+from gslb.model.checks.mirrors import check_mirrors
 from gslb.model.checks.re2 import re2_refusal
 from gslb.model.checks.report import Report
 from gslb.model.policy import App
-from gslb.model.routing import Match, Route, Test
+from gslb.model.routing import Match, Test
 from gslb.model.tree import Path
 
 __all__ = ["check_routes"]
@@ -29,7 +30,7 @@ def check_routes(report: Report) -> None:
             seen.setdefault(route.name, index)
             if route.split is not None:
                 _split(report, (*path, "split"), route.split, app)
-            _mirrors(report, path, route, app)
+            check_mirrors(report, path, route, app)
             for place, match in enumerate(route.match):
                 _match(report, report.item((*path, "match"), place), match)
             check_actions(report, path, route, app)
@@ -56,18 +57,6 @@ def _mended(split: Mapping[str, float], total_bp: int) -> str:
         shares = {name: share * 10_000 // total_bp for name, share in shares.items()}
     shares[largest] += 10_000 - sum(shares.values())
     return "split: {" + ", ".join(f"{name}: {share / 100:g}" for name, share in shares.items()) + "}"
-
-
-def _mirrors(report: Report, path: Path, route: Route, app: App) -> None:
-    seen = set()
-    for index, mirror in enumerate(route.mirror):
-        place = (*path, "mirror", index, "to")
-        if mirror.to not in app.backends:
-            report.unknown(place, "backend", mirror.to, app.backends)
-        elif mirror.to in seen:
-            message = f"{mirror.to} is a mirror of this route already"
-            report.error(place, "duplicate-mirror", message, "keep one of them, with the percentage that you mean")
-        seen.add(mirror.to)
 
 
 def _match(report: Report, path: Path, match: Match) -> None:

@@ -141,7 +141,9 @@ def test_splits_add_up_what_all_edges_counted():
 
 def test_mirrors_stand_only_where_the_policy_mirrors():
     edges = edge("dc", pay({}, 7, body=2, method=1)), edge("aws", pay({}, 3, body=1))
-    assert seen(intent(), *edges)["mirrors"] == {"shop/pay": {"sent": 10, "skipped": {"body": 3, "method": 1}}}
+    assert seen(intent(), *edges)["mirrors"] == {
+        "shop/pay": {"intended": {"checkout": 10}, "stopped": None, "sent": 10, "skipped": {"body": 3, "method": 1}}
+    }
 
 
 def test_an_edge_shows_its_envoy():

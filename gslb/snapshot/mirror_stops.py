@@ -1,0 +1,40 @@
+"""Which mirrors a person has stopped. A part of `compile`, which alone says what beats what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gslb.errors import Problem
+from gslb.model import policy as written
+from gslb.snapshot.intent import Intent, MirrorStop
+
+__all__ = ["dangling_stops", "mirror_stop"]
+
+
+def mirror_stop(intent: Intent, app: str, route: str, wall_s: float) -> MirrorStop | None:
+    """What stops the mirrors of this route at `wall_s` (Unix seconds): the narrowest, where several do."""
+    found = [
+        stop
+        for stop in intent.overrides.mirror_stops
+        if stop.app in (None, app) and stop.route in (None, route) and _is_active(stop, wall_s)
+    ]
+    return max(found, key=lambda stop: (stop.app is not None, stop.route is not None), default=None)
+
+
+def dangling_stops(intent: Intent, wall_s: float) -> Iterable[Problem]:
+    """Stops that name what the policy lacks: whoever stopped must start first, nothing is dropped."""
+    for stop in intent.overrides.mirror_stops:
+        if stop.app is not None and _is_active(stop, wall_s) and not _is_known(intent.policy, stop.app, stop.route):
+            what = stop.app + (f"/{stop.route}" if stop.route else "")
+            yield Problem("overrides", 0, 0, "override-dangling",
+                          f"the stop of the mirrors of {what} names what this policy lacks",
+                          f"undo it first: gslb mirror start {what}")  # fmt: skip
+
+
+def _is_known(policy: written.Policy, app: str, route: str | None) -> bool:
+    found = policy.apps.get(app)
+    return found is not None and (route is None or any(item.name == route for item in found.routes))
+
+
+def _is_active(stop: MirrorStop, wall_s: float) -> bool:
+    return stop.by.expires_s is None or stop.by.expires_s > wall_s
