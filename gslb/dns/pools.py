@@ -113,7 +113,7 @@ class _Chain:
         for outcome in outcomes:
             reached += outcome.weight
             upto = round(reached * 2**32) if outcome is not outcomes[-1] else 2**32
-            key = _u64("\n".join(outcome.sites))
+            key = _u64("\n".join(outcome.drawn_as or outcome.sites))
             body = _body(self.qtype, app_datas(self.app, self.qtype, outcome.addresses), decision.ttl_s)
             variants.append(Variant(outcome.sites, outcome.weight, key, upto, body))
         return Choice(decision.draw, tuple(variants))

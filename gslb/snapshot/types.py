@@ -347,11 +347,13 @@ class FilterStep:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One possible answer with its weight among its siblings. Weights are positive and add up to 1."""
+    """One possible answer with its weight among its siblings. Weights are positive and add up to 1. `drawn_as` is what
+    stands for it in draws; empty: its sites."""
 
     sites: tuple[SiteName, ...]
     addresses: tuple[IpAddress, ...]
     weight: float
+    drawn_as: tuple[SiteName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from gslb.snapshot.types import (
     SiteName,
     Snapshot,
 )
+from gslb.steering.families import instead, of_family, told_in
 from gslb.steering.living import find_living
 from gslb.steering.nearness import geo_ranks, geo_reason, latency_ranks, latency_reason
 from gslb.steering.ramp import mixed, ramp_parts, ramp_reason
@@ -39,11 +40,14 @@ __all__ = ["decide"]
 
 @dataclass(frozen=True, slots=True)
 class _Context:
+    """`family` is what is chosen for (None: both), `asked` what the client asked for."""
+
     snapshot: Snapshot
     live: LiveState
     app: App
     client: IpAddress | None
     family: int | None
+    asked: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,18 @@ def decide(snapshot: Snapshot, live: LiveState, app: App, client: IpAddress | No
     None: for an HTTPS record, which holds those of both).
 
     Drained sites leave first. Where every site that is left is down, the answer is all of them at once, whoever asks.
+    Where an app's sites differ in families, the choice is among those of both, as long as it names one of `family`.
     """
-    context = _Context(snapshot, live, app, client, family)
+    own = _Context(snapshot, live, app, client, family, family)
+    if family is None or not app.mixed_families:
+        return _decided(own)
+    both = _decided(dataclasses.replace(own, family=None))
+    told = told_in(snapshot, both, family)
+    return told if told.outcomes else instead(_decided(own), both)
+
+
+def _decided(context: _Context) -> Decision:
+    app = context.app
     candidates, steps = _eligible(context)
     bits, flip_s = 0, inf
     for item in sorted(app.chain, key=lambda item: item.kind != "only"):
@@ -142,22 +156,20 @@ def _eligible(context: _Context) -> tuple[tuple[Candidate, ...], list[FilterStep
         sites = [name for name in sites if name not in gone] or sites
         said = ", ".join(f"{name} is forced down {forced.detail}" for name, forced in gone.items())
         steps.append(FilterStep("forced", tuple(sites), said))
-    return tuple(Candidate(name, _of_family(context, _addresses(context, name))) for name in sites), steps
+    return tuple(Candidate(name, of_family(_addresses(context, name), context.family)) for name in sites), steps
 
 
 def _addresses(context: _Context, name: SiteName) -> tuple[IpAddress, ...]:
     """The addresses that decide whether a site can be chosen. All families count, because A and AAAA must choose the
-    same site; where an app's sites differ in families, each question chooses by its own."""
+    same site; but for what is chosen within a family, where an app's sites differ in them."""
     everything = tuple(address for edge in context.snapshot.sites[name].edges for address in edge.public)
-    return _of_family(context, everything) if context.app.mixed_families else everything
-
-
-def _of_family(context: _Context, addresses: tuple[IpAddress, ...]) -> tuple[IpAddress, ...]:
-    return tuple(address for address in addresses if context.family in (address.version, None))
+    return of_family(everything, context.family) if context.app.mixed_families else everything
 
 
 def _family_reason(family: int | None) -> str:
-    return "sites with an address of either family" if family is None else f"sites with an IPv{family} address"
+    if family is None:
+        return "sites with an address of either family"
+    return f"sites with an IPv{family} address, as none that would be chosen has a living one"
 
 
 def _healthy(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -> _Step:
@@ -175,7 +187,7 @@ def _healthy(context: _Context, item: Filter, candidates: tuple[Candidate, ...])
     if left and not living.addresses:
         said = [f"every site is down, and {', '.join(left)} is well again: that is answered"]
     kept = tuple(
-        dataclasses.replace(c, addresses=_of_family(context, left[c.site]) or c.addresses)
+        dataclasses.replace(c, addresses=of_family(left[c.site], context.family) or c.addresses)
         for c in candidates
         if c.site in left
     )
@@ -268,33 +280,27 @@ def _weighted(context: _Context, item: Filter, candidates: tuple[Candidate, ...]
     text = ", ".join(f"{c.site} {weights[c.site]:g}" for c in active)
     whole, told = sum(weights.values()), {c.site for c in candidates}
     gone = {site for site, weight in item.weights if weight > 0} - told
-    if gone and not context.app.mixed_families and all(c in active for c in candidates if weights[c.site] > 0):
+    if gone and all(c in active for c in candidates if weights[c.site] > 0):
         shares, how = _taken_over(context, active, {site: weight / whole for site, weight in item.weights})
         text += f"; without {', '.join(sorted(gone))}{how}" if how else ""
     else:
         shares = tuple(weights[c.site] / total for c in active)
-    if context.app.mixed_families:
-        shares = tuple(weights[c.site] / whole for c in active)
-    outcomes, warm = _kept_warm(context, item, candidates, tuple(zip(active, shares, strict=True)))
+    outcomes, warm = _kept_warm(item, candidates, tuple(zip(active, shares, strict=True)))
     return _Pick(outcomes, f"by weight: {text}{warm}")
 
 
 def _kept_warm(
-    context: _Context, item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
+    item: Filter, candidates: tuple[Candidate, ...], shares: tuple[tuple[Candidate, float], ...]
 ) -> tuple[tuple[Outcome, ...], str]:
-    """With a trickle to each standby site that lives, taken from all others alike. `shares` may add up to less than 1,
-    where a site is not gone but of the other family: then all keep their proportions, so that whoever wins among the
-    sites of both families wins among those of one, too."""
+    """With a trickle to each standby site that lives, taken from all others alike."""
     weights = dict(item.weights)
     standby = _best(tuple(c for c in candidates if weights[c.site] == 0)) if item.trickle_ratio else ()
-    warmed = list(weights.values()).count(0) if context.app.mixed_families else len(standby)
-    left = 1.0 - item.trickle_ratio * warmed
-    whole = sum(share for _, share in shares) * left + item.trickle_ratio * len(standby)
-    outcomes = tuple(_outcome((c,), share * left / whole) for c, share in shares)
+    left = 1.0 - item.trickle_ratio * len(standby)
+    outcomes = tuple(_outcome((c,), share * left) for c, share in shares)
     if not standby:
         return outcomes, ""
     warm = ", ".join(c.site for c in standby)
-    return (*outcomes, *(_outcome((c,), item.trickle_ratio / whole) for c in standby)), (
+    return (*outcomes, *(_outcome((c,), item.trickle_ratio) for c in standby)), (
         f"; {100 * item.trickle_ratio:g} % keep {warm} warm"
     )
 
@@ -322,7 +328,8 @@ def _first(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -
     order = _in_order(candidates)
     chosen = order[: item.count]
     if item.count > 1 or not chosen or not context.live.loads or _would_be_first(context) in (None, chosen[0].site):
-        return _Pick((_outcome(chosen, 1.0),) if chosen else (), f"the first {item.count} of the order")
+        outcomes: tuple[Outcome, ...] = (_as_many(context, item, order),) if chosen else ()
+        return _Pick(outcomes, f"the first {item.count} of the order")
     sites = [context.snapshot.sites[c.site] for c in order]
     shares = overflow_shares(sites, context.live.loads)
     outcomes = tuple(_outcome((c,), share) for c, share in zip(order, shares, strict=True) if share > 0)
@@ -330,6 +337,16 @@ def _first(context: _Context, item: Filter, candidates: tuple[Candidate, ...]) -
         return _Pick(outcomes, "the first 1 of the order")
     told = ", ".join(f"{' '.join(o.sites)} {100 * o.weight:.3g} %" for o in outcomes)
     return _Pick(outcomes, f"{_would_be_first(context)} is gone, and the next of the order fills up: {told}", True)
+
+
+def _as_many(context: _Context, item: Filter, order: tuple[Candidate, ...]) -> Outcome:
+    """The first of the order; beside them as many of the family that was asked for, where some of them have none."""
+    chosen = _outcome(order[: item.count], 1.0)
+    if context.family == context.asked:
+        return chosen
+    asked = [found for c in order if (found := of_family(c.addresses, context.asked))]
+    more = (address for found in asked[: item.count] for address in found)
+    return dataclasses.replace(chosen, addresses=tuple(dict.fromkeys((*chosen.addresses, *more))))
 
 
 def _would_be_first(context: _Context) -> SiteName | None:

@@ -7,6 +7,7 @@ without an answer.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
@@ -38,7 +39,7 @@ def mixed(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> tuple[Outcome, ..
         for outcome in outcomes:
             before = found.get(outcome.sites)
             weight = outcome.weight * share / total + (before.weight if before else 0.0)
-            found[outcome.sites] = Outcome(outcome.sites, outcome.addresses, weight)
+            found[outcome.sites] = dataclasses.replace(outcome, weight=weight)
     return tuple(outcome for outcome in found.values() if outcome.weight > 0)
 
 

@@ -474,7 +474,7 @@ ALL = ["healthy", {"weighted": {"dc": 1, "aws": 1, "gcp": 2}}]
 def test_mixed_families_choose_among_those_that_can_serve_the_question():
     decision = told(ALL, sites=MIXED, families="mixed")
     assert weights(decision) == {"dc": 0.5, "aws": 0.5}
-    assert reasons(decision)["families"] == "sites with an IPv4 address"
+    assert reasons(decision)["families"] == "what of it has an IPv4 address"
     assert weights(told(ALL, family=6, sites=MIXED, families="mixed")) == pytest.approx({"aws": 1 / 3, "gcp": 2 / 3})
 
 
