@@ -20,6 +20,8 @@ _MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
 _CREDENTIALS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 _MAX_HEAP_BYTES = 2 * 1024**3
 _MAX_CONNECTIONS = 50_000
+_FEATURES = {"envoy.reloadable_features.strict_chunk_parsing": True}
+"""Off by default in Envoy 1.40, where a chunk may be longer than it says: what a proxy behind might read otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def _common(admin: str, site: SiteName) -> dict[str, Any]:
     return {
         "node": {"id": site, "cluster": site},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
-        "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
+        "layered_runtime": {
+            "layers": [{"name": "gslb", "static_layer": _FEATURES}, {"name": "admin", "admin_layer": {}}]
+        },
         "stats_config": {"use_all_default_tags": False},
         "overload_manager": _overload(),
     }
