@@ -29,7 +29,7 @@ from gslb.control.waves import (
     taken_back,
     title,
 )
-from gslb.errors import GslbError
+from gslb.errors import GslbError, RefusedError
 from gslb.roles.node_client import NodeClient
 from gslb.roles.nodes import NodeSet
 from gslb.store import Store
@@ -37,6 +37,8 @@ from gslb.store import Store
 __all__ = ["LOOK_S", "Term", "Waving"]
 
 LOOK_S = 1.0
+END_TRIES = 3
+"""Once lost to who leads, the position says already that the wave is over; more would be other controls' waves."""
 
 Term = Callable[[], int | None]
 """The number of the term in which this control leads; None: another one does, or nobody."""
@@ -97,9 +99,15 @@ class Waving:
         return self.wave
 
     async def end(self, why: str) -> None:
-        """The policy from before is in force again, because of a refusal. Raises GslbError."""
-        if self.wave is not None and self.wave.is_on:
-            await self._put(taken_back(self.wave, why), None)
+        """The policy from before is in force again, because of a refusal. Who leads may have seen that already, and
+        have written it down. Raises HostError."""
+        for _ in range(END_TRIES):
+            if self.wave is None or not self.wave.is_on:
+                return
+            try:
+                await self._put(taken_back(self.wave, why), None)
+            except RefusedError:
+                await self.read()
 
     async def run(self, publishing: _Publishing) -> None:
         """For ever: follow the position, and move it while this control leads."""

@@ -10,6 +10,7 @@ import pytest
 
 from gslb.control.changes import drain, require, set_policy
 from gslb.control.registry import Machine, Registry
+from gslb.control.waves import overtaken
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.roles.node import Node, serve_unix
@@ -193,6 +194,16 @@ async def test_a_refusal_in_the_first_wave_is_told_at_once(tmp_path):
             await apply(control, "two")
         await until(lambda: it.have(3) == set(FLEET))
         assert not control.waving.wave.is_on
+
+
+async def test_who_leads_may_end_a_wave_at_the_moment_of_its_refusal(tmp_path):
+    async with with_first_policy(tmp_path) as (it, control):
+        await apply(control, "two", 30)
+        other = it.control("c2")
+        await other.waving.read()
+        await other.waving._put(overtaken(other.waving.wave, 3), None)
+        await control.waving.end("m1/edge-dc will not")
+        assert control.waving.wave == other.waving.wave
 
 
 async def test_a_drain_reaches_everybody_while_a_policy_bakes_and_nobody_gets_that_with_it(tmp_path):
