@@ -20,7 +20,7 @@ from gslb.trust.emergency import KEY_MARK, Emergency, signed_override
 from gslb.trust.passphrase import FRESH_BYTES, open_file, require_strong, seal_file
 from gslb.trust.private_files import write_private
 from gslb.trust.signer_files import FOLDER, TrustFolder
-from gslb.trust.signing import KEY_BYTES, PrivateKey, Signer, make_key, octets_of, public_of
+from gslb.trust.signing import KEY_BYTES, PrivateKey, Signer, Signers, make_key, octets_of, public_of
 
 __all__ = ["override", "read_signed"]
 
@@ -43,7 +43,7 @@ def override() -> None:
     \b
     Beforehand, once:
       gslb override key ann -o ann.key          a key under a passphrase, and ann.key.pub
-      gslb override believe ann.key.pub         on the machines of the controls (nodes elsewhere follow)
+      gslb override believe ann.key.pub         on the machine of a control (all others follow)
     When it burns:
       gslb override sign drain dc --environment production --for 4h --key ann.key -o drain.json
       gslb node override drain.json --all       on any machine, by anybody
@@ -66,20 +66,19 @@ def key(*, name: str, output: Path, passphrase_file: Path | None) -> None:
     public = output.with_name(f"{output.name}.pub").absolute()
     write_private(public, signer.model_dump_json().encode() + b"\n", 0o644)
     click.echo(f"key {signer.id} of {name}: {output}, and its public half {output}.pub")
-    click.echo(f"on the machine of each control: gslb override believe {output.name}.pub")
+    click.echo(f"on the machine of a control: gslb override believe {output.name}.pub")
 
 
 @override.command(epilog="Example: gslb override believe ann.key.pub")
 @click.argument("public", metavar="FILE.pub", type=_FILE)
 @_DATA
 def believe(*, public: Path, data: Path) -> None:
-    """Let this machine take drains that the key has signed. A control hands it to nodes elsewhere with their next
-    certificates."""
+    """Take drains that the key has signed. Where a control is, every machine of the installation hears of it, within
+    seconds."""
     signer = _public(public)
-    trust = _trust(data)
-    trust.save(trust.signers().with_signer(signer))
+    told = _believe(data, lambda known: known.with_signer(signer))
     _record(data, "believe-key", signer)
-    click.echo(f"this machine believes the emergency key {signer.id} of {signer.name}")
+    click.echo(f"the emergency key {signer.id} of {signer.name} is believed: {told}")
     click.echo(f"to undo: gslb override forget {signer.id}")
 
 
@@ -88,13 +87,12 @@ def believe(*, public: Path, data: Path) -> None:
 @_DATA
 def forget(*, signer: str, data: Path) -> None:
     """Believe an emergency key no more."""
-    trust = _trust(data)
-    known = next((item for item in trust.signers().signers if item.id == signer and item.kind == "emergency"), None)
-    if known is None:
-        raise RefusedError("unknown-key", f"no emergency key {signer} is believed here", "see trust/signers.json")
-    trust.save(trust.signers().without(signer))
+    known = next((item for item in _trust(data).signers().signers if item.id == signer), None)
+    if known is None or known.kind != "emergency":
+        raise RefusedError("unknown-key", f"no emergency key {signer} is believed here", "see gslb trust signers")
+    told = _believe(data, lambda signers: signers.without(signer))
     _record(data, "forget-key", known)
-    click.echo(f"the key {signer} of {known.name} is believed no more on this machine")
+    click.echo(f"the key {signer} of {known.name} is believed no more: {told}")
 
 
 @override.group()
@@ -190,6 +188,24 @@ def _trust(data: Path) -> TrustFolder:
     if not data.is_dir():
         raise HostError(f"there is no data folder {data}", "name the one of gslb run: --data DIR")
     return TrustFolder(data / FOLDER)
+
+
+def _believe(data: Path, make: Callable[[Signers], Signers]) -> str:
+    """Change whom the installation believes; how far that has got. An emergency does not wait for a store that is
+    silent."""
+    from gslb.roles.believing import believing_at
+
+    believing = believing_at(data)
+    if believing is None:
+        _trust(data).change(make)
+        return "on this machine alone, until a control tells it more"
+    try:
+        made = believing.change(make)
+    except HostError as error:
+        _trust(data).change(make)
+        click.echo(f"the other machines are told when the store answers: {error}", err=True)
+        return "on this machine"
+    return f"list {made.number} of the installation"
 
 
 def _record(data: Path, action: str, signer: Signer) -> None:

@@ -43,10 +43,40 @@ def signers(*, as_json: bool, **where: Any) -> None:
     if as_json:
         click.echo(known.model_dump_json(indent=2))
         return
-    table = new_table("Signers", "key", "kind", "whose")
+    table = new_table(f"Signers, list {known.number}", "key", "kind", "whose")
     for signer in known.signers:
         add_row(table, signer.id, signer.kind, signer.name)
     console().print(table)
+
+
+@trust.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_where
+def tell(*, yes: bool, as_json: bool, **where: Any) -> None:
+    """Write the keys that this machine believes to the store, in place of those that stand there, for every machine.
+
+    For when the list in the store is of nobody who is believed: control says so in its log. Run it on the machine of a
+    control, and look at the keys first.
+
+    \b
+    Example:
+      gslb trust tell
+    """
+    from gslb.errors import RefusedError
+    from gslb.roles.believing import believing_at
+
+    data, *_ = found(where)
+    require_folder(data)
+    believing = believing_at(data)
+    if believing is None:
+        raise RefusedError("no-control", "no control has run on this machine", "run it on the machine of a control")
+    if not yes and not click.confirm("Let every machine believe the keys of gslb trust signers, and no others?"):
+        raise click.Abort
+    made = believing.replace()
+    if as_json:
+        click.echo(made.model_dump_json(indent=2))
+        return
+    click.echo(f"list {made.number} of {len(made.signers)} keys is the installation's")
 
 
 @trust.command()

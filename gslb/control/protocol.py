@@ -3,7 +3,7 @@
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
 and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are;
 `GET /observations` is what one place sees, for the others to count;
-`PUT /pushed` tells it the states of checks that were pushed.
+`PUT /pushed` tells it the states of checks that were pushed, `PUT /signers` whose signatures the installation believes.
 No transport here, only the messages.
 """
 
@@ -20,7 +20,7 @@ from gslb.snapshot.intent import Drain, Provenance
 __all__ = [
     "CALLER", "Applied", "BrokenGlass", "CertificateSeen", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState",
     "Observations", "Offer", "Peer", "ProbingState", "Pushed", "PushedStates", "Refusal", "RoleState", "Roster",
-    "RosterHeld", "RouteState", "StateChange", "VerdictState", "role_name",
+    "RosterHeld", "RouteState", "SignersHeld", "StateChange", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -86,6 +86,12 @@ class RosterHeld(Message):
 
     number: int = 0
     digest: str = ""
+
+
+class SignersHeld(Message):
+    """The number of the list of believed keys that a node's machine has, as the answer to one."""
+
+    number: int = 0
 
 
 class Deed(Message):
@@ -248,6 +254,7 @@ class RoleState(Message):
     broken_glass: BrokenGlass | None = None
     left_out: tuple[str, ...] = ()
     roster: RosterHeld = RosterHeld()
+    signers: int = Field(0, description="the number of the list of keys that its machine believes")
     ready: bool = Field(False, description="serving traffic")
     verdicts: tuple[VerdictState, ...] = ()
     ramps: dict[str, dict[str, float]] = Field({}, description="by app and site, shares of those that come back slowly")

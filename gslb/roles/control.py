@@ -19,6 +19,7 @@ from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
 from gslb.roles.alarm_log import follow_alarms
 from gslb.roles.api_listener import open_api
+from gslb.roles.believing import Believing, follow_signers
 from gslb.roles.geo import GeoFile
 from gslb.roles.git_follow import GitFollower
 from gslb.roles.keys import KeyKeeper, KeyVault
@@ -61,6 +62,7 @@ class ControlRole:
         trust = TrustFolder(settings.trust)
         trust.make(platform.node())
         signing = Signing(trust, own_file=settings.store == SQLITE)
+        self.believing = Believing(trust, self.store, own_file=settings.store == SQLITE)
         self.publisher = RolePublisher(self.store, signing, nodes, self._schedule_expiry, geo, vault.make)
         self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.desk = TrustDesk.of(settings, self.store)
@@ -206,6 +208,7 @@ async def _work(role: ControlRole, settings: Settings) -> None:
         group.create_task(keep_running("alarms", lambda: follow_alarms(role.publisher)))
         group.create_task(keep_running("DNSSEC keys", role.keeper.run))
         group.create_task(keep_running("follow machines", lambda: follow_machines(role.store, role.publisher.nodes)))
+        group.create_task(keep_running("signers", lambda: follow_signers(role.believing, role.publisher.nodes)))
         group.create_task(keep_running("leader", role.leading.run))
         group.create_task(keep_running("waves", lambda: role.publisher.waving.run(role.publisher)))
         if settings.store != SQLITE:

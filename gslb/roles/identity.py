@@ -35,6 +35,8 @@ from gslb.trust.identity_files import (
 )
 from gslb.trust.private_files import write_private
 from gslb.trust.renewal import proof_of
+from gslb.trust.signer_files import TrustFolder
+from gslb.trust.signing import Signers
 from gslb.trust.spiffe import SpiffeId, process_id
 
 __all__ = ["Ask", "Identity"]
@@ -140,14 +142,24 @@ class Identity:
     def _write(self, key: Any, answer: CertificateAnswer) -> None:
         if not self.files.ca.exists() or self.files.ca.read_text() != answer.roots:
             write_private(self.files.ca, answer.roots.encode())
-        signers = self.trust / "signers.json"
-        if answer.signers and (not signers.exists() or signers.read_text() != answer.signers):
-            write_private(signers, answer.signers.encode())
+        if answer.signers:
+            self._believe(Signers.model_validate_json(answer.signers))
         controls = tuple(Control.model_validate(control.model_dump()) for control in answer.controls)
         if controls and controls != self.machine.controls:
             self.machine = self.machine.model_copy(update={"controls": controls})
             write_machine(self.trust, self.machine)
         self.files.write(key, answer.certificate)
+
+    def _believe(self, signers: Signers) -> None:
+        """A control of gslb 0.1 numbers no lists: what it says holds where nobody says more."""
+        folder = TrustFolder(self.trust)
+        try:
+            if signers.number:
+                folder.take(signers)
+            else:
+                folder.change(lambda known: known if known.number else signers)
+        except RefusedError:
+            return  # what is believed here is newer
 
     def _load(self) -> None:
         """What is on disk. What cannot be used is complained of, and as good as nothing: another one is asked for."""

@@ -22,7 +22,17 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control import answers, changes, messages
 from gslb.control.problems import new_request_id, problem_of
-from gslb.control.protocol import CALLER, Applied, Deed, Observations, PushedStates, Refusal, RoleState, RosterHeld
+from gslb.control.protocol import (
+    CALLER,
+    Applied,
+    Deed,
+    Observations,
+    PushedStates,
+    Refusal,
+    RoleState,
+    RosterHeld,
+    SignersHeld,
+)
 from gslb.control.publishing import Published
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
@@ -32,10 +42,12 @@ from gslb.roles.signed_overrides import SignedOverrides
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.trust import emergency
 from gslb.trust.signer_files import TrustFolder
+from gslb.trust.signing import Signers
 
 __all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
 
 OPEN_MODE = 0o600
+SIGNERS_BYTES = 256 * 1024
 LOOK_S = 1.0
 """How often it is looked whether a bake or a drain of limited time is over."""
 
@@ -63,6 +75,7 @@ class Node:
         """`observations` tells what the role sees; None: nothing, and nobody may ask. `take_pushed` None: it makes no
         checks that could be told anything. `holding`: what the role serves from already; None: it is made here."""
         self._role = role
+        self._trust = trust
         self._take_pushed = take_pushed
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
@@ -101,6 +114,7 @@ class Node:
                 web.get("/observations", self._observed),
                 web.put("/roster", self._roster),
                 web.put("/pushed", self._pushed),
+                web.put("/signers", self._signers),
                 web.post("/v1/drains", _telling(self._drain)),
                 web.delete("/v1/drains/{site}", _telling(self._undrain)),
                 web.post("/v1/override", _telling(self._take_signed)),
@@ -137,6 +151,7 @@ class Node:
                 update={
                     "control_silence_s": silence_s,
                     "roster": self.rosters.held,
+                    "signers": self._believed(),
                     "identity_ends_wall_s": self.identity_ends_s(),
                 }
             )
@@ -164,6 +179,21 @@ class Node:
         if self._take_pushed is not None:
             self._take_pushed(told)
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _signers(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            told = Signers.model_validate_json(await request.clone(client_max_size=SIGNERS_BYTES).read())
+            taken = await asyncio.to_thread(self._trust.take, told)
+        except (GslbError, ValidationError) as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(SignersHeld(number=taken.number))
+
+    def _believed(self) -> int:
+        try:
+            return self._trust.signers().number
+        except HostError:
+            return 0
 
     def _silence_s(self, request: web.Request) -> float:
         """How long control was silent before this request."""
@@ -265,6 +295,6 @@ def _reasons(error: Exception) -> tuple[str, ...]:
 
 
 def _answer(
-    message: Applied | Observations | Refusal | RoleState | RosterHeld, status: int = HTTPStatus.OK
+    message: Applied | Observations | Refusal | RoleState | RosterHeld | SignersHeld, status: int = HTTPStatus.OK
 ) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control.protocol import CALLER, Applied, Offer, PushedStates, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
+from gslb.trust.signing import Signers
 from gslb.trust.tls import IDENTITY_NAME
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class NodeClient:
         """Give the node another roster. What came of it shows in its state."""
         with contextlib.suppress(OSError):
             await self.call("PUT", "/roster", roster.model_dump_json(), STATE_TIMEOUT_S)
+
+    async def hand_signers(self, signers: Signers) -> None:
+        """Tell the node whose signatures are believed. What came of it shows in its state."""
+        with contextlib.suppress(OSError):
+            await self.call("PUT", "/signers", signers.model_dump_json(), STATE_TIMEOUT_S)
 
     async def hand_pushed(self, states: PushedStates) -> bool:
         """Tell the node what was pushed; whether it has taken it."""

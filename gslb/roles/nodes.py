@@ -18,6 +18,7 @@ from gslb.control.registry import Registry
 from gslb.control.rosters import registered, roster_for
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.peers import Tls, client_of
+from gslb.trust.signing import Signers
 
 __all__ = ["AT_ONCE", "NodeSet", "is_dns"]
 
@@ -136,6 +137,11 @@ class NodeSet:
                 await node.hand(roster)
 
         await self.ask(self.reachable, hand)
+
+    async def hand_signers(self, signers: Signers) -> None:
+        """Tell every reachable node whose signatures are believed, where its machine has an older list."""
+        behind = [node for node in self.reachable if node.state is not None and node.state.signers < signers.number]
+        await self.ask(behind, lambda node: node.hand_signers(signers))
 
     async def close(self) -> None:
         for node in (*self.all, *self._given_up):

@@ -23,7 +23,7 @@ from gslb.trust.identity_files import read_machine, trust_folder
 from gslb.trust.private_files import make_folder, read_private, write_private
 from gslb.trust.state import DOCUMENT, PURPOSE, Issuer, TrustState, read_state
 
-__all__ = ["ROOT_KEY", "TrustHome", "home_at", "new_issuer", "new_key", "new_serial"]
+__all__ = ["ROOT_KEY", "TrustHome", "home_at", "new_issuer", "new_key", "new_serial", "store_of"]
 
 COPY = "authority.json"
 ROOT_KEY = "root.key"
@@ -125,11 +125,16 @@ class TrustHome:
 def home_at(data: Path, store: str | None = None) -> TrustHome:
     """For commands on a control's machine. `store` None: where its control keeps it, as far as that ever ran. Raises
     HostError."""
-    known = read_machine(trust_folder(data))
-    url = store or (known.store if known is not None else None)
-    if url is None and (data / "gslb.db").exists():
-        url = SQLITE
+    url = store or store_of(data)
     return TrustHome(data, open_store(url, data) if url else None)
+
+
+def store_of(data: Path) -> str | None:
+    """Where this machine's control keeps things; None: it never ran. Raises HostError."""
+    known = read_machine(trust_folder(data))
+    if known is not None and known.store is not None:
+        return known.store
+    return SQLITE if (data / "gslb.db").exists() else None
 
 
 def new_issuer(root: Authority, domain: str, wall_s: float) -> Authority:

@@ -27,6 +27,7 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "POST /publish": _CONTROL,
     "PUT /roster": _CONTROL,
     "PUT /pushed": _CONTROL,
+    "PUT /signers": _CONTROL,
     "GET /state": _READERS,
     "GET /observations": _READERS,
     "POST /v1/drains": _NOBODY,

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gslb.errors import RefusedError
 
 __all__ = [
-    "BUNDLE", "KEY_BYTES", "OVERRIDE", "PUBLISHERS", "SIGNATURE_BYTES", "Kind", "PrivateKey", "Signer", "Signers",
-    "is_foreign", "key_id", "make_key", "octets_of", "public_of", "sign",
+    "BUNDLE", "KEY_BYTES", "OVERRIDE", "PUBLISHERS", "SIGNATURE_BYTES", "SIGNERS", "Kind", "PrivateKey", "Signer",
+    "Signers", "is_foreign", "key_id", "make_key", "octets_of", "public_of", "sign",
 ]  # fmt: skip
 
 KEY_BYTES = 32
@@ -29,6 +29,8 @@ BUNDLE = b"gslb bundle v1"
 """What control's key signs: an Intent, for every node."""
 OVERRIDE = b"gslb override v1"
 """What an emergency key signs: a drain that is handed to a node itself."""
+SIGNERS = b"gslb signers v1"
+"""What control's key signs, too: whom the machines of the installation believe."""
 
 PrivateKey = Ed25519PrivateKey
 Kind = Literal["publisher", "emergency"]
@@ -83,18 +85,20 @@ class Signer(BaseModel):
 
 
 class Signers(BaseModel):
-    """The keys that a node believes, 100 at most. What is not among them signs nothing."""
+    """The keys that a node believes, 100 at most. What is not among them signs nothing. Of two lists the one with the
+    higher `number` is the newer; 0: no control has told it to anybody yet."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    number: Annotated[int, Field(ge=0, lt=2**53)] = 0
     signers: Annotated[tuple[Signer, ...], Field(max_length=SIGNERS_LIMIT)] = ()
 
     def with_signer(self, signer: Signer) -> Signers:
         """These and `signer`, in place of what was called alike."""
-        return Signers(signers=(*(other for other in self.signers if other.id != signer.id), signer))
+        return Signers(number=self.number, signers=(*(o for o in self.signers if o.id != signer.id), signer))
 
     def without(self, signer: str) -> Signers:
-        return Signers(signers=tuple(other for other in self.signers if other.id != signer))
+        return Signers(number=self.number, signers=tuple(other for other in self.signers if other.id != signer))
 
     def knows(self, signer: str) -> bool:
         return any(known.id == signer for known in self.signers)

@@ -455,12 +455,12 @@ async def test_belief_in_an_emergency_key_reaches_machines_with_their_next_certi
             overrides.take(body, "test", NOW_S)
         assert refused.value.rule == "unknown-signer"
 
-        here.save(here.signers().with_signer(public))
+        here.change(lambda known: known.with_signer(public))
         await identity.renew(CertificateSource(settings, identity).ask)
         assert overrides.take(body, "test", NOW_S) == (emergency, "ann")
         assert there.signers() == here.signers(), "whoever publishes is believed as before"
 
-        here.save(here.signers().without(public.id))
+        here.change(lambda known: known.without(public.id))
         await identity.renew(CertificateSource(settings, identity).ask)
         assert not there.signers().knows(public.id)
 

@@ -65,7 +65,7 @@ async def test_a_signer_that_is_added_is_believed_at_once(tmp_path):
         made = offer(numbered(1), NOW_S, STRANGER)
         assert "unknown-signer" in (await it.client.offer("/publish", made, 5)).reasons[0]
         trust = TrustFolder(tmp_path / "trust")
-        trust.save(trust.signers().with_signer(Signer.of(public_of(STRANGER), "the other control")))
+        trust.change(lambda known: known.with_signer(Signer.of(public_of(STRANGER), "the other control")))
         await it.client.offer("/publish", made, 5)
         assert it.version == "1.0"
 
@@ -116,7 +116,7 @@ async def test_of_what_is_on_disk_the_newest_that_is_believed_is_served(tmp_path
 async def test_where_nobody_is_believed_any_more_the_newest_is_served_loudly(tmp_path, clocks):
     await good(tmp_path, clocks, 1, 2)
     async with process(tmp_path, resumes=False) as it:
-        TrustFolder(tmp_path / "trust").save(Signers())
+        TrustFolder(tmp_path / "trust").change(lambda _: Signers())
         with structlog.testing.capture_logs() as lines:
             await it.node.resume()
         assert it.version == "2.0", "no answers would be worse"

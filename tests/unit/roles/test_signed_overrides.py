@@ -16,7 +16,8 @@ KEY = make_key(b"a" * 32)
 @pytest.fixture
 def believed(tmp_path):
     trust = trust_in(tmp_path)
-    trust.save(trust.signers().with_signer(Signer.of(public_of(KEY), "ann's key", "emergency")))
+    signer = Signer.of(public_of(KEY), "ann's key", "emergency")
+    trust.change(lambda known: known.with_signer(signer))
 
 
 def signed(number=1, key=KEY, **given):

@@ -21,6 +21,7 @@ TABLE = {
     "POST /publish": {"control"},
     "PUT /roster": {"control"},
     "PUT /pushed": {"control"},
+    "PUT /signers": {"control"},
     "GET /state": READERS,
     "GET /observations": READERS,
     "POST /v1/drains": set(),
