@@ -145,13 +145,16 @@ class GitCopy:
         return dict(zip(wanted, _blobs(octets), strict=True))
 
     def _require_copy(self) -> None:
-        """Nothing is in it that cannot be fetched again."""
+        """Nothing is in it that cannot be fetched again. A lock that lies there is of a git that was ended: nobody but
+        this object works in the copy, one question after the other."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             packs = len(list((self._copy / "objects" / "pack").glob("*.pack")))
             if packs > _PACKS or not (self._copy / "HEAD").exists():
                 shutil.rmtree(self._copy, ignore_errors=True)
                 self._git("init", "--quiet", "--bare", "--template=", str(self._copy))
+            for lock in self._copy.rglob("*.lock"):
+                lock.unlink(missing_ok=True)
         except OSError as error:
             raise HostError(
                 f"{self._folder} cannot be used: {error.strerror}", "check its owner and the disk"

@@ -95,6 +95,18 @@ def test_links_are_not_followed_and_limits_hold(repository, tmp_path, monkeypatc
         copy_of(repository, tmp_path, folder="elsewhere").files(copy.newest())
 
 
+def test_a_lock_that_an_ended_git_left_holds_up_nothing(repository, tmp_path):
+    repository.commit(BASE)
+    copy = copy_of(repository, tmp_path)
+    copy.newest()
+    for name in ("shallow.lock", "refs/gslb/wanted.lock", "config.lock"):
+        lock = tmp_path / "git" / "copy.git" / name
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    newer = repository.commit({**BASE, "more.txt": "x"})
+    assert copy.newest() == newer
+
+
 def test_what_git_cannot_do_is_told_with_its_words(repository, tmp_path, monkeypatch):
     with pytest.raises(HostError, match=r"git says: .*refs/heads/nothing"):
         copy_of(repository, tmp_path, branch="nothing").newest()
