@@ -1,5 +1,6 @@
-"""Files written whole or not at all: aside, to the disk, and renamed. Every file that a process leaves for its next
-start, or for Envoy, is written here; who may read it, and what it holds, is for those who write it to say.
+"""Files read up to a limit, and written whole or not at all: aside, to the disk, and renamed. Every file that a process
+leaves for its next start, or for Envoy, is written here; who may read it, and what it holds, is for those who write it
+to say.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from gslb.errors import HostError
 
-__all__ = ["sync_folder", "write_whole"]
+__all__ = ["read_limited", "sync_folder", "write_whole"]
 
 PLAIN_MODE = 0o666
 """As umask leaves it."""
@@ -35,6 +36,15 @@ def write_whole(path: Path, octets: bytes, mode: int = PLAIN_MODE) -> None:
         raise HostError(
             f"{path} cannot be written: {error.strerror}", "free space, or let the user that runs gslb write there"
         ) from None
+
+
+def read_limited(path: Path, limit_bytes: int, remedy: str = "check its name and its mode") -> bytes:
+    """What lies there; `limit_bytes` + 1 octets where it is more than may be. Raises HostError, with `remedy`."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit_bytes + 1)
+    except OSError as error:
+        raise HostError(f"{path} cannot be read: {error.strerror}", remedy) from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from gslb.cli.operate import JSON
 from gslb.cli.passphrase import PASSPHRASE_FILE, passphrase
 from gslb.cli.where import WHERE, found, require_folder
 from gslb.errors import HostError
+from gslb.whole_file import read_limited
 
 __all__ = ["backup", "restore"]
 
@@ -121,11 +122,7 @@ def restore(
 
 
 def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            octets = opened.read(_FILE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise HostError(f"{file} cannot be read: {error.strerror}", "check its name and its mode") from None
+    octets = read_limited(file, _FILE_LIMIT_BYTES)
     if len(octets) > _FILE_LIMIT_BYTES:
         raise HostError(f"{file} is larger than any backup", "name the file that gslb backup wrote")
     return octets

@@ -21,6 +21,7 @@ from gslb.trust.passphrase import FRESH_BYTES, open_file, require_strong, seal_f
 from gslb.trust.private_files import write_private
 from gslb.trust.signer_files import FOLDER, TrustFolder
 from gslb.trust.signing import KEY_BYTES, PrivateKey, Signer, Signers, make_key, octets_of, public_of
+from gslb.whole_file import read_limited
 
 __all__ = ["override", "read_signed"]
 
@@ -162,26 +163,18 @@ def _sign(*, key_file: Path, passphrase_file: Path | None, output: Path, good_fo
 
 
 def _private(file: Path, passphrase_file: Path | None) -> PrivateKey:
-    octets = open_file(KEY_MARK, passphrase(passphrase_file), _read(file), str(file))
+    octets = open_file(KEY_MARK, passphrase(passphrase_file), read_limited(file, _LIMIT_BYTES), str(file))
     return make_key(octets)
 
 
 def _public(file: Path) -> Signer:
     try:
-        signer = Signer.model_validate_json(_read(file))
+        signer = Signer.model_validate_json(read_limited(file, _LIMIT_BYTES))
     except ValidationError as error:
         raise RefusedError("no-key", f"{file} is no public key: {error.errors()[0]['msg']}", "name FILE.pub") from None
     if signer.kind != "emergency":
         raise RefusedError("no-key", f"{file} is no emergency key", "name what gslb override key has written")
     return signer
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(_LIMIT_BYTES)
-    except OSError as error:
-        raise HostError(f"{file} cannot be read: {error.strerror}", "check its name and its mode") from None
 
 
 def _trust(data: Path) -> TrustFolder:
@@ -220,20 +213,12 @@ def _record(data: Path, action: str, signer: Signer) -> None:
 
 def read_signed(file: Path) -> dict[str, Any]:
     """A signed override, to be handed on as it is. Raises HostError and RefusedError."""
+    from gslb.trust.emergency import LIMIT_BYTES
+
     try:
-        content = json.loads(_read_signed(file))
+        content = json.loads(read_limited(file, LIMIT_BYTES))
     except ValueError:
         content = None
     if not isinstance(content, dict):
         raise RefusedError("no-override", f"{file} is no signed override", "make one: gslb override sign")
     return content
-
-
-def _read_signed(file: Path) -> bytes:
-    from gslb.trust.emergency import LIMIT_BYTES
-
-    try:
-        with file.open("rb") as opened:
-            return opened.read(LIMIT_BYTES)
-    except OSError as error:
-        raise HostError(f"{file} cannot be read: {error.strerror}", "check its name and its mode") from None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gslb.control.plan_messages import PlanFile
 from gslb.errors import HostError, PolicyError, Problem
 from gslb.plan.types import Plan
+from gslb.whole_file import read_limited
 
 __all__ = ["read_plan_file", "write_plan_file"]
 
@@ -37,11 +38,7 @@ def write_plan_file(path: Path, policy: Mapping[str, Any], plan: Plan) -> None:
 
 def read_plan_file(path: Path) -> PlanFile:
     """Raises PolicyError where it holds no plan of this version of gslb, HostError where it cannot be read."""
-    try:
-        with path.open("rb") as opened:
-            data = opened.read(_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}", "check its name and its mode") from None
+    data = read_limited(path, _LIMIT_BYTES)
     try:
         return PlanFile.model_validate_json(data)
     except ValidationError as error:

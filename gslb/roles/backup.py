@@ -26,6 +26,7 @@ from gslb.snapshot.types import Version
 from gslb.store import SQLITE, TERM, AuditEntry, AuditRecord, Store, open_store
 from gslb.trust.private_files import make_folder, write_private
 from gslb.trust.signer_files import FOLDER, TrustFolder
+from gslb.whole_file import read_limited
 
 __all__ = ["AHEAD", "LIMIT_BYTES", "MARK", "Backup", "Restored", "pack", "restore", "take", "unpack"]
 
@@ -240,11 +241,7 @@ def _files(data: Path, dnssec_secret: Path | None) -> Iterator[File]:
 
 
 def _octets(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            octets = file.read(_FILE_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}", "run this as the user that runs gslb") from None
+    octets = read_limited(path, _FILE_LIMIT_BYTES, "run this as the user that runs gslb")
     if len(octets) > _FILE_LIMIT_BYTES:
         raise HostError(f"{path} is larger than what gslb keeps there", "take out what is not gslb's")
     return octets
