@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, secrets
+from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, removed, secrets
 from gslb.errors import HostError
 from gslb.whole_file import write_whole
 
@@ -117,17 +117,19 @@ class Files:
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(Path(path), document.encode())
 
-    def peering(self, credentials: Credentials) -> Peering:
-        """Let Envoy know where the credentials lie; a certificate that is replaced there it sees by itself."""
-        folder = self.folder / "sds"
-        folder.mkdir(exist_ok=True, mode=0o700)
-        identity, authority = folder / "identity.json", folder / "peers.json"
-        found = secrets(str(credentials.folder), str(credentials.authority))
-        for file, secret in zip((identity, authority), found, strict=True):
-            content = json.dumps({"resources": [secret]}).encode()
+    def peering(self, credentials: Credentials, shut_out: Iterable[str] = ()) -> Peering:
+        """Let Envoy know where the credentials lie, and which machines come in no more; what is replaced there it sees
+        by itself. Raises HostError."""
+        sds = self.folder / "sds"
+        identity, authority, gone = sds / "identity.json", sds / "peers.json", self.folder / "ecds" / "removed.json"
+        own, theirs = secrets(str(credentials.folder), str(credentials.authority))
+        nobody = removed(credentials.trust_domain, shut_out)
+        for file, resource in ((identity, own), (authority, theirs), (gone, nobody)):
+            file.parent.mkdir(exist_ok=True, mode=0o700)
+            content = json.dumps({"resources": [resource]}).encode()
             if not file.exists() or file.read_bytes() != content:
                 write_whole(file, content)
-        return Peering(credentials.trust_domain, str(identity), str(authority))
+        return Peering(credentials.trust_domain, str(identity), str(authority), str(gone))
 
     def log_size_bytes(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gslb import clock
@@ -22,8 +22,9 @@ from gslb.edge.files import Credentials, Document, Files, documents
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
-from gslb.edge.render import EdgeConfig, Stores, bootstrap, needs_peers, render, static_bootstrap
-from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_counts, route_counts
+from gslb.edge.render import EdgeConfig, StatsIndex, Stores, bootstrap, needs_peers, render, static_bootstrap
+from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_counts, route_counts, take_waiting
+from gslb.edge.uncopied import Uncopied
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
@@ -71,8 +72,10 @@ class EdgeRunner:
         self._startable = asyncio.Event()
         self._config: EdgeConfig | None = None
         self._snapshot: Snapshot | None = None
+        self._shut_out: tuple[str, ...] = ()
         self._arrivals = ArrivalMeter()
         self._tally = Tally()
+        self._uncopied = Uncopied()
         self._connections = 0
 
     async def prepare(self, snapshot: Snapshot) -> None:
@@ -96,6 +99,14 @@ class EdgeRunner:
             await self._put_in_force(config)
             self._snapshot = snapshot
 
+    def shut_out(self, machines: Sequence[str]) -> None:
+        """No process of these machines comes in at the door for other edges, from the next request on. Raises
+        HostError where that cannot be written; then those of before are shut out."""
+        self._shut_out = tuple(machines)
+        credentials = self._credentials() if self._snapshot is not None and needs_peers(self._snapshot) else None
+        if credentials is not None:
+            self._files.peering(credentials, self._shut_out)
+
     async def watch_deadline(self) -> None:
         """For ever: when the deadline of a drain is over, close what is still open. Needs nobody else."""
         while True:
@@ -114,6 +125,7 @@ class EdgeRunner:
         await self.look_at_certificates()
         self._certificates.forget(config.secrets)
         self._tally.rebase(_moved(before, config))
+        self._uncopied.begin(config.index, route_counts(config.index, self._tally.sums()))
         await self._admin.set_leaving(config.drained)
 
     async def run(self) -> None:
@@ -141,7 +153,7 @@ class EdgeRunner:
         envoy = self._keeper.state()
         if self._config is None:
             return envoy, ()
-        counts = route_counts(self._config.index, self._tally.totals())
+        counts = self._counts(self._config.index)
         self._arrivals.take(counts, self._connections, clock.mono_s())
         return envoy, tuple(RouteState(route, counts[route]) for route in counts)
 
@@ -166,7 +178,7 @@ class EdgeRunner:
 
     def _render(self, snapshot: Snapshot) -> EdgeConfig:
         credentials = self._credentials() if needs_peers(snapshot) else None
-        peering = self._files.peering(credentials) if credentials else None
+        peering = self._files.peering(credentials, self._shut_out) if credentials else None
         config = render(snapshot, self._site, peering, self._stores, closing=self._is_over(snapshot))
         self._certificates.hand_over({**(self._config.secrets if self._config else {}), **config.secrets})
         return config
@@ -215,11 +227,21 @@ class EdgeRunner:
         if self._config is not None:
             await self._admin.set_leaving(self._config.drained)
 
+    def _counts(self, index: StatsIndex) -> dict[RouteId, RouteCounts]:
+        counts = route_counts(index, self._tally.totals())
+        return {
+            route: replace(seen, skipped={**seen.skipped, **self._uncopied.reasons(route)})
+            for route, seen in counts.items()
+        }
+
     async def _count(self) -> None:
         stats = await self._admin.stats(COUNTERS_FILTER)
         numbers = {name: value for name, value in stats.items() if isinstance(value, int)}
         self._connections = numbers.pop(CONNECTIONS, 0)
+        index = self._config.index if self._config else StatsIndex({}, {}, {})
+        waiting = take_waiting(index, numbers)
         self._tally.observe(numbers)
+        self._uncopied.look(index, route_counts(index, self._tally.sums()), waiting)
 
     def _ended(self) -> None:
         self._tally.process_ended()

@@ -24,20 +24,30 @@ __all__ = [
     "hop_counts",
     "parse_stats",
     "route_counts",
+    "take_waiting",
 ]
 
 Counters = Mapping[str, int]
 
 _REQUESTS = "upstream_rq_completed"
 _MIRRORED = "upstream_rq_total"
-_SHADOW_LOSSES = {"upstream_cx_none_healthy": "target_down", "upstream_rq_pending_overflow": "target_busy"}
+_SHADOW_LOSSES = {
+    "upstream_cx_none_healthy": "target_down",
+    "upstream_rq_pending_failure_eject": "target_down",
+    "upstream_rq_pending_overflow": "target_busy",
+    "upstream_rq_cancelled": "target_busy",
+}
+"""No healthy endpoint; a connection that failed while a copy waited for it; more at once than a mirror may have; a wait
+that took too long."""
+_WAITING = "upstream_rq_pending_active"
 _COMPLETED = "upstream_rq_completed"
 REFUSED = f"{CAPACITY_STATS}.http_local_rate_limit.rate_limited"
 """Requests beyond the capacity."""
 CONNECTIONS = f"http.{STAT_PREFIX}.downstream_cx_active"
 """A gauge: the connections of clients that are open."""
 COUNTERS_FILTER = (
-    r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy|rq_pending_overflow)$"
+    r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy)$"
+    r"|^cluster\.[^.@]*~mirror[0-9]+\.upstream_rq_(pending_overflow|pending_failure_eject|pending_active|cancelled)$"
     r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
     rf"|^{CONNECTIONS.replace('.', '[.]')}$|^{REFUSED.replace('.', '[.]')}$"
 )
@@ -59,7 +69,8 @@ def parse_stats(body: bytes) -> dict[str, int | str]:
 def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCounts]:
     """What `counters` say of every route of `index`. A request counts once, for the side that it was drawn to, when
     its answer is complete, whatever retries it took. Reasons for not mirroring: `method`, `body_too_large`,
-    `body_unknown_length` (the request was not fit, whatever percent is mirrored), `target_down`, `target_busy`."""
+    `body_unknown_length` (the request was not fit, whatever percent is mirrored), `target_down`, `target_busy`. Copies
+    that nobody asked for are `Uncopied`'s to count."""
     requests: dict[RouteId, dict[BackendName, int]] = {}
     for cluster, (route, backend) in index.aliases.items():
         requests.setdefault(route, {})[backend] = counters.get(f"cluster.{cluster}.{_REQUESTS}", 0)
@@ -72,6 +83,17 @@ def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCo
         for name, reason in _SHADOW_LOSSES.items():
             _add(skipped[route], reason, counters.get(f"cluster.{cluster}.{name}", 0))
     return {route: RouteCounts(sides, mirrored[route], skipped[route]) for route, sides in requests.items()}
+
+
+def take_waiting(index: StatsIndex, numbers: dict[str, int]) -> dict[RouteId, int]:
+    """Copies that wait for a connection now, by route; taken out of `numbers`, because they are no counters."""
+    waiting: dict[RouteId, int] = {}
+    for name in [name for name in numbers if name.endswith(_WAITING)]:
+        number = numbers.pop(name)
+        known = index.shadows.get(name.removeprefix("cluster.").removesuffix(f".{_WAITING}"))
+        if known is not None:
+            waiting[known[0]] = waiting.get(known[0], 0) + number
+    return waiting
 
 
 def hop_counts(index: StatsIndex, counters: Counters) -> dict[tuple[AppName, BackendName], int]:
@@ -98,19 +120,20 @@ class Tally:
 
     def process_ended(self) -> None:
         """What was counted since the last look is lost: it died with the process."""
-        self._ended = self._sums()
+        self._ended = self.sums()
         self._current = {}
 
     def rebase(self, clusters: Iterable[str]) -> None:
         """Requests of these alias clusters count from now on."""
-        sums = self._sums()
+        sums = self.sums()
         for cluster in clusters:
             name = f"cluster.{cluster}.{_REQUESTS}"
             self._base[name] = sums.get(name, 0)
 
     def totals(self) -> dict[str, int]:
-        return {name: value - self._base.get(name, 0) for name, value in self._sums().items()}
+        return {name: value - self._base.get(name, 0) for name, value in self.sums().items()}
 
-    def _sums(self) -> dict[str, int]:
+    def sums(self) -> dict[str, int]:
+        """As `totals`, of all splits that there were."""
         names = self._ended.keys() | self._current.keys()
         return {name: self._ended.get(name, 0) + self._current.get(name, 0) for name in names}

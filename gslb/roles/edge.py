@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 
+import structlog
+
 from gslb import clock
 from gslb.control.protocol import (
     CertificateSeen,
@@ -14,12 +16,13 @@ from gslb.control.protocol import (
     HopState,
     Observations,
     RoleState,
+    Roster,
     RouteState,
     role_name,
 )
 from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner
-from gslb.errors import RefusedError
+from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
 from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
 from gslb.roles.edge_credentials import edge_credentials
@@ -35,6 +38,8 @@ from gslb.snapshot.types import LiveState, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
+
+_log = structlog.get_logger(__name__)
 
 _CERTIFICATES_S = 2.0
 """How soon a replaced certificate is seen."""
@@ -116,6 +121,13 @@ class EdgeRole:
             )
 
 
+def _shut_out(runner: EdgeRunner, roster: Roster) -> None:
+    try:
+        runner.shut_out(roster.removed)
+    except HostError as error:
+        _log.error("machines that were removed may still come in", machines=roster.removed, why=str(error))
+
+
 async def _watch_certificates(runner: EdgeRunner) -> None:
     while True:
         await asyncio.sleep(_CERTIFICATES_S)
@@ -143,6 +155,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     pushes = Pushes(prober).take if prober is not None else None
     node = Node(role, folder, TrustFolder(settings.trust), role.observations, pushes)
     node.identity_ends_s = lambda: identity.ends_s if identity else None
+    node.rosters.follow(lambda roster: _shut_out(runner, roster))
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:

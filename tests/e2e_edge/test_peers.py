@@ -161,6 +161,34 @@ async def test_only_edges_of_the_policy_come_in_and_only_to_what_is_there(stage,
             await connection.close()
 
 
+async def test_who_was_removed_comes_in_no_more_not_even_by_a_connection_that_is_open(stage, peers, authority):
+    far = stage.backend("far")
+    backends = {"old": {"aws": [far.endpoint], "via": "edge"}}
+    dc, lab = authority.trust / "identities" / "edge-dc", authority.give("edge-two", "m3/edge/dc")
+    async with stage.edge("aws") as aws:
+        aws.shut_out(["m9"])
+        await aws.publish(stage.snapshot(backends, ROUTES, peers=peers))
+        open_one = await _ask_peer(peers, authority, dc, "old.shop.gslb-hop")
+        assert (await open_one.ask("/")).status == 200
+
+        async def told(status):
+            return (await open_one.ask("/")).status == status
+
+        aws.shut_out(["m1", "m9"])
+        await eventually(lambda: told(403))
+        assert not await _is_let_in(peers, authority, dc)
+        assert await _is_let_in(peers, authority, lab), "another machine of the same site"
+        await aws.publish(stage.snapshot(backends, ROUTES, DRAINED, peers=peers))
+        assert not await _is_let_in(peers, authority, dc), "nor with the next policy"
+        aws.shut_out([])
+        await eventually(lambda: told(200))
+        await open_one.close()
+    async with stage.edge("aws") as aws:
+        aws.shut_out(["m1"])
+        await aws.publish(stage.snapshot(backends, ROUTES, peers=peers))
+        assert not await _is_let_in(peers, authority, dc), "nor after a restart"
+
+
 async def test_a_renewed_certificate_is_taken_without_a_restart(stage, peers, authority):
     far = stage.backend("far")
     backends = {"old": {"aws": [far.endpoint], "via": "edge"}}

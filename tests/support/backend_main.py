@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import ssl
+import struct
 from collections import Counter
 
 from aiohttp import web
@@ -79,6 +80,24 @@ def stalled(options: argparse.Namespace) -> None:
             held.append(server.accept())
 
 
+async def resetting(options: argparse.Namespace) -> None:
+    """Accepts, reads the head of a request, and hangs up without an answer: with a reset, not with an end. Where only
+    `requests` are meant, checks are answered."""
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            check = f"GET {options.check_path} ".encode()
+            while (await reader.readuntil(b"\r\n\r\n")).startswith(check) and options.reset == "requests":
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reset, options.address, options.port, backlog=1024)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await server.serve_forever()
+
+
 async def serve(options: argparse.Namespace) -> None:
     web_app = web.Application(client_max_size=1 << 30)
     web_app.router.add_route("*", "/{tail:.*}", App(options).answer)
@@ -104,12 +123,15 @@ def main() -> None:
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--stall", default="")
+    parser.add_argument("--reset", default="")
     parser.add_argument("--guard", default="")
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")
     options = parser.parse_args()
     if options.stall:
         stalled(options)
+    if options.reset:
+        asyncio.run(resetting(options))
     asyncio.run(serve(options))
 
 

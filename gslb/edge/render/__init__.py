@@ -7,7 +7,7 @@ would republish. Envoy semantics named here were tried on Envoy 1.40.
 from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, secrets, static_bootstrap
 from gslb.edge.render.config import EdgeConfig, Peering, Resource, Skip, StatsIndex, Stores
 from gslb.edge.render.edge import render
-from gslb.edge.render.peers import needs_peers
+from gslb.edge.render.peers import needs_peers, removed
 
 __all__ = [
     "EdgeConfig",
@@ -20,6 +20,7 @@ __all__ = [
     "bootstrap",
     "discovery",
     "needs_peers",
+    "removed",
     "render",
     "secrets",
     "static_bootstrap",

@@ -25,6 +25,7 @@ from gslb.edge.render.config import (
     shadow_name,
     variant_name,
 )
+from gslb.edge.render.mirroring import buffer_bytes
 from gslb.edge.render.peers import peer_endpoints, peer_socket
 from gslb.edge.render.tls import backend_socket
 from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
@@ -231,7 +232,8 @@ def _aggregate(name: str, app: App, backends: Sequence[Backend], site: SiteName)
 
 
 def _shadow(name: str, app: App, route: Route, mirror: Mirror, here: Place) -> dict[str, Any]:
-    """A pool of its own, so that what the mirror does cannot take a connection or a breaker from the primary."""
+    """A pool of its own, so that what the mirror does cannot take a connection or a breaker from the primary. What
+    fails five times in a row rests, whatever its check says: a target that resets would cost a connection each time."""
     backend = app.backends[mirror.to]
     order = _in_order(app, backend, here.site)
     used = order[:1] if order[:1] == [here.site] else order
@@ -239,7 +241,11 @@ def _shadow(name: str, app: App, route: Route, mirror: Mirror, here: Place) -> d
         used = [where for where in used if where != here.site]
     pool = _pool(name, app, backend, used, here)
     (options,) = pool["typed_extension_protocol_options"].values()
-    longest = {"max_stream_duration": duration(min(route.timeout_s, _SHADOW_MAX_S))}
+    longest = {"max_stream_duration": duration(min(route.timeout_s or _SHADOW_MAX_S, _SHADOW_MAX_S))}
     options["common_http_protocol_options"] = options.get("common_http_protocol_options", {}) | longest
+    if http2 := options["explicit_http_config"].get("http2_protocol_options"):
+        http2["max_concurrent_streams"] = 1  # a connection that nobody reads must not hold up other copies
     pool["circuit_breakers"] = {"thresholds": [_SHADOW_BREAKERS]}
+    pool["outlier_detection"] = _OUTLIERS
+    pool["per_connection_buffer_limit_bytes"] = buffer_bytes(mirror)
     return pool

@@ -81,11 +81,13 @@ class Stores:
 @dataclass(frozen=True, slots=True)
 class Peering:
     """What an edge needs to talk with others: the trust domain that they share, and the files (absolute) that name its
-    certificate and the authority of theirs, as secrets `identity` and `peers`."""
+    certificate and the authority of theirs, as secrets `identity` and `peers`, and those who come in no more, as
+    `peers.removed` makes it."""
 
     trust_domain: str
     identity_file: str
     authority_file: str
+    removed_file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,13 @@ class Skip:
 @dataclass(frozen=True, slots=True)
 class StatsIndex:
     """What Envoy's counters mean. Keys: name of an alias cluster, of a shadow cluster, prefix of a route's counters.
-    `hops` are what was answered for other edges."""
+    `hops` are what was answered for other edges; `stopped` the routes whose mirrors a person has stopped."""
 
     aliases: Mapping[str, tuple[RouteId, BackendName]]
     shadows: Mapping[str, tuple[RouteId, int]]
     skips: Mapping[str, Skip]
     hops: Mapping[str, tuple[AppName, BackendName]] = field(default_factory=dict)
+    stopped: frozenset[RouteId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

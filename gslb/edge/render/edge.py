@@ -115,4 +115,5 @@ def _index(snapshot: Snapshot, site: SiteName) -> StatsIndex:
             route_stats(PEER_HOST, hop_stats_prefix(app.name, backend)): (app.name, backend)
             for app, backend in hops(snapshot, site)
         },
+        stopped=frozenset(key for key, route in routes if any(mirror.stopped for mirror in route.mirrors)),
     )

@@ -2,7 +2,9 @@
 
 Envoy streams a body to the primary and to the mirror at the same pace: a mirror that stops reading stops the client.
 So only requests that fit into buffers are mirrored, those without a body or with a short enough `content-length`; all
-others take a twin of the route that has no mirror, and are counted there by reason. A method that is not safe usually
+others take a twin of the route that has no mirror, and are counted there by reason. The buffers are as large as the
+largest body: where they were not, a copy that waited for one of the few connections of a stalled target held its client
+for five seconds. A method that is not safe usually
 has a body, and HTTP/2 does not say so in a header: such a request must state its `content-length` to be mirrored.
 """
 
@@ -21,6 +23,7 @@ __all__ = [
     "CODING_HEADER",
     "SHADOW_HEADER",
     "Variant",
+    "buffer_bytes",
     "copied_millionths",
     "mirror_policies",
     "mirror_runtime_key",
@@ -36,6 +39,7 @@ CODING_HEADER = "x-gslb-transfer-encoding"
 _CREDENTIALS = ("authorization", "cookie")
 _NEVER_COPIED = ("proxy-authorization",)
 _ENDLESS = 2**62
+_AROUND_BYTES = 65_536
 _NOT_CHUNKED = {"name": CODING_HEADER, "present_match": True, "invert_match": True}
 _HAS_LENGTH = {"name": "content-length", "present_match": True}
 
@@ -128,6 +132,12 @@ def mirror_policies(app: App, route: Route, chosen: Sequence[int]) -> list[dict[
 
 def _without(mirror: Mirror) -> tuple[str, ...]:
     return _NEVER_COPIED if mirror.credentials else (*_CREDENTIALS, *_NEVER_COPIED)
+
+
+def buffer_bytes(mirror: Mirror) -> int:
+    """What must be able to wait for a connection, or for a target that does not read, so that the client never does:
+    the largest body that is mirrored, and what is around it."""
+    return mirror.max_body_bytes + _AROUND_BYTES
 
 
 def copied_millionths(mirror: Mirror) -> int:

@@ -7,14 +7,14 @@ names, never those of the pool that it picks. The peer turns the name into `x-gs
 whatever stood there.
 
 Sessions are never resumed: Envoy then takes a certificate that it has not looked at again for none. Both sides show one
-of this installation; who may come is an edge of the policy, by its SPIFFE id.
+of this installation; who may come is an edge of the policy, by its SPIFFE id, of a machine that was not removed.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gslb.edge.render.config import (
@@ -30,13 +30,26 @@ from gslb.errors import RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import App, BackendName, Endpoint, Site, SiteName, Snapshot
 
-__all__ = ["HOP_HEADER", "hops", "needs_peers", "peer_addresses", "peer_endpoints", "peer_listeners", "peer_socket"]
+__all__ = [
+    "HOP_HEADER",
+    "hops",
+    "needs_peers",
+    "peer_addresses",
+    "peer_endpoints",
+    "peer_listeners",
+    "peer_socket",
+    "removed",
+]
 
 HOP_HEADER = "x-gslb-hop"
 """Which backend shall answer. Made by the peer itself; taken from what clients send, and never sent on."""
 
+REMOVED = "removed"
+
 _TYPES = "type.googleapis.com/envoy.extensions"
 _TLS = f"{_TYPES}.transport_sockets.tls.v3"
+_RBAC = f"{_TYPES}.filters.http.rbac.v3.RBAC"
+_EXTENSION = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 _MAX_STREAMS = 1000
 _STREAM_WINDOW_BYTES = 1024**2
 _CONNECTION_WINDOW_BYTES = 16 * 1024**2
@@ -197,7 +210,7 @@ def _manager(
             "initial_stream_window_size": _STREAM_WINDOW_BYTES,
             "initial_connection_window_size": _CONNECTION_WINDOW_BYTES,
         },
-        "http_filters": [_only_edges(peering, others), *config["http_filters"]],
+        "http_filters": [_only_edges(peering, others), _not_removed(peering), *config["http_filters"]],
         "route_config": {
             "name": "peer",
             "validate_clusters": False,
@@ -219,21 +232,40 @@ def _manager(
 def _only_edges(peering: Peering, sites: Sequence[SiteName]) -> dict[str, Any]:
     """envoy.extensions.filters.http.rbac.v3.RBAC, beside the check of TLS: it counts, and holds for connections that
     outlive a change of the policy."""
-    authenticated = {
-        "@type": f"{_TYPES}.rbac.principals.mtls_authenticated.v3.Config",
-        "san_matcher": {"san_type": "URI", "matcher": _spiffe(peering, sites)},
-    }
-    principal = {"custom": {"name": "mtls_authenticated", "typed_config": authenticated}}
+    return {"name": "envoy.filters.http.rbac", "typed_config": _rbac("ALLOW", "edges", _spiffe(peering, sites))}
+
+
+def _not_removed(peering: Peering) -> dict[str, Any]:
+    """envoy.config.core.v3.ExtensionConfigSource: who was removed is known to no snapshot, and must not come in by a
+    connection that is open. Each request goes by what the file says at that moment; no listener is made anew."""
+    folder = peering.removed_file.rpartition("/")[0]
+    source = {"path": peering.removed_file, "watched_directory": {"path": folder}}
     return {
-        "name": "envoy.filters.http.rbac",
-        "typed_config": {
-            "@type": f"{_TYPES}.filters.http.rbac.v3.RBAC",
-            "rules": {
-                "action": "ALLOW",
-                "policies": {"edges": {"permissions": [{"any": True}], "principals": [principal]}},
-            },
+        "name": REMOVED,
+        "config_discovery": {
+            "config_source": {"resource_api_version": "V3", "path_config_source": source},
+            "type_urls": [_RBAC],
         },
     }
+
+
+def removed(trust_domain: str, machines: Iterable[str]) -> dict[str, Any]:
+    """The resource that `Peering.removed_file` holds (envoy.config.core.v3.TypedExtensionConfig): no process of these
+    machines comes in, however good its certificate is."""
+    names = "|".join(map(re.escape, sorted(machines)))
+    ids = {"safe_regex": {"regex": f"spiffe://{re.escape(trust_domain)}/(?:{names})/.*"}}
+    rbac = _rbac("DENY", "removed", ids) if names else {"@type": _RBAC}
+    return {"@type": _EXTENSION, "name": REMOVED, "typed_config": rbac}
+
+
+def _rbac(action: str, name: str, ids: Mapping[str, Any]) -> dict[str, Any]:
+    authenticated = {
+        "@type": f"{_TYPES}.rbac.principals.mtls_authenticated.v3.Config",
+        "san_matcher": {"san_type": "URI", "matcher": ids},
+    }
+    principal = {"custom": {"name": "mtls_authenticated", "typed_config": authenticated}}
+    policies = {name: {"permissions": [{"any": True}], "principals": [principal]}}
+    return {"@type": _RBAC, "rules": {"action": action, "policies": policies}}
 
 
 def _hop(app: App, backend: BackendName, site: SiteName) -> Iterator[dict[str, Any]]:

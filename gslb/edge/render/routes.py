@@ -31,7 +31,7 @@ from gslb.edge.render.config import (
 )
 from gslb.edge.render.filters import route_filters, uncounted
 from gslb.edge.render.matching import header_equals, route_match
-from gslb.edge.render.mirroring import Variant, mirror_policies, variants
+from gslb.edge.render.mirroring import Variant, buffer_bytes, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
 from gslb.edge.render.tls import alt_svc, misdirected, to_https
 from gslb.edge.render.users import outside
@@ -149,6 +149,8 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
     for variant in variants(route.mirrors):
         action = _action(app, route, match, variant)
         twin = dict(on_all)
+        if variant.mirrors:
+            twin["request_body_buffer_limit"] = max(buffer_bytes(route.mirrors[index]) for index in variant.mirrors)
         if variant.skip:
             twin["stat_prefix"] = skip_prefix(route.name, variant.skip, variant.missed)
         users = next((mirror.by for mirror in route.mirrors if mirror.by), None)

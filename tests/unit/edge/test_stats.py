@@ -32,19 +32,22 @@ def test_counters_become_counts():
         "cluster.shop/pay/new~mirror0.upstream_cx_none_healthy": 2,
         "cluster.shop/pay/copy~mirror1.upstream_cx_none_healthy": 1,
         "cluster.shop/pay/copy~mirror1.upstream_rq_pending_overflow": 4,
+        "cluster.shop/pay/copy~mirror1.upstream_rq_pending_failure_eject": 50,
+        "cluster.shop/pay/copy~mirror1.upstream_rq_cancelled": 60,
         "vhost.shop.route.pay~method~2.upstream_rq_completed": 7,
         "vhost.shop.route.pay~method~1.upstream_rq_completed": 1,
         "cluster.other.upstream_rq_completed": 1000,
     }
     assert all(re.search(COUNTERS_FILTER, name) for name in counters)
     assert route_counts(INDEX, counters) == {
-        PAY: RouteCounts({"old": 90, "new": 10}, 9, {"method": 15, "target_down": 3, "target_busy": 4}),
+        PAY: RouteCounts({"old": 90, "new": 10}, 9, {"method": 15, "target_down": 53, "target_busy": 64}),
         REST: RouteCounts({"old": 0}, 0, {}),
     }
 
 
 def test_pools_of_endpoints_are_not_asked_for():
     assert not re.search(COUNTERS_FILTER, "cluster.shop/old@dc.upstream_rq_completed")
+    assert not re.search(COUNTERS_FILTER, "cluster.shop/pay/old.upstream_rq_cancelled")
 
 
 def test_numbers_and_texts_are_read_and_histograms_are_not():
