@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, removed, secrets
+from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, removed, runtime_layer, secrets
 from gslb.errors import HostError
 from gslb.whole_file import write_whole
 
@@ -61,8 +61,8 @@ def documents(config: EdgeConfig, paths: Paths) -> Mapping[str, Document]:
 
 
 class Files:
-    """The folder of one edge: `lds/`, `cds/`, `rds/`, `sds/` (where it talks to other edges), the bootstrap, Envoy's
-    socket and log."""
+    """The folder of one edge: `lds/`, `cds/`, `rds/`, `rtds/`, `sds/` (where it talks to other edges), the bootstrap,
+    Envoy's socket and log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -74,6 +74,7 @@ class Files:
             listeners=str(self.folder / "lds" / "listeners.json"),
             clusters=str(self.folder / "cds" / "clusters.json"),
             routes=str(self.folder / "rds" / "routes.json"),
+            runtime=str(self.folder / "rtds" / "runtime.json"),
         )
         self.secrets = self.folder / "tls"
 
@@ -91,6 +92,11 @@ class Files:
             raise HostError(f"{self.folder} cannot be written: {error.strerror}", "choose another data folder") from (
                 error
             )
+
+    def begin_runtime(self) -> None:
+        """Envoy does not start without one."""
+        if not Path(self.paths.runtime).exists():
+            self.write(self.paths.runtime, Document("nothing", [runtime_layer({})]))
 
     def read(self, path: str) -> Document | None:
         """What lies there, or None where nothing does that can be read."""
@@ -146,5 +152,5 @@ class Files:
         """Whether Envoy could start with what is there."""
         return all(self.read_all().values())
 
-    def _all(self) -> tuple[str, str, str]:
-        return (self.paths.clusters, self.paths.routes, self.paths.listeners)
+    def _all(self) -> tuple[str, str, str, str]:
+        return (self.paths.clusters, self.paths.routes, self.paths.listeners, self.paths.runtime)

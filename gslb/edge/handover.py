@@ -1,7 +1,9 @@
 """Gives Envoy a new configuration in an order that loses no request, and knows whether it was taken.
 
-Clusters before the routes that name them, routes before listeners, and what is gone leaves last. Envoy acknowledges by
-showing the version of a file in its statistics; a refusal raises a counter and keeps what was in force.
+Clusters before the routes that name them, routes before listeners, and what is gone leaves last. The runtime, which has
+the shares that are not the policy's, comes first with what old and new routes ask for, and last without what only the
+old ones did (`render.shares`); where it is all that changed, it is all that is written. Envoy acknowledges by showing
+the version of a file in its statistics; a refusal raises a counter and keeps what was in force.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gslb import clock
@@ -26,7 +28,8 @@ _WARM_LIMIT_S = 5.0
 """How long new clusters may warm (a first health check, a first name resolution) before routes use them anyway: what
 is not warm by then is dead, and must not hold back a change."""
 _PATTERN = (
-    rf"^(cluster_manager\.(cds\.|warming)|listener_manager\.(lds\.|total_listeners_w)|http\.{STAT_PREFIX}\.rds\.)"
+    r"^(cluster_manager\.(cds\.|warming)|listener_manager\.(lds\.|total_listeners_w)|runtime\.(update|version)"
+    rf"|http\.{STAT_PREFIX}\.rds\.)"
 )
 
 
@@ -54,6 +57,7 @@ class Handover:
         self._listeners = _Subscription(
             paths.listeners, "listener_manager.lds", "listener_manager.total_listeners_warming"
         )
+        self._runtime = _Subscription(paths.runtime, "runtime")
 
     async def to_running(self, new: Mapping[str, Document]) -> None:
         """Raises RefusedError, with Envoy's reason, after the files of before are back; HostError where Envoy does not
@@ -61,18 +65,28 @@ class Handover:
         before = await asyncio.to_thread(self._files.read_all)
         more = await asyncio.to_thread(self._files.more_routes)
         self._log_begin_bytes = self._files.log_size_bytes()
-        clusters, routes, listeners = (item.path for item in self._subscriptions())
-        both = await asyncio.to_thread(_union, before[clusters], new[clusters])
+        runtime = self._runtime.path
+        joined = _joined_runtime(before[runtime], new[runtime])
         try:
-            await self._replace(self._clusters, before[clusters], both)
-            await self._replace(self._routes, before[routes], new[routes])
-            await self._replace_more(more, new)
-            await self._replace(self._listeners, before[listeners], new[listeners])
-            await self._replace(self._clusters, both, new[clusters])
+            if _differ({**before, **more}, new, self._structure(new)):
+                await self._replace(self._runtime, before[runtime], joined)
+                await self._replace_structure({**before, **more}, new)
+                await self._replace(self._runtime, joined, new[runtime])
+            else:
+                await self._replace(self._runtime, before[runtime], new[runtime])
         except (RefusedError, HostError):
             await self._write_all({**dict.fromkeys(self._more(new)), **more, **before})
             raise
         await self._remove_more(new)
+
+    async def _replace_structure(self, before: Mapping[str, Document | None], new: Mapping[str, Document]) -> None:
+        clusters, routes, listeners = (item.path for item in (self._clusters, self._routes, self._listeners))
+        both = await asyncio.to_thread(_union, before[clusters], new[clusters])
+        await self._replace(self._clusters, before[clusters], both)
+        await self._replace(self._routes, before[routes], new[routes])
+        await self._replace_more(before, new)
+        await self._replace(self._listeners, before[listeners], new[listeners])
+        await self._replace(self._clusters, both, new[clusters])
 
     async def to_starting(self, new: Mapping[str, Document], start: Callable[[], None]) -> None:
         """For an Envoy that is started once the files are there, by `start`. Raises as `to_running` does."""
@@ -111,8 +125,13 @@ class Handover:
         for path in (await asyncio.to_thread(self._files.more_routes)).keys() - new.keys():
             await asyncio.to_thread(self._files.write, path, None)
 
-    def _subscriptions(self) -> tuple[_Subscription, _Subscription, _Subscription]:
-        return (self._clusters, self._routes, self._listeners)
+    def _structure(self, new: Mapping[str, Document]) -> list[str]:
+        """The paths of everything but the runtime."""
+        return [path for path in new if path != self._runtime.path]
+
+    def _subscriptions(self) -> tuple[_Subscription, ...]:
+        """In the order in which files are put back: the runtime must have what the routes beside it ask for."""
+        return (self._clusters, self._routes, self._listeners, self._runtime)
 
     async def _replace(self, item: _Subscription, current: Document | None, document: Document) -> None:
         if current is not None and current.digest == document.digest:
@@ -176,6 +195,18 @@ def _union(before: Document | None, new: Document) -> Document:
     names = {resource["name"] for resource in new.resources}
     kept = [resource for resource in before.resources if resource["name"] not in names] if before else []
     return Document(new.snapshot, [*new.resources, *kept])
+
+
+def _joined_runtime(before: Document | None, new: Document) -> Document:
+    """What the routes of before ask for and what the new ones do; where both ask for the same, the new value."""
+    (resource,) = new.resources
+    old = before.resources[0]["layer"] if before else {}
+    return Document(new.snapshot, [{**resource, "layer": {**old, **resource["layer"]}}])
+
+
+def _differ(before: Mapping[str, Document | None], new: Mapping[str, Document], paths: Iterable[str]) -> bool:
+    found = ((before.get(path), new[path]) for path in paths)
+    return any(old is None or old.digest != document.digest for old, document in found)
 
 
 def _number(stats: Mapping[str, int | str], name: str) -> int:

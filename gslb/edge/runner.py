@@ -131,6 +131,7 @@ class EdgeRunner:
     async def run(self) -> None:
         """Keep Envoy alive until cancelled, with the files of an earlier run at once where there are some."""
         self._files.make_folders()
+        self._files.begin_runtime()
         write_whole(self._files.bootstrap, json.dumps(bootstrap(self._files.paths, self._site), indent=1).encode())
         await self._keeper.adopt()
         if self._keeper.running or self._files.complete():

@@ -33,11 +33,12 @@ __all__ = ["compile_route"]
 def compile_route(route: written.Route, shift: Shift | None, stop: MirrorStop | None = None) -> Route:
     """`shift` is the one in force for this route; it counts where the route has a split. `stop`: of its mirrors."""
     retries = route.retrying
-    split, source = _split(route, shift)
+    split, written_split, source = _split(route, shift)
     return Route(
         name=route.name,
         matches=tuple(_match(match) for match in route.match),
         split=split,
+        written=written_split,
         source=source,
         sticky=route.sticky is not None,
         mirrors=tuple(_mirror(mirror, stop) for mirror in route.mirror),
@@ -61,15 +62,21 @@ def compile_route(route: written.Route, shift: Shift | None, stop: MirrorStop | 
     )
 
 
-def _split(route: written.Route, shift: Shift | None) -> tuple[tuple[Share, ...], Source]:
+def _split(route: written.Route, shift: Shift | None) -> tuple[tuple[Share, ...], tuple[Share, ...], Source]:
+    """The shares in force, those of the policy, and where the first come from."""
     if route.split is None:
-        return (), Source("policy")
+        return (), (), Source("policy")
     split: Mapping[str, float] = route.split
     source = Source("policy")
     if shift is not None:
         split = {**dict.fromkeys(route.split, 0.0), **shift.split}
         source = Source("shift", _detail(shift.by))
-    return tuple(Share(BackendName(name), round(split[name] * 100)) for name in sorted(split)), source
+    policy = {**dict.fromkeys(split, 0.0), **route.split}
+    return _shares(split), _shares(policy), source
+
+
+def _shares(split: Mapping[str, float]) -> tuple[Share, ...]:
+    return tuple(Share(BackendName(name), round(split[name] * 100)) for name in sorted(split))
 
 
 def _detail(by: Provenance) -> str:

@@ -201,11 +201,12 @@ class Auth:
 class Route:
     """A request takes it if any of `matches` holds. `split` includes backends at share 0 that the policy or an override
     names, so that a shift keeps their pools; it is empty where the edge answers by itself (`redirect`, `respond`).
-    `timeout_s` 0: none."""
+    `written` are the same backends with the shares of the policy alone. `timeout_s` 0: none."""
 
     name: str
     matches: tuple[Match, ...]
     split: tuple[Share, ...]
+    written: tuple[Share, ...]
     source: Source
     sticky: bool
     mirrors: tuple[Mirror, ...]

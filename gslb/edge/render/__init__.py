@@ -4,7 +4,7 @@ Pure: equal snapshots give equal resources. Live health never enters (Envoy chec
 would republish. Envoy semantics named here were tried on Envoy 1.40.
 """
 
-from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, secrets, static_bootstrap
+from gslb.edge.render.bootstrap import Paths, bootstrap, discovery, runtime_layer, secrets, static_bootstrap
 from gslb.edge.render.config import EdgeConfig, Peering, Resource, Skip, StatsIndex, Stores
 from gslb.edge.render.edge import render
 from gslb.edge.render.peers import needs_peers, removed
@@ -22,6 +22,7 @@ __all__ = [
     "needs_peers",
     "removed",
     "render",
+    "runtime_layer",
     "secrets",
     "static_bootstrap",
 ]

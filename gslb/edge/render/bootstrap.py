@@ -5,17 +5,18 @@ The static form is for `envoy --mode validate`, which does not look at discovery
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gslb.edge.render.config import EdgeConfig
+from gslb.edge.render.config import RUNTIME_NAME, EdgeConfig
 from gslb.edge.render.listeners import connection_manager
 from gslb.snapshot.types import SiteName
 
-__all__ = ["Paths", "bootstrap", "discovery", "secrets", "static_bootstrap"]
+__all__ = ["Paths", "bootstrap", "discovery", "runtime_layer", "secrets", "static_bootstrap"]
 
 _TYPES = "type.googleapis.com/envoy.config"
+_RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 _MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
 _CREDENTIALS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 _MAX_HEAP_BYTES = 2 * 1024**3
@@ -33,6 +34,7 @@ class Paths:
     listeners: str
     clusters: str
     routes: str
+    runtime: str
 
     def routes_of(self, name: str) -> str:
         """The file of the routes `name`, which are not those of the main ports."""
@@ -42,9 +44,10 @@ class Paths:
 
 def bootstrap(paths: Paths, site: SiteName) -> dict[str, Any]:
     """envoy.config.bootstrap.v3.Bootstrap over filesystem discovery. The admin interface is a unix socket that only
-    this user may open, never the network."""
+    this user may open, never the network. Statistics of a cluster are made when it is first used: most clusters of a
+    large policy are idle, and whoever asks for statistics has all of them looked through."""
     return {
-        **_common(paths.admin, site),
+        **_common(paths.admin, site, [_runtime_source(paths.runtime)]),
         "dynamic_resources": {
             "lds_config": _watched(paths.listeners),
             "cds_config": _watched(paths.clusters),
@@ -74,8 +77,14 @@ def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, A
         paths.listeners: [_typed("listener.v3.Listener", item) for item in listeners],
         paths.clusters: [_typed("cluster.v3.Cluster", item) for item in config.clusters],
         paths.routes: [_typed("route.v3.RouteConfiguration", config.routes)],
+        paths.runtime: [runtime_layer(config.runtime)],
         **{files[name]: [_typed("route.v3.RouteConfiguration", item)] for name, item in config.more_routes.items()},
     }
+
+
+def runtime_layer(values: Mapping[str, Any]) -> dict[str, Any]:
+    """envoy.service.runtime.v3.Runtime, with its type."""
+    return {"@type": _RUNTIME, "name": RUNTIME_NAME, "layer": dict(values)}
 
 
 def secrets(identity: str, authority: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,14 +115,20 @@ def _watched(path: str) -> dict[str, Any]:
     return {"resource_api_version": "V3", "path_config_source": {"path": path, "watched_directory": {"path": folder}}}
 
 
-def _common(admin: str, site: SiteName) -> dict[str, Any]:
+def _runtime_source(path: str) -> dict[str, Any]:
+    """Envoy waits for it before anything that routes, and does not start where the file is missing."""
+    return {"name": RUNTIME_NAME, "rtds_layer": {"name": RUNTIME_NAME, "rtds_config": _watched(path)}}
+
+
+def _common(admin: str, site: SiteName, layers: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     return {
         "node": {"id": site, "cluster": site},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
         "layered_runtime": {
-            "layers": [{"name": "gslb", "static_layer": _FEATURES}, {"name": "admin", "admin_layer": {}}]
+            "layers": [{"name": "gslb", "static_layer": _FEATURES}, *layers, {"name": "admin", "admin_layer": {}}]
         },
         "stats_config": {"use_all_default_tags": False},
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "overload_manager": _overload(),
     }
 

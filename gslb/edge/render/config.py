@@ -15,7 +15,9 @@ __all__ = [
     "PEER_HOST",
     "PROBE_HEADER",
     "ROUTES_NAME",
+    "RUNTIME_NAME",
     "SNI_HEADER",
+    "SPLIT_RUNTIME",
     "STAT_PREFIX",
     "EdgeConfig",
     "Peering",
@@ -45,8 +47,14 @@ ROUTES_NAME = "edge"
 STAT_PREFIX = "edge"
 CAPACITY_FILTER = "gslb.capacity"
 CAPACITY_STATS = "capacity"
+RUNTIME_NAME = "shares"
+"""The layer of Envoy's runtime that comes from a file of its own."""
+
+SPLIT_RUNTIME = "gslb.split"
+"""Runtime keys `gslb.split.SHARES.APP/ROUTE/BACKEND` (a weight) override one side of a split; see `shares`."""
+
 MIRROR_RUNTIME = "gslb.mirror"
-"""Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (numerator of a million) override a mirror at once, without files."""
+"""Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (a FractionalPercent; a whole number is in percent) override a mirror."""
 
 PEER_HOST = "~peer"
 """The virtual host of what other edges hand over. No app has such a name."""
@@ -114,7 +122,8 @@ class StatsIndex:
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
     """Everything that the Envoy of one site serves. `closing`: what was open when this began is closed. `more_routes`
-    are those of `also` ports, by name; `secrets` the hosts by the certificate that clients see. Listeners have no
+    are those of `also` ports, by name; `runtime` the shares that are not the policy's, by key; `secrets` the hosts by
+    the certificate that clients see. Listeners have no
     routes yet: where those come from (a watched file, or inline for validation) is decided by `discovery` and
     `static_bootstrap`."""
 
@@ -126,6 +135,7 @@ class EdgeConfig:
     clusters: tuple[Resource, ...]
     routes: Resource
     more_routes: Mapping[str, Resource]
+    runtime: Mapping[str, Any]
     secrets: Mapping[str, tuple[str, ...]]
     splits: Mapping[RouteId, tuple[Share, ...]]
     index: StatsIndex

@@ -24,9 +24,10 @@ from gslb.edge.render.config import (
 )
 from gslb.edge.render.doors import Door, site_doors, tls_hosts
 from gslb.edge.render.filters import capacity_filter, http_filters
-from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, variants
+from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, overriding_fractions, variants
 from gslb.edge.render.peers import HOP_HEADER, hops, needs_peers, peer_listeners
 from gslb.edge.render.routes import virtual_host
+from gslb.edge.render.shares import overriding_weights
 from gslb.snapshot.types import App, ClientTls, RouteId, Site, SiteName, Snapshot
 
 __all__ = ["render"]
@@ -60,6 +61,7 @@ def render(
         ),
         routes=_routes(snapshot, here, None, chains),
         more_routes={routes_name(port): _routes(snapshot, here, port, {}) for port in here.listening.also},
+        runtime={key: value for app in apps for key, value in (*overriding_weights(app), *overriding_fractions(app))},
         secrets=_secrets(chains),
         splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
         index=_index(snapshot, site),

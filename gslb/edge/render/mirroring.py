@@ -24,9 +24,8 @@ __all__ = [
     "SHADOW_HEADER",
     "Variant",
     "buffer_bytes",
-    "copied_millionths",
     "mirror_policies",
-    "mirror_runtime_key",
+    "overriding_fractions",
     "variants",
 ]
 
@@ -140,15 +139,22 @@ def buffer_bytes(mirror: Mirror) -> int:
     return mirror.max_body_bytes + _AROUND_BYTES
 
 
-def copied_millionths(mirror: Mirror) -> int:
-    """How many of a million requests that are fit, and whose user is due, are copied now."""
-    if mirror.by is not None and mirror.effective_bp:
-        return 1_000_000
-    return mirror.effective_bp * 100
+def overriding_fractions(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The runtime of the mirrors of `app` that do not copy what the policy says, by key."""
+    for route in app.routes:
+        route_id = RouteId(app.name, route.name)
+        for index, mirror in enumerate(route.mirrors):
+            if mirror.effective_bp != mirror.share_bp:
+                yield _runtime_key(route_id, index), _millionths(mirror, mirror.effective_bp)
 
 
-def mirror_runtime_key(route: RouteId, index: int) -> str:
-    """Where Envoy looks for another `copied_millionths` of the mirror `index` of `route`, at once and without files."""
+def _millionths(mirror: Mirror, share_bp: int) -> dict[str, Any]:
+    """How many of a million requests that are fit, and whose user is due, are copied."""
+    whole = mirror.by is not None and share_bp
+    return {"numerator": 1_000_000 if whole else share_bp * 100, "denominator": "MILLION"}
+
+
+def _runtime_key(route: RouteId, index: int) -> str:
     return f"{MIRROR_RUNTIME}.{route.app}.{route.route}.{index}"
 
 
@@ -156,8 +162,8 @@ def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:
     return {
         "cluster": shadow_name(route_id, index, mirror.to),
         "runtime_fraction": {
-            "default_value": {"numerator": copied_millionths(mirror), "denominator": "MILLION"},
-            "runtime_key": mirror_runtime_key(route_id, index),
+            "default_value": _millionths(mirror, mirror.share_bp),
+            "runtime_key": _runtime_key(route_id, index),
         },
         "trace_sampled": False,
         "disable_shadow_host_suffix_append": True,

@@ -33,9 +33,9 @@ from gslb.edge.render.filters import route_filters, uncounted
 from gslb.edge.render.matching import header_equals, route_match
 from gslb.edge.render.mirroring import Variant, buffer_bytes, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
+from gslb.edge.render.shares import runtime_parts, written_weights
 from gslb.edge.render.tls import alt_svc, misdirected, to_https
 from gslb.edge.render.users import outside
-from gslb.edge.render.weights import to_weights
 from gslb.snapshot.checks import HealthCheck
 from gslb.snapshot.routing import BackendName, Match, Route, ValueMatch
 from gslb.snapshot.types import App, ClientTls, RouteId, Site, SiteName
@@ -168,12 +168,12 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
 
 def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str, Any]:
     route_id = RouteId(app.name, route.name)
-    weights = to_weights([share.share_bp for share in route.split])
     sides = [
-        {"name": alias_name(route_id, share.backend), "weight": weight, **_side(app, route, share.backend)}
-        for share, weight in zip(route.split, weights, strict=True)
+        {"name": alias_name(route_id, backend), "weight": weight, **_side(app, route, backend)}
+        for backend, weight in written_weights(route)
     ]
-    action = {"weighted_clusters": {"clusters": sides}, **_action_parts(route, match, safe=variant.safe)}
+    split = {"clusters": sides, **runtime_parts(route)}
+    action = {"weighted_clusters": split, **_action_parts(route, match, safe=variant.safe)}
     if variant.mirrors:
         action["request_mirror_policies"] = mirror_policies(app, route, variant.mirrors)
     return action

@@ -18,7 +18,7 @@ BACKENDS = {
 }
 
 
-def snapshot(routes=None, backends=None, drains=(), edges=None, peers=None):
+def snapshot(routes=None, backends=None, drains=(), edges=None, peers=None, overrides=None):
     """Sites dc, aws and gcp; one app `shop`. `drains` are (site, entry_only), `peers` the peer addresses by site."""
 
     def edge(public, site):
@@ -41,8 +41,10 @@ def snapshot(routes=None, backends=None, drains=(), edges=None, peers=None):
             },
         }
     )
-    overrides = tuple(Drain(site=site, entry_only=entry, by=Provenance(at_s=0)) for site, entry in drains)
-    return compile_snapshot(Intent(revision=3, policy=policy, overrides=Overrides(version=7, drains=overrides)), 0.0)
+    out = tuple(Drain(site=site, entry_only=entry, by=Provenance(at_s=0)) for site, entry in drains)
+    return compile_snapshot(
+        Intent(revision=3, policy=policy, overrides=overrides or Overrides(version=7, drains=out)), 0.0
+    )
 
 
 def clusters(config):

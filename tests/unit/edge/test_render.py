@@ -12,7 +12,7 @@ from gslb.edge.render.listeners import bound_addresses
 from gslb.snapshot.types import BackendName, RouteId, SiteName
 from tests.unit.edge.policies import BACKENDS, clusters, routes_of, snapshot
 
-PATHS = Paths("/data/admin.sock", "/data/lds/l.json", "/data/cds/c.json", "/data/rds/r.json")
+PATHS = Paths("/data/admin.sock", "/data/lds/l.json", "/data/cds/c.json", "/data/rds/r.json", "/data/rtds/r.json")
 PAY = RouteId("shop", "pay")
 
 
