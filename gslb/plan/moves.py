@@ -6,7 +6,7 @@ Only what follows from two snapshots; whether it may happen is for `rules` to sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gslb.plan.groups import Audience, FoundGroup, find_groups
 from gslb.plan.types import AppChange, Exposure, Kind, Pair, RouteChange
@@ -33,9 +33,10 @@ def app_moves(audience: Audience) -> Iterator[AppMove]:
     old: Mapping[AppName, App] = before.apps if before else {}
     same_ground = before is not None and (before.sites, before.latency) == (after.sites, after.latency)
     for name, app in after.apps.items():
-        if not (same_ground and old.get(name) == app):
+        is_same = _serves_alike(old.get(name), app)
+        if not (same_ground and is_same):
             move = _move(audience, old.get(name), app)
-            if old.get(name) != app or move.change.groups:
+            if not is_same or move.change.groups:
                 yield move
     for name, app in old.items():
         if name not in after.apps:
@@ -50,6 +51,15 @@ def serving_sites(snapshot: Snapshot, app: App) -> tuple[SiteName, ...]:
             named = item.sites if item.kind == "only" else tuple(site for site, _ in item.weights)
             sites = tuple(site for site in sites if site in named)
     return sites
+
+
+def _serves_alike(before: App | None, after: App) -> bool:
+    """Shares that the policy writes under a shift move nobody."""
+    return before == after or (before is not None and _in_force(before) == _in_force(after))
+
+
+def _in_force(app: App) -> App:
+    return replace(app, routes=tuple(replace(route, written=()) for route in app.routes))
 
 
 def _move(audience: Audience, before: App | None, after: App | None) -> AppMove:
