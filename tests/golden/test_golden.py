@@ -20,7 +20,7 @@ from gslb.dns.compose import compose
 from gslb.dns.tables import Body
 from gslb.edge import find_envoy, render
 from gslb.edge.certificates import Certificates
-from gslb.edge.render import Peering, Stores, secrets, static_bootstrap
+from gslb.edge.render import Peering, Stores, removed, secrets, static_bootstrap
 from gslb.model.folder import load_folder
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ADMIN = "/run/gslb/admin.sock"
 SECRETS = "/var/lib/gslb/sds"
-PEERING = Peering("gslb.example.com", f"{SECRETS}/identity.json", f"{SECRETS}/peers.json")
+PEERING = Peering("gslb.example.com", f"{SECRETS}/identity.json", f"{SECRETS}/peers.json", f"{SECRETS}/removed.json")
 
 
 def snapshots():
@@ -105,8 +105,9 @@ def test_envoy_takes_them(resources, tmp_path):
     Certificates(tmp_path / "nothing", tmp_path / "tls").hand_over(dict.fromkeys(pairs, ()))
     authority = Authority(tmp_path / "trust")
     folder = authority.give("edge", "machine/edge/site")
-    for name, secret in zip(("identity", "peers"), secrets(str(folder), str(authority.trust / "ca.pem")), strict=True):
-        (tmp_path / f"{name}.json").write_text(json.dumps({"resources": [secret]}))
+    own, theirs = secrets(str(folder), str(authority.trust / "ca.pem"))
+    for name, resource in (("identity", own), ("peers", theirs), ("removed", removed("gslb.example.com", ()))):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"resources": [resource]}))
     result = subprocess.run(
         [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"],
         capture_output=True,

@@ -12,7 +12,7 @@ from gslb.errors import RefusedError
 from gslb.snapshot.types import SiteName
 from tests.unit.edge.policies import BACKENDS, CHECK, clusters, snapshot
 
-PEERING = Peering("gslb.example.com", "/d/sds/identity.json", "/d/sds/peers.json")
+PEERING = Peering("gslb.example.com", "/d/sds/identity.json", "/d/sds/peers.json", "/d/ecds/removed.json")
 THROUGH = {"mono": {**BACKENDS["mono"], "via": "edge"}, "new": BACKENDS["new"]}
 PEERS = {"dc": "10.0.0.4:8443", "aws": "edge.aws.example.com:8443", "gcp": "[2001:db8::4]:9443"}
 
