@@ -106,7 +106,11 @@ def test_envoy_takes_them(resources, tmp_path):
     authority = Authority(tmp_path / "trust")
     folder = authority.give("edge", "machine/edge/site")
     own, theirs = secrets(str(folder), str(authority.trust / "ca.pem"))
-    for name, resource in (("identity", own), ("peers", theirs), ("removed", removed("gslb.example.com", ["m.1", "m2"]))):
+    for name, resource in (
+        ("identity", own),
+        ("peers", theirs),
+        ("removed", removed("gslb.example.com", ["m.1", "m2"])),
+    ):
         (tmp_path / f"{name}.json").write_text(json.dumps({"resources": [resource]}))
     result = subprocess.run(
         [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"],
