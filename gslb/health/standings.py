@@ -6,7 +6,6 @@ Pure: times come in. What is seen is `quorum`'s to say, one address's moves are 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, inf, log2
@@ -95,6 +94,7 @@ class Standings:
         self._rail = GuardRail()
         self._snapshot: Snapshot | None = None
         self._back: dict[tuple[AppName, SiteName], float] = {}
+        self._slow: set[tuple[AppName, SiteName]] = set()
         self._restless: set[Key] = set()
         self._seen: Mapping[Key, Seen] | None = None
 
@@ -106,6 +106,7 @@ class Standings:
         for key in self._places:
             of_app[key[0]].append(key)
         self._of_app = of_app
+        self._slow = {(app.name, item.site) for app in snapshot.apps.values() for item in app.slow_starts}
         self._kept = {key: kept for key, kept in self._kept.items() if key in self._places}
         self._restless = {key for key, kept in self._kept.items() if kept.standing.phase not in _QUIET}
         self._seen = None
@@ -144,7 +145,8 @@ class Standings:
         """
         now, changes, moved = _Now(mono_s, wall_s, seen), list[Change](), False
         is_new, self._seen = seen is not self._seen, seen
-        verdicts: dict[Key, Verdict] = {} if is_new else dict(self.verdicts)
+        verdicts: dict[Key, Verdict] = {} if is_new or not self._restless else dict(self.verdicts)
+        told_anew = False
         for key in self._places if is_new else tuple(self._restless):
             place, what, before = self._places[key], seen.get(key, _NOTHING), self._kept.get(key)
             if before is not None and before.seen is what and before.standing.phase in _QUIET:
@@ -155,12 +157,13 @@ class Standings:
             verdicts[key] = kept.verdict
             (self._restless.discard if kept.standing.phase in _QUIET else self._restless.add)(key)
             changes += [Change(key, place.site, action, kept.verdict.reason) for action in actions]
+            told_anew |= before is None or before.verdict != kept.verdict
             moved |= before is None or _steers(before.verdict) != _steers(kept.verdict)
         ramps = self._ramps(changes, mono_s, wall_s)
-        moved |= ramps != self.ramps or verdicts.keys() != self.verdicts.keys()
-        if moved or verdicts != self.verdicts:
-            self._counter += 1
+        moved |= ramps != self.ramps or (is_new and len(verdicts) != len(self.verdicts))
+        if told_anew or (is_new and moved):
             self.verdicts = verdicts
+        self._counter += moved or told_anew
         self.ramps, self.changes = ramps, tuple(changes)
         return moved
 
@@ -190,7 +193,7 @@ class Standings:
             actions += did
         dead = seen.reason if seen.state == "down" else before.dead_reason
         kept = _Kept(standing, seen, before.verdict, fell_wall_s, dead)
-        return dataclasses.replace(kept, verdict=_verdict(place, kept, rules, now)), actions
+        return _Kept(standing, seen, _verdict(place, kept, rules, now), fell_wall_s, dead), actions
 
     def _rules(self, key: Key, place: _Place, before: _Kept, now: _Now) -> Rules:
         """Whether it may fall is asked only where it is about to. The first look after a start takes nothing out: it
@@ -225,10 +228,11 @@ class Standings:
                 self._back.pop(where, None)
             if change.action == "returned" and not self._serving(change.key, returned):
                 self._back.setdefault(where, mono_s)
+        if not self._back and not self._slow:
+            return {}
         apps = self._snapshot.apps
-        slow = {(app.name, item.site) for app in apps.values() for item in app.slow_starts}
         self._back = {where: back_s for where, back_s in self._back.items() if where[0] in apps}
-        ratios = {where: self._ratio(apps[where[0]], where[1], mono_s, wall_s) for where in {*self._back, *slow}}
+        ratios = {where: self._ratio(apps[where[0]], where[1], mono_s, wall_s) for where in {*self._back, *self._slow}}
         self._back = {where: back_s for where, back_s in self._back.items() if ratios[where] < 1}
         return {where: ratio for where, ratio in sorted(ratios.items()) if ratio < 1}
 

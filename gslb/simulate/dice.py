@@ -8,6 +8,7 @@ from typing import TypeVar
 __all__ = ["Dice"]
 
 _U64 = 0xFFFF_FFFF_FFFF_FFFF
+_SCALE = float(_U64 + 1)
 Item = TypeVar("Item")
 
 
@@ -25,10 +26,10 @@ class Dice:
         return word ^ word >> 31
 
     def chance(self, probability: float) -> bool:
-        return self.between(0.0, 1.0) < probability
+        return self.u64() / _SCALE < probability
 
     def between(self, low: float, high: float) -> float:
-        return low + (high - low) * (self.u64() / (_U64 + 1))
+        return low + (high - low) * (self.u64() / _SCALE)
 
     def whole(self, low: int, high: int) -> int:
         """From `low` to `high`, both included."""

@@ -8,9 +8,11 @@ from itertools import count
 from typing import Any
 
 from gslb.simulate.dice import Dice
-from gslb.simulate.scenario import Scenario
+from gslb.simulate.scenario import Fault, Scenario
 
 __all__ = ["Network"]
+
+_CUTS = ("place-cut", "link-cut")
 
 
 class Network:
@@ -20,19 +22,27 @@ class Network:
         self._scenario, self._dice = scenario, dice
         self._under_way: list[tuple[float, int, str, Any]] = []
         self._order = count()
+        self._cut: list[Fault] = []
+        self._cuts_s = -1.0
 
     def reaches(self, one: str, other: str, now_s: float) -> bool:
         """Between places and sites. What stands in the same place is never cut off from itself."""
-        if one == other or self._scenario.places.get(one) == other:
+        cuts = self._cuts(now_s)
+        if not cuts or one == other or self._scenario.places.get(one) == other:
             return True
-        for fault in self._scenario.faults:
-            if not fault.holds(now_s):
-                continue
+        for fault in cuts:
             if fault.kind == "place-cut" and fault.who in (one, other):
                 return False
             if fault.kind == "link-cut" and {fault.who, fault.whom} == {one, other}:
                 return False
         return True
+
+    def _cuts(self, now_s: float) -> list[Fault]:
+        """What cuts somebody off now; looked up once for each moment, because everybody asks."""
+        if now_s != self._cuts_s:
+            self._cuts_s = now_s
+            self._cut = [it for it in self._scenario.faults if it.kind in _CUTS and it.holds(now_s)]
+        return self._cut
 
     def send(self, sender: str, receiver: str, message: Any, now_s: float) -> None:
         """It arrives never, once or twice."""

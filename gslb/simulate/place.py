@@ -21,6 +21,7 @@ __all__ = ["CHECK", "LIE_TURNS_S", "Message", "Place"]
 LIE_TURNS_S = 5.0
 """How long an observer that turns says the same."""
 CHECK = HealthCheck(path="/", interval_s=1.0, timeout_s=0.5, rise=2, fall=3)
+_WELL, _DEAD = Result(ok=True, reason="200"), Result(ok=False, reason="timeout")
 
 
 class Message(NamedTuple):
@@ -35,7 +36,8 @@ class Message(NamedTuple):
 
 @dataclass(slots=True)
 class Place:
-    """`truth` is what its observer would say if it did not lie; `down_since` since when it sees each address dead."""
+    """`truth` is what its observer would say if it did not lie; `counted` what the tally
+    has counted, whose objects it keeps."""
 
     name: str
     snapshot: Snapshot
@@ -47,7 +49,9 @@ class Place:
     heard: dict[str, Heard] = field(default_factory=dict)
     newest: dict[str, Message] = field(default_factory=dict)
     truth: Sight = field(default_factory=dict)
+    lies: dict[str, Sight] = field(default_factory=dict)
     history: dict[Key, list[tuple[float, str]]] = field(default_factory=dict)
+    counted: list[object] = field(default_factory=list)
     due_s: float = 0.0
     number: int = 0
 
@@ -58,12 +62,17 @@ class Place:
     def probe(self, results: Mapping[Key, bool], now_s: float, dice: Dice) -> None:
         """One round of probes, each interval with its jitter."""
         self.due_s = now_s + CHECK.interval_s * dice.between(0.9, 1.1)
+        changed: dict[Key, View] = {}
         for key, ok in results.items():
-            self.healths[key] = step(self.healths[key], Result(ok, "200" if ok else "timeout"), CHECK)
-        self.truth = {
-            key: View(health.phase, health.reason, lasts_s(health, CHECK)) for key, health in self.healths.items()
-        }
-        for key, view in self.truth.items():
+            before = self.healths[key]
+            after = step(before, _WELL if ok else _DEAD, CHECK)
+            if after != before:
+                self.healths[key] = after
+                changed[key] = View(after.phase, after.reason, lasts_s(after, CHECK))
+        if not changed:
+            return
+        self.truth = {**self.truth, **changed}
+        for key, view in changed.items():
             past = self.history.setdefault(key, [(0.0, "unknown")])
             if past[-1][1] != view.state:
                 past.append((now_s, view.state))
@@ -81,7 +90,7 @@ class Place:
         if not lie:
             return self.truth
         word: Literal["up", "down"] = ("up", "down")[int(now_s / LIE_TURNS_S) % 2] if lie == "turns" else lie
-        return {key: View(word, "a lie", 3.0) for key in self.sites}
+        return self.lies.setdefault(word, {key: View(word, "a lie", 3.0) for key in self.sites})
 
     def message(self, now_s: float, lie: Literal["up", "down", "turns", ""], serves: frozenset[str]) -> Message:
         self.number += 1
@@ -95,11 +104,17 @@ class Place:
 
     def look(self, own: Sight | None, serves: frozenset[str], now_s: float) -> bool:
         """Count what is heard, and follow it. `own` None: its observer is dead."""
-        fresh = {
-            name: self.newest[name] for name in self.others if name in self.heard and self.heard[name].is_fresh(now_s)
-        }
-        sights = {self.name: [own] if own is not None else []}
-        sights |= {name: [fresh[name].sight] if name in fresh else [] for name in self.others}
-        lives = serves.union(*(message.serves for message in fresh.values()))
-        self.tally.count(sights, self.sites, lives)
+        fresh: list[Message | None] = [
+            self.newest[name] if self._is_heard(name, now_s) else None for name in self.others
+        ]
+        sources: list[object] = [id(own), serves, *((id(it.sight), it.serves) if it else None for it in fresh)]
+        if sources != self.counted:
+            self.counted = sources
+            sights: dict[str, list[Sight]] = {self.name: [own] if own is not None else []}
+            sights |= {name: [it.sight] if it else [] for name, it in zip(self.others, fresh, strict=True)}
+            self.tally.count(sights, self.sites, serves.union(*(it.serves for it in fresh if it)))
         return self.standings.look(self.tally.seen, now_s, 1_000_000.0 + now_s)
+
+    def _is_heard(self, name: str, now_s: float) -> bool:
+        heard = self.heard.get(name)
+        return heard is not None and heard.is_fresh(now_s)

@@ -7,9 +7,10 @@ else is wrong; and when all is well again, all is as it was.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import Literal
 
 from gslb.health.quorum import STALE_S, Key, needed
@@ -18,7 +19,7 @@ from gslb.model.policy import Policy
 from gslb.simulate.dice import Dice
 from gslb.simulate.network import Network
 from gslb.simulate.place import CHECK, LIE_TURNS_S, Place
-from gslb.simulate.scenario import FAULTS_S, QUIET_S, Scenario, make_scenario
+from gslb.simulate.scenario import FAULTS_S, QUIET_S, Fault, Scenario, make_scenario
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import AppName, SiteName, Snapshot
@@ -28,6 +29,7 @@ __all__ = ["Report", "play"]
 
 TICK_S = 0.5
 APP = AppName("shop")
+_NOBODY: frozenset[str] = frozenset()
 OUT_WITHIN_S = 7.0
 """Three failures at an interval of 1.1 s at most, with what is told and read twice a second, and some slack."""
 
@@ -67,43 +69,44 @@ class _Game:
             name: Place(name, self.snapshot, self.keys, tuple(other for other in names if other != name))
             for name in names
         }
+        self.is_plain = scenario.is_plain
+        self.alone = {site: frozenset({site}) for site in scenario.sites}
+        self.holding: list[Fault] = []
         self.violations: list[str] = []
         self.changes: Counter[tuple[str, Key]] = Counter()
 
     def tick(self, now_s: float) -> None:
+        self.holding = [it for it in self.scenario.faults if it.holds(now_s)]
         for place in self.places.values():
             if now_s >= place.due_s:
                 place.probe(
                     {key: self._answers(place.name, site, now_s) for key, site in self.keys.items()}, now_s, self.dice
                 )
         for place in self.places.values():
-            if not self._fault("observer-dies", place.name, now_s):
-                message = place.message(now_s, self._lie(place.name, now_s), self._serves(place.name, now_s))
+            if not self._fault("observer-dies", place.name):
+                message = place.message(now_s, self._lie(place.name), self._serves(place.name, now_s))
                 for other in place.others:
                     self.network.send(place.name, other, message, now_s)
         for receiver, message in self.network.arrived(now_s):
             self.places[receiver].take(message, now_s)
         for place in self.places.values():
-            dead = self._fault("observer-dies", place.name, now_s)
-            own = None if dead else place.told(now_s, self._lie(place.name, now_s))
+            dead = self._fault("observer-dies", place.name)
+            own = None if dead else place.told(now_s, self._lie(place.name))
             if place.look(own, self._serves(place.name, now_s), now_s):
                 self._judge_answer(place, now_s)
             self._judge(place, now_s)
 
     # What is true -------------------------------------------------------------------------------------------------
 
-    def _fault(self, kind: str, who: str, now_s: float) -> bool:
-        return any(it.kind == kind and it.who == who and it.holds(now_s) for it in self.scenario.faults)
+    def _fault(self, kind: str, who: str) -> bool:
+        return any(it.kind == kind and it.who == who for it in self.holding)
 
-    def _lie(self, place: str, now_s: float) -> Literal["up", "down", "turns", ""]:
-        lies = (
-            it.lie for it in self.scenario.faults if it.kind == "observer-lies" and it.who == place and it.holds(now_s)
-        )
-        return next(lies, "")
+    def _lie(self, place: str) -> Literal["up", "down", "turns", ""]:
+        return next((it.lie for it in self.holding if it.kind == "observer-lies" and it.who == place), "")
 
     def _lives(self, site: str, now_s: float) -> bool:
-        for fault in self.scenario.faults:
-            if fault.who == site and fault.holds(now_s):
+        for fault in self.holding:
+            if fault.who == site:
                 if fault.kind == "site-dead":
                     return False
                 if fault.kind == "site-flaps" and int((now_s - fault.start_s) / fault.period_s) % 2 == 0:
@@ -116,7 +119,7 @@ class _Game:
 
     def _serves(self, place: str, now_s: float) -> frozenset[str]:
         site = self.scenario.places[place]
-        return frozenset({site} if site and self._lives(site, now_s) else ())
+        return self.alone[site] if site and self._lives(site, now_s) else _NOBODY
 
     # What must hold -----------------------------------------------------------------------------------------------
 
@@ -136,7 +139,7 @@ class _Game:
             wrong = "up" if change.action == "left" else "down"
             if len(self.places) > 2 and self._majority(change.key, wrong, now_s):
                 self._against(place, now_s, f"{change.site} {change.action} against a majority")
-        if self.scenario.is_plain:
+        if self.is_plain:
             self._judge_failover(place, now_s)
 
     def _majority(self, key: Key, state: str, now_s: float) -> bool:
@@ -226,4 +229,28 @@ def _snapshot(scenario: Scenario) -> Snapshot:
     app = {"hosts": ["shop"], "backends": backends, "routes": [{"name": "all", "split": {"web": 100}}], **scenario.app}
     zone = {"name": "gslb.example.com", "nameservers": {"ns1": ["198.51.100.53"]}, "ttl": {"min": "5s", "max": "60s"}}
     policy = Policy.model_validate({"zone": zone, "sites": sites, "apps": {APP: app}})
-    return compile_snapshot(Intent(revision=1, policy=policy), 0.0)
+    return _hashed_once(compile_snapshot(Intent(revision=1, policy=policy), 0.0))
+
+
+class _Address(IPv4Address):
+    """An address that knows its hash, because games look addresses up some twenty thousand times."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, address: object) -> None:
+        super().__init__(address)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def _hashed_once(snapshot: Snapshot) -> Snapshot:
+    """The same with addresses that are looked up quickly."""
+    sites = {
+        name: dataclasses.replace(
+            site, edges=tuple(dataclasses.replace(e, public=tuple(map(_Address, e.public))) for e in site.edges)
+        )
+        for name, site in snapshot.sites.items()
+    }
+    return dataclasses.replace(snapshot, sites=sites)
