@@ -71,7 +71,7 @@ def _lead(leader: Mapping[str, Any] | None) -> list[str]:
     if leader is None or (leader["control"] is not None and leader.get("since") is None):
         return []
     if leader["control"] is None:
-        return ["no control is known to lead"]
+        return [] if leader.get("settling") else ["no control is known to lead"]
     return [f"{leader['control']} leads the controls since {leader['since']}"]
 
 

@@ -146,18 +146,26 @@ def since_of(value: bytes | None) -> float | None:
 @dataclass(frozen=True, slots=True)
 class Lead:
     """Who leads, as far as a control knows: the name of its machine (empty: nobody), the number of the term, whether
-    it is this control itself, and since when (Unix seconds; None: there is but one control, or nobody knows)."""
+    it is this control itself, and since when (Unix seconds; None: there is but one control, or nobody knows).
+    `settling`: it has just begun, so that not to know of anybody means nothing."""
 
     control: str = ""
     term: int = 0
     here: bool = False
     since_wall_s: float | None = None
+    settling: bool = False
 
 
 def lead_seen(lead: Lead) -> dict[str, Any]:
     """As status_messages.LeadSeen."""
     since = None if lead.since_wall_s is None else iso(lead.since_wall_s)
-    return {"control": lead.control or None, "term": lead.term, "here": lead.here, "since": since}
+    return {
+        "control": lead.control or None,
+        "term": lead.term,
+        "here": lead.here,
+        "since": since,
+        "settling": lead.settling,
+    }
 
 
 def _follower(state: Candidate) -> Candidate:

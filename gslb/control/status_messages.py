@@ -177,12 +177,13 @@ class WaveSeen(Body):
 class LeadSeen(Body):
     """Which control does what is done once, such as moving waves and DNSSEC keys: the name of its machine (None: nobody
     leads), the number of the term, and whether it is the one that answers. `since`: by the leader's clock; None where
-    there is but one control."""
+    there is but one control. `settling`: the control that answers has just begun and may not have heard yet."""
 
     control: str | None
     term: int
     here: bool
     since: str | None = None
+    settling: bool = False
 
 
 class Status(Body):

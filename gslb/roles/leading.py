@@ -13,7 +13,7 @@ import structlog
 
 from gslb import clock
 from gslb.control import leader
-from gslb.control.leader import BEAT, BEAT_S, Action, Candidate, Lead, Look, Seen, since_of, term_of
+from gslb.control.leader import BEAT, BEAT_S, LEASE_S, Action, Candidate, Lead, Look, Seen, since_of, term_of
 from gslb.errors import GslbError, RefusedError
 from gslb.store import TERM, Store
 
@@ -32,6 +32,7 @@ class Leading:
         self._mine: int | None = None
         self._state = Candidate(f"{machine or platform.node()} {secrets.token_hex(4)}")
         self._told = ""
+        self._settled_mono_s = clock.mono_s() + LEASE_S
 
     def term(self) -> int | None:
         """The fence with which this control may do now what only a leader does; None: another one leads, or nobody."""
@@ -41,7 +42,7 @@ class Leading:
         """Who leads, as far as this control knows."""
         seen = self._state.seen
         if seen is None:
-            return Lead()
+            return Lead(settling=clock.mono_s() < self._settled_mono_s)
         since_wall_s = None if self._alone else seen.since_wall_s
         return Lead(seen.holder.rsplit(" ", 1)[0], seen.term, self.term() is not None, since_wall_s)
 
@@ -111,4 +112,5 @@ class Leading:
 
     def _read(self) -> Seen:
         term, beat = self._store.document(TERM), self._store.document(BEAT)
+        self._settled_mono_s = 0.0
         return Seen(term.number, beat.number, term_of(term.value), since_of(term.value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ Address = Path | Remote
 
 
 class NodeClient:
-    """One node, as `caller` sees it: its endpoint, the last state that it told and when."""
+    """One node, as `caller` sees it: its endpoint, the last state that it told and when, by the clock `now_s`."""
 
     def __init__(self, name: str, address: Address, caller: str = "control") -> None:
         self.name = name
@@ -57,12 +58,18 @@ class NodeClient:
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
         self.state: RoleState | None = None
+        self.now_s: Callable[[], float] = clock.mono_s
         self.heard_mono_s: float | None = None
         self.refused: tuple[Version, tuple[str, ...]] | None = None
 
     @property
+    def silent_s(self) -> float:
+        """How long ago it answered, by `now_s`; infinite: never, or it has left a change unanswered."""
+        return self.now_s() - self.heard_mono_s if self.heard_mono_s is not None else math.inf
+
+    @property
     def reachable(self) -> bool:
-        return self.heard_mono_s is not None and clock.mono_s() - self.heard_mono_s < 3 * CONTACT_S
+        return self.silent_s < 3 * CONTACT_S
 
     async def read(self) -> None:
         """Ask for the state; a node that does not answer keeps its last one and grows old."""
@@ -70,7 +77,7 @@ class NodeClient:
             status, body = await self.call("GET", "/state", None, STATE_TIMEOUT_S)
             if status == HTTPStatus.OK:
                 self.state = RoleState.model_validate_json(body).model_copy(update={"name": self.name})
-                self.heard_mono_s = clock.mono_s()
+                self.heard_mono_s = self.now_s()
         except (OSError, ValidationError):
             return
 

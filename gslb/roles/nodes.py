@@ -16,6 +16,7 @@ from gslb import clock
 from gslb.control.protocol import Peer
 from gslb.control.registry import Registry
 from gslb.control.rosters import registered, roster_for
+from gslb.roles.awake import Awake
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.peers import Tls, client_of
 from gslb.trust.signing import Signers
@@ -41,7 +42,8 @@ class NodeSet:
     """`own` are this machine's. Others are added by `take`, once `reach_by` has said how."""
 
     def __init__(self, own: Iterable[NodeClient]) -> None:
-        self.own = tuple(own)
+        self._awake = Awake()
+        self.own = tuple(map(self._counted, own))
         self.own_peers: tuple[Peer, ...] = ()
         self._way: _Way | None = None
         self._others: dict[Peer, NodeClient] = {}
@@ -63,8 +65,13 @@ class NodeSet:
         self._registry = registry
         peers = [peer for peer in registered(registry, way.trust_domain) if not peer.name.startswith(own)]
         made = {peer: before.get(peer) or client_of(peer, "control", way.tls) for peer in peers}
-        self._others = {peer: client for peer, client in made.items() if client is not None}
+        self._others = {peer: self._counted(client) for peer, client in made.items() if client is not None}
         self._given_up += [client for peer, client in before.items() if peer not in self._others]
+
+    def _counted(self, node: NodeClient) -> NodeClient:
+        """Its silence counts while this process looks."""
+        node.now_s = self._awake.now_s
+        return node
 
     @property
     def all(self) -> tuple[NodeClient, ...]:

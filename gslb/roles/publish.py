@@ -99,8 +99,7 @@ class RolePublisher:
 
     def ages_s(self) -> Mapping[str, float]:
         """Seconds since each node last answered; those that never did, or left a change unanswered, are missing."""
-        now = clock.mono_s()
-        return {node.name: now - node.heard_mono_s for node in self.nodes.all if node.heard_mono_s is not None}
+        return {node.name: node.silent_s for node in self.nodes.all if node.heard_mono_s is not None}
 
     def revision(self) -> int | None:
         """Of the policy in force."""

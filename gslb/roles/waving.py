@@ -7,7 +7,6 @@ asks here who must wait. A position that cannot be read stays as it was: nobody 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -158,11 +157,9 @@ class Waving:
         return {self._nodes.full_name(node): node.state if node.reachable else None for node in self._nodes.all}
 
     def _readings(self, revision: int) -> Mapping[str, Reading]:
-        now_s = clock.mono_s()
         readings = {}
         for node in self._nodes.all:
-            silent_s = now_s - node.heard_mono_s if node.heard_mono_s is not None else math.inf
             refused = node.refused
             why = " ".join(refused[1]) if refused is not None and refused[0].revision == revision else ""
-            readings[self._nodes.full_name(node)] = Reading(node.state, min(silent_s, 1e6), why)
+            readings[self._nodes.full_name(node)] = Reading(node.state, min(node.silent_s, 1e6), why)
         return readings

@@ -217,6 +217,7 @@ def test_status_as_json_is_the_whole_status(gslb):
     [
         (Lead("berlin", 3, here=False, since_wall_s=NOW_S), "berlin leads the controls since 2023-11-14T22:13:20Z"),
         (Lead(), "no control is known to lead"),
+        (Lead(settling=True), ""),
         (Lead("berlin", 1, here=True), ""),
     ],
 )

@@ -224,7 +224,7 @@ async def test_before_the_first_policy(tmp_path):
         seen = await (await session.get("/v1/status")).json()
         assert (seen["snapshot"], seen["leader"]) == (
             None,
-            {"control": "berlin", "term": 3, "here": True, "since": None},
+            {"control": "berlin", "term": 3, "here": True, "since": None, "settling": False},
         )
         await problem(await session.post("/v1/shifts", json=SHIFT), 409, "no-policy")
         await problem(await session.delete("/v1/drains/dc"), 409, "no-policy")
