@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gslb.cli.offline import OFFLINE, explain_offline
 from gslb.cli.server import SERVER, client_of
 from gslb.cli.tables import add_row, console, new_table
 
@@ -27,12 +29,16 @@ __all__ = ["explain"]
 @click.option("--method", metavar="METHOD", default="GET", show_default=True, help="Its method.")
 @click.option("--header", "headers", metavar="NAME:VALUE", multiple=True, help="A header of it; may be repeated.")
 @click.option("--user", metavar="VALUE", help="The value of the app's cookie in that request.")
+@OFFLINE
 @SERVER
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def explain(*, server: str | None, as_json: bool, headers: tuple[str, ...], **asked: str | None) -> None:
+def explain(
+    *, server: str | None, offline: Path | None, as_json: bool, headers: tuple[str, ...], **asked: str | None
+) -> None:
     """Why HOST is answered as it is: the chain filter by filter, every possible answer, and the one for this client.
 
-    With --path also which route takes a request, and with --user to which backend it sends that user.
+    With --path also which route takes a request, and with --user to which backend it sends that user, and whether that
+    user is mirrored: as every edge would choose, and no edge is asked.
     """
     if asked["user"] is not None and asked["path"] is None:
         raise click.UsageError("--user is of a request: say which with --path")
@@ -40,7 +46,7 @@ def explain(*, server: str | None, as_json: bool, headers: tuple[str, ...], **as
         raise click.UsageError("--header is of a request: say which with --path")
     asked["headers"] = "\n".join(headers)
     asked["type"] = asked.pop("qtype")
-    seen = client_of(server).get("/v1/explain", asked)
+    seen = explain_offline(offline, asked) if offline else client_of(server).get("/v1/explain", asked)
     if as_json:
         click.echo(json.dumps(seen, indent=2))
         return
@@ -100,8 +106,7 @@ def _request(seen: Mapping[str, Any]) -> Iterator[RenderableType]:
         return
     yield f"split    {_shares(asked['split'])}  (source: {asked['source']})"
     yield f"side     {asked['side'] or 'any of them'}: {asked['side_why']}"
-    if asked["mirrors"]:
-        yield f"mirror   {_shares(asked['mirrors'])}"
+    yield from (f"mirror   to {name}: {text}" for name, text in asked["copies"].items())
 
 
 def _shares(shares: Mapping[str, float]) -> str:

@@ -196,7 +196,8 @@ class RouteExplained(Body):
 
 class RequestExplained(Body):
     """A request at an edge. `path` as the edges compare it, None: they refuse it. `action` says what becomes of it.
-    `split` and `mirrors` in percent; `side` is the backend of a sticky user, None where nobody can tell."""
+    `split` and `mirrors` in percent; `side` is the backend of a sticky user, None where nobody can tell; `copies` says
+    by target whether this request is mirrored."""
 
     method: str
     path: str | None
@@ -210,6 +211,7 @@ class RequestExplained(Body):
     side: str | None
     side_why: str
     mirrors: Mapping[str, float]
+    copies: Mapping[str, str]
 
 
 class Explanation(Body):

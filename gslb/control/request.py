@@ -11,6 +11,8 @@ from typing import Any
 
 import xxhash
 
+from gslb.control.copies import copies
+from gslb.edge.render.clusters import takers
 from gslb.edge.render.routes import VARIANT_HEADER, cookie_name
 from gslb.edge.render.weights import TOTAL_WEIGHT, to_weights
 from gslb.snapshot.routing import Route
@@ -49,6 +51,7 @@ def explain_request(app: App, method: str, target: str, headers: Mapping[str, st
         "action": _action(route) if route else "",
         **(_side(app, route, headers, user) if route else {"side": None, "side_why": ""}),
         "mirrors": {str(mirror.to): mirror.effective_bp / 100 for mirror in route.mirrors} if route else {},
+        "copies": _copies(app, route, method, headers, user) if route else {},
     }
 
 
@@ -81,6 +84,12 @@ def _action(route: Route) -> str:
     return f"the edge redirects ({route.redirect.status}): {', '.join(told)}"
 
 
+def _copies(app: App, route: Route, method: str, headers: Mapping[str, str], user: str | None) -> Mapping[str, str]:
+    if route.variants and headers.get(VARIANT_HEADER) in {share.backend for share in route.split}:
+        return {str(mirror.to): "no: testers are not mirrored" for mirror in route.mirrors}
+    return copies(app, route, method, headers, user)
+
+
 def _side(app: App, route: Route, headers: Mapping[str, str], user: str | None) -> dict[str, Any]:
     """`side` and `side_why`."""
     if not route.split:
@@ -93,4 +102,8 @@ def _side(app: App, route: Route, headers: Mapping[str, str], user: str | None) 
     cookie = f"the cookie {cookie_name(app)}"
     if not user:
         return {"side": None, "side_why": f"by {cookie}; a first request draws, and keeps its side"}
-    return {"side": side_of(route, user), "side_why": f"by {cookie}={user}"}
+    side = side_of(route, user)
+    share = next(share for share in route.split if share.backend == side)
+    _, *others = takers(app, route, share)
+    instead = f"; while {side} is dead: {', then '.join(other.name for other in others)}" if others else ""
+    return {"side": side, "side_why": f"by {cookie}={user}{instead}"}

@@ -30,7 +30,7 @@ from gslb.edge.render.peers import peer_endpoints, peer_socket
 from gslb.edge.render.tls import backend_socket
 from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
 
-__all__ = ["Place", "app_clusters", "has_local_probe"]
+__all__ = ["Place", "app_clusters", "has_local_probe", "takers"]
 
 _CONNECT_TIMEOUT = duration(1)
 _BUFFER_BYTES = 32_768  # Envoy's edge guide
@@ -84,7 +84,7 @@ def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
     for route in app.routes:
         route_id = RouteId(app.name, route.name)
         for share in route.split:
-            yield _aggregate(alias_name(route_id, share.backend), app, _takers(app, route, share), site)
+            yield _aggregate(alias_name(route_id, share.backend), app, takers(app, route, share), site)
             if route.variants:
                 yield _aggregate(variant_name(route_id, share.backend), app, [app.backends[share.backend]], site)
         for index, mirror in enumerate(route.mirrors):
@@ -96,7 +96,7 @@ def has_local_probe(backend: Backend, site: SiteName) -> bool:
     return site in backend.endpoints
 
 
-def _takers(app: App, route: Route, share: Share) -> list[Backend]:
+def takers(app: App, route: Route, share: Share) -> list[Backend]:
     """Who answers the requests of one side: its backend, and where that takes no site out (a share under half of every
     route, `App.needed`), the other living sides after it, the largest first."""
     others = [other for other in route.split if other.share_bp and other.backend != share.backend]

@@ -7,9 +7,16 @@ import json
 import pytest
 
 from gslb.cli.main import run
-from gslb.control import messages
+from gslb.control import changes, messages
+from gslb.control.protocol import Applied, Offer
+from gslb.roles.generation_files import GenerationFiles
+from gslb.roles.generations import Record
+from gslb.snapshot.bundle import Bundle
 from tests.unit.control.serving import served
-from tests.unit.control.world import MemoryPublisher, dns_state, intent, verdict
+from tests.unit.control.world import NOW_S, POLICY, MemoryPublisher, by, dns_state, intent, verdict
+
+SHOP = {**POLICY["apps"]["shop"], "backends": {**POLICY["apps"]["shop"]["backends"]}}
+SHOP["backends"].pop("paper")  # it has no endpoint, which check refuses
 
 
 @pytest.fixture
@@ -45,9 +52,57 @@ def test_it_says_the_answer_and_why(gslb, publisher):
         "answer shop.gslb.example.com. 10 IN A 198.51.100.20",
         "route shop/pay: the first route that matches",
         "split checkout 5 %, monolith 95 % (source: policy)",
-        "mirror checkout 10 %",
+        "mirror to checkout: 10 % of requests, drawn anew for each",
     ):
         assert line in lines, out
+
+
+def test_it_needs_nobody(tmp_path, capsys):
+    made = changes.shift(intent(), "shop", "pay", {"checkout": 25}, by(reason="try"))
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "policy.yaml").write_text(json.dumps({**POLICY, "apps": {"shop": SHOP}}))
+    node = tmp_path / "edge-dc"
+    files = GenerationFiles(node)
+    offer = Offer(bundle=Bundle.of(made), wall_s=NOW_S)
+    applied = Applied(revision=1, overrides=1, digest="0" * 16)
+    files.save(Record(generations=(files.add(offer.model_dump_json().encode(), applied, NOW_S),)))
+    for folder, split, note in (
+        (policy, "checkout 5 %, monolith 95 % (source: policy)", f"by the policy in {policy} without overrides"),
+        (node, "checkout 25 %, monolith 75 % (source: shift by ann try)", "by revision 1.1 as edge-dc keeps it"),
+    ):
+        assert run(["explain", "shop", "--path", "/checkout", "--offline", str(folder)]) == 0
+        lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert f"split {split}" in lines
+        assert f"note: offline, {note}; verdicts and loads are unknown" in lines
+    next((node / "generations").glob("1.*")).write_text("damaged")
+    assert run(["explain", "shop", "--offline", str(node)]) == 2
+    assert "no generation that can be read" in capsys.readouterr().err
+    assert run(["explain", "shop", "--path", "no path", "--offline", str(policy)]) == 2
+    assert "path: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mirror", "words", "copied"),
+    [
+        ({}, "", "10 % of requests, drawn anew for each"),
+        ({}, "--method POST", "no: POST is none of GET, HEAD, OPTIONS"),
+        ({"by": "user"}, "", "10 % of users, by the cookie gslb_shop; a first request draws, and keeps what it drew"),
+        ({"by": "user", "percent": 43.39}, "--user ann",
+         "yes, on every edge: by the cookie gslb_shop=ann, which stands at 43.38 of 100, below 43.39"),
+        ({"by": "user", "percent": 43.38}, "--user ann",
+         "no, on every edge: by the cookie gslb_shop=ann, which stands at 43.38 of 100, not below 43.38"),
+        ({"by": {"header": "X-User"}, "percent": 43.38}, "--user bob --header x-user:ann",
+         "no, on every edge: by the header x-user=ann, which stands at 43.38 of 100, not below 43.38"),
+        ({"by": {"header": "x-user"}}, "--user ann", "10 % of users, by the header x-user; who has none is not copied"),
+    ],
+)  # fmt: skip
+def test_it_says_who_is_mirrored(tmp_path, capsys, mirror, words, copied):
+    route = {"name": "all", "split": {"monolith": 100}, "mirror": [{"to": "checkout", "percent": 10, **mirror}]}
+    policy = {**POLICY, "apps": {"shop": {**SHOP, "routes": [route]}}}
+    (tmp_path / "policy.yaml").write_text(json.dumps(policy))
+    assert run(["explain", "shop", "--path", "/", *words.split(), "--offline", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["request"]["copies"] == {"checkout": copied}
 
 
 def test_names_that_do_not_exist_and_paths_that_nobody_takes_print_too(gslb):
