@@ -37,7 +37,7 @@ _COMMANDS = {
     "diff": ("gslb.cli.plan:diff", "Show what lies between the policies of two revisions."),
     "shift": ("gslb.cli.operate:shift", "Change the split of one route, at once."),
     "drain": ("gslb.cli.drain:drain", "Take a site out."),
-    "mirror": ("gslb.cli.mirror:mirror", "Stop mirrors at once, and start them again."),
+    "mirror": ("gslb.cli.mirror:mirror", "Stop and start mirrors, and compare what they are answered."),
     "force": ("gslb.cli.forcing:force", "Believe a site to be up or down, whatever is seen of it."),
     "unforce": ("gslb.cli.forcing:unforce", "Believe of a site what is seen again."),
     "failover": ("gslb.cli.forcing:failover", "Approve failovers that wait for a person."),

@@ -1,9 +1,11 @@
-"""`gslb mirror`: stopping mirrors at once, and starting them again. Arguments and printing; control does the work."""
+"""`gslb mirror`: stopping mirrors at once, starting them again, and what their answers tell. Arguments and printing;
+control does the work."""
 
 from __future__ import annotations
 
 import click
 
+from gslb.cli.mirror_report import report
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking, tell
 
 __all__ = ["mirror"]
@@ -13,14 +15,18 @@ _SCOPE = click.argument("scope", metavar="[APP[/ROUTE]]", required=False)
 
 @click.group()
 def mirror() -> None:
-    """Copies of requests that other backends get: stop them, start them again.
+    """Copies of requests that other backends get: stop them, start them again, compare what is answered.
 
     \b
     Examples:
       gslb mirror stop                    every mirror of the installation, at once
       gslb mirror stop shop/pay --reason 'the new database is full'
       gslb mirror start shop/pay
+      gslb mirror report shop/pay         where the new service differs from the old
     """
+
+
+mirror.add_command(report)
 
 
 @mirror.command(epilog="Example: gslb mirror stop shop/pay --for 1h --reason 'the new database is full'")

@@ -51,6 +51,7 @@ NEEDS: Mapping[str, Need] = {
     "GET /v1/explain": _VIEW,
     "GET /v1/history": _VIEW,
     "GET /v1/latency": _VIEW,
+    "GET /v1/mirrors/{app}/{route}/report": _OWN_APP,
     "GET /v1/nodes": _VIEW,
     "GET /v1/policy": _VIEW,
     "GET /v1/status": _VIEW,

@@ -2,7 +2,7 @@
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
 and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are;
-`GET /observations` is what one place sees, for the others to count;
+`GET /observations` is what one place sees, for the others to count; `GET /comparisons/APP/ROUTE` what was compared;
 `PUT /pushed` tells it the states of checks that were pushed, `PUT /signers` whose signatures the installation believes.
 No transport here, only the messages.
 """
@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gslb.control.compared import ComparerState
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, Provenance
 
@@ -230,6 +231,9 @@ class EdgeState(Message):
     arriving_per_s: dict[str, float] = Field({}, description="requests of clients by app, over the last ten seconds")
     connections: int = Field(0, description="of clients, that stay open")
     refused: int = Field(0, description="requests beyond the capacity")
+    comparing: bool = Field(False, description="some mirror's answers are compared here")
+    comparer: ComparerState | None = Field(None, description="None: there is none, or it does not answer")
+    captures_dropped: int = Field(0, description="captured answers that the comparer did not take in time")
 
 
 class RoleState(Message):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from gslb.control.checks import PushBoard
+from gslb.control.compared import Compared
 from gslb.control.fleet import Fleet
 from gslb.control.followed import Followed
 from gslb.control.protocol import RoleState
@@ -84,6 +85,11 @@ class Publisher(Protocol):
 
     async def hand_pushed(self) -> list[str]:
         """Tells every node that looks at checks what was pushed; the names of those that have taken it."""
+        ...
+
+    async def comparisons(self, app: str, route: str) -> Mapping[str, Compared | None]:
+        """By name of each edge that compares, what its comparer tells of APP/ROUTE; None: nothing. Bounded by a few
+        seconds."""
         ...
 
     async def refresh(self) -> None:

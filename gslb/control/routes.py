@@ -41,9 +41,11 @@ from gslb.control.explain import explain, live_of
 from gslb.control.fleet import nodes_seen
 from gslb.control.followed import git_seen
 from gslb.control.leader import lead_seen
+from gslb.control.mirror_report import mirror_report, require_compared
+from gslb.control.mirror_report_messages import MirrorReport
 from gslb.control.openapi import describe
 from gslb.control.publishing import Publisher
-from gslb.control.status import status
+from gslb.control.status import reachable, status
 from gslb.control.waves import wave_seen
 from gslb.control.zone_export import zone_file
 from gslb.model.words import iso
@@ -237,6 +239,18 @@ async def _remove_machine(asked: Asked) -> dict[str, Any]:
     return await join_routes.remove(asked.publisher, asked.path["name"], asked.query)
 
 
+async def _mirror_report(asked: Asked) -> dict[str, Any]:
+    publisher, app, route = asked.publisher, asked.path["app"], asked.path["route"]
+    await publisher.refresh()
+    current = publisher.current()
+    changes.require(current[0] if current else None)
+    assert current is not None
+    require_compared(current[1], app, route)
+    told = await publisher.comparisons(app, route)
+    roles = reachable(publisher.roles(), publisher.ages_s())
+    return await asyncio.to_thread(mirror_report, current[1], app, route, told, roles)
+
+
 async def _events(asked: Asked) -> Stream:
     assert asked.events is not None
     return Stream("text/event-stream", asked.events.lines())
@@ -380,6 +394,8 @@ TABLE = (
              conditional=False),
     Endpoint("DELETE", "/v1/machines/{name}", _remove_machine, "Believe a machine no more",
              join_messages.MachineChange, query=messages.Undoing, conditional=False),
+    Endpoint("GET", "/v1/mirrors/{app}/{route}/report", _mirror_report,
+             "Differences between the old and the new service of a compared mirror, noise removed", MirrorReport),
     Endpoint("GET", "/v1/events", _events, "The state, again whenever version, roles or verdicts change",
              Media("text/event-stream")),
     Endpoint("GET", "/v1/history", _history, "Who changed what, when and why; newest first",

@@ -23,14 +23,23 @@ from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.process import Command, refuse_taken_addresses
 from gslb.edge.render import EdgeConfig, StatsIndex, Stores, bootstrap, needs_peers, render, static_bootstrap
-from gslb.edge.stats import CONNECTIONS, COUNTERS_FILTER, REFUSED, Tally, hop_counts, route_counts, take_waiting
+from gslb.edge.stats import (
+    CAPTURES_DROPPED,
+    CONNECTIONS,
+    COUNTERS_FILTER,
+    REFUSED,
+    Tally,
+    hop_counts,
+    route_counts,
+    take_waiting,
+)
 from gslb.edge.uncopied import Uncopied
 from gslb.errors import HostError, RefusedError
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId, SiteName, Snapshot
 from gslb.whole_file import write_whole
 
-__all__ = ["Credentials", "EdgeRunner", "RouteState"]
+__all__ = ["Credentials", "EdgeRunner", "Places", "RouteState"]
 
 _VALIDATE_LIMIT_S = 30.0
 _LIVE_LIMIT_S = 10.0
@@ -43,6 +52,15 @@ class RouteState:
     counts: RouteCounts
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What of this machine an edge shares with others: the folder of the certificates that clients see, and the socket
+    of the comparer."""
+
+    certificates: Path
+    comparer: Path
+
+
 class EdgeRunner:
     """One Envoy for `site`, with its files in `data`. `run` must be under way for `publish` to succeed."""
 
@@ -53,14 +71,14 @@ class EdgeRunner:
         envoy: Path,
         concurrency: int = 1,
         credentials: Callable[[], Credentials | None] = lambda: None,
-        certificates: Path | None = None,
+        places: Places | None = None,
     ) -> None:
-        """`credentials` are asked for with each snapshot; None: this edge has no identity yet. `certificates` is the
-        folder of those that clients see; default: `certificates` in `data`."""
+        """`credentials` are asked for with each snapshot; None: this edge has no identity yet."""
         self._site, self._envoy, self._credentials = site, envoy, credentials
         self._files = Files(data)
-        source = (certificates or data / "certificates").absolute()
-        self._stores = Stores(str(self._files.secrets), str(source))
+        places = places or Places(data / "certificates", data / "comparer.sock")
+        source = places.certificates.absolute()
+        self._stores = Stores(str(self._files.secrets), str(source), comparer=str(places.comparer.absolute()))
         self._certificates = Certificates(source, self._files.secrets)
         self._admin = Admin(self._files.paths.admin)
         self._handover = Handover(self._files, self._admin)
@@ -172,6 +190,10 @@ class EdgeRunner:
     def refused(self) -> int:
         """Requests that got 503 because they were beyond the capacity, as of the last `state`."""
         return self._tally.totals().get(REFUSED, 0)
+
+    def captures_dropped(self) -> int:
+        """Captured answers that the comparer did not take in time, as of the last `state`."""
+        return self._tally.totals().get(CAPTURES_DROPPED, 0)
 
     def hops(self) -> Mapping[tuple[AppName, BackendName], int]:
         """Requests that were answered for other edges, as of the last `state`."""

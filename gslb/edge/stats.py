@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gslb.edge.render import StatsIndex
-from gslb.edge.render.config import CAPACITY_STATS, STAT_PREFIX
+from gslb.edge.render.config import CAPACITY_STATS, COMPARER, STAT_PREFIX
 from gslb.errors import HostError
 from gslb.snapshot.types import AppName, BackendName, RouteCounts, RouteId
 
 __all__ = [
+    "CAPTURES_DROPPED",
     "CONNECTIONS",
     "COUNTERS_FILTER",
     "REFUSED",
@@ -43,12 +44,15 @@ _WAITING = "upstream_rq_pending_active"
 _COMPLETED = "upstream_rq_completed"
 REFUSED = f"{CAPACITY_STATS}.http_local_rate_limit.rate_limited"
 """Requests beyond the capacity."""
+CAPTURES_DROPPED = f"cluster.{COMPARER}.upstream_rq_pending_overflow"
+"""Captured answers for which the comparer was too slow, or not there."""
 CONNECTIONS = f"http.{STAT_PREFIX}.downstream_cx_active"
 """A gauge: the connections of clients that are open."""
 COUNTERS_FILTER = (
     r"^cluster\.[^.@]*\.upstream_(rq_completed|rq_total|cx_none_healthy)$"
-    r"|^cluster\.[^.@]*~mirror[0-9]+\.upstream_rq_(pending_overflow|pending_failure_eject|pending_active|cancelled)$"
+    r"|^cluster\.[^.@]*~(mirror|compared)[0-9]+\.upstream_rq_(pending_overflow|pending_failure_eject|pending_active|cancelled)$"
     r"|^vhost\..*\.route\..*\.upstream_rq_completed$"
+    rf"|^{CAPTURES_DROPPED.replace('.', '[.]')}$"
     rf"|^{CONNECTIONS.replace('.', '[.]')}$|^{REFUSED.replace('.', '[.]')}$"
 )
 """What `/stats` must hold for `route_counts`, and little more: a thousand apps have a hundred times as much."""

@@ -51,7 +51,7 @@ def _left(
     index: StatsIndex, counts: Mapping[RouteId, RouteCounts], waiting: Mapping[RouteId, int]
 ) -> dict[RouteId, int]:
     mirrors: dict[RouteId, int] = {}
-    for route, _ in index.shadows.values():
+    for route, _ in set(index.shadows.values()):
         mirrors[route] = mirrors.get(route, 0) + 1
     left = {}
     for route, number in mirrors.items():

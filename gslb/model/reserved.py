@@ -1,7 +1,7 @@
 """Words that the policy language keeps for later: refused by name, with what to write instead.
 
-Silence would be worse than an error here: somebody who writes `tls` believes that it is in force. Where a reserved
-word is given the value that already holds (`compare: false`), it is accepted and dropped. No other checks belong here.
+Silence would be worse than an error here: somebody who writes `tls` believes that it is in force. No other checks
+belong here.
 """
 
 from __future__ import annotations
@@ -14,33 +14,28 @@ from gslb.model.tree import Node, Path, locate, without
 
 __all__ = ["drop_reserved"]
 
-_MISSING = object()
-
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A reserved key at `path` (`*` is any key or index). `harmless` is the value that changes nothing."""
+    """A reserved key at `path` (`*` is any key or index)."""
 
     path: tuple[str, ...]
     remedy: str
-    harmless: object = _MISSING
 
 
 _WORDS = (
-    _Word(("apps", "*", "routes", "*", "mirror", "*", "compare"), "delete it, or write compare: false", False),
     _Word(("rollouts",), "delete it; move a share step by step with `gslb shift APP/ROUTE BACKEND=PERCENT`"),
 )  # fmt: skip
 
 
 def drop_reserved(root: Node) -> tuple[Node, list[Problem]]:
-    """`root` without reserved words, and a problem (`not-available`) for each that would have had an effect."""
+    """`root` without reserved words, and a problem (`not-available`) for each."""
     problems = []
     dropped: list[Path] = []
     for word in _WORDS:
-        for path, node in _matches(root, word.path):
+        for path in _matches(root, word.path):
             dropped.append(path)
-            if node.value != word.harmless or type(node.value) is not type(word.harmless):
-                problems.append(_problem(root, path, word.remedy))
+            problems.append(_problem(root, path, word.remedy))
     return without(root, dropped), problems
 
 
@@ -49,9 +44,9 @@ def _problem(root: Node, path: Path, remedy: str) -> Problem:
     return Problem(*place, "not-available", f"{path[-1]} is not available in this version", remedy)
 
 
-def _matches(node: Node, pattern: tuple[str, ...]) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+def _matches(node: Node, pattern: tuple[str, ...]) -> Iterator[tuple[str | int, ...]]:
     if not pattern:
-        yield (), node
+        yield ()
         return
     step, rest = pattern[0], pattern[1:]
     children: list[tuple[str | int, Node]] = []
@@ -60,5 +55,5 @@ def _matches(node: Node, pattern: tuple[str, ...]) -> Iterator[tuple[tuple[str |
     elif isinstance(node.value, list) and step == "*":
         children += enumerate(node.value)
     for key, child in children:
-        for path, found in _matches(child, rest):
-            yield (key, *path), found
+        for path in _matches(child, rest):
+            yield (key, *path)

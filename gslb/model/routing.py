@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from gslb.model.base import Methods, Model, OneOrMore, UrlPath, as_list, kind_of
+from gslb.model.comparing import CompareOrSwitch
 from gslb.model.words import DnsName, Name, Percent, Port, Seconds
 
 __all__ = [
@@ -134,6 +135,7 @@ class Mirror(Model):
     max_body: Annotated[int, Field(ge=0, le=1_048_576, strict=True)] = Field(
         16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"
     )
+    compare: CompareOrSwitch = Field(False, description="compare its answers with those of the old service")
 
 
 class Edits(Model):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gslb.errors import Problem
-from gslb.model import check_words, listening, routing
+from gslb.model import check_words, comparing, listening, routing
 from gslb.model import policy as words
 from gslb.model.check_forms import CHECK_FORMS
 from gslb.model.forms import FORMS
@@ -69,6 +69,8 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("apps", "*", "routes", "*", "match", "*", "query", "*"): routing.ValueTest,
     ("apps", "*", "routes", "*", "mirror", "*"): routing.Mirror,
     ("apps", "*", "routes", "*", "mirror", "*", "by"): routing.ByHeader,
+    ("apps", "*", "routes", "*", "mirror", "*", "compare"): comparing.Compare,
+    ("apps", "*", "routes", "*", "mirror", "*", "compare", "normalise", "*"): comparing.Normalise,
     ("apps", "*", "routes", "*", "redirect"): routing.Redirect,
     ("apps", "*", "routes", "*", "respond"): routing.Respond,
     ("apps", "*", "routes", "*", "rewrite"): routing.Rewrite,

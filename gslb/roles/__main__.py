@@ -21,7 +21,7 @@ from gslb.roles.settings import Settings  # noqa: E402
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="gslb.roles", description=__doc__)
-    parser.add_argument("role", choices=("control", "dns", "edge", "observer"))
+    parser.add_argument("role", choices=("comparer", "control", "dns", "edge", "observer"))
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--site")
     options = parser.parse_args()
@@ -35,6 +35,10 @@ def main() -> int:
         from gslb.roles.dns import run as run_dns
 
         return run_role(name, settings, run_dns)
+    if options.role == "comparer":
+        from gslb.roles.comparer import run as run_comparer
+
+        return run_role(name, settings, run_comparer)
     if options.role == "observer":
         from gslb.roles.observer import run as run_observer
 

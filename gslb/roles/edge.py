@@ -9,6 +9,7 @@ import signal
 import structlog
 
 from gslb import clock
+from gslb.control.compared import COMPARER
 from gslb.control.protocol import (
     CertificateSeen,
     EdgeState,
@@ -21,10 +22,11 @@ from gslb.control.protocol import (
     role_name,
 )
 from gslb.edge.process import find_envoy
-from gslb.edge.runner import EdgeRunner
+from gslb.edge.runner import EdgeRunner, Places
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
 from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
+from gslb.roles.comparing import ComparerDesk
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.roles.exchange import Outlook
 from gslb.roles.identity import Identity
@@ -49,10 +51,13 @@ class EdgeRole:
     """Turns snapshots into what one Envoy serves. `prober`: with nobody else on its machine who looks at the edges, it
     does."""
 
-    def __init__(self, site: SiteName, runner: EdgeRunner, prober: Prober | None = None) -> None:
+    def __init__(
+        self, site: SiteName, runner: EdgeRunner, comparing: ComparerDesk, prober: Prober | None = None
+    ) -> None:
         self._name = role_name("edge", site)
         self._site = site
         self._runner = runner
+        self._comparing = comparing
         self._started_wall_s = clock.wall_s()
         self._prober = prober
         self._told = Told(prober) if prober else None
@@ -72,6 +77,7 @@ class EdgeRole:
 
     async def publish(self, snapshot: Snapshot) -> None:
         self._demand_site(snapshot)
+        await asyncio.to_thread(self._comparing.publish, snapshot)
         await self._runner.publish(snapshot)
         if self._prober is not None:
             self._prober.set_targets((*probe_targets(snapshot), *check_targets(snapshot)))
@@ -111,6 +117,9 @@ class EdgeRole:
                 arriving_per_s={app: round(per_s, 3) for app, per_s in arrivals.per_s.items()},
                 connections=arrivals.connections,
                 refused=self._runner.refused(),
+                comparing=self._comparing.wanted,
+                comparer=self._comparing.state,
+                captures_dropped=self._runner.captures_dropped(),
             ),
         )
 
@@ -148,14 +157,16 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
         concurrency,
         # a certificate that appears while it runs is renewed by nobody before the next start
         lambda: edge_credentials(settings.trust, name) if identity is not None else None,
-        settings.certificates or settings.data / "certificates",
+        Places(settings.certificates or settings.data / "certificates", settings.socket(COMPARER)),
     )
     prober = None if {"dns", "observer"} & set(settings.roles) else Prober(lambda _: None, tools=tools_of(settings))
-    role = EdgeRole(SiteName(site), runner, prober)
+    comparing = ComparerDesk(settings, SiteName(site))
+    role = EdgeRole(SiteName(site), runner, comparing, prober)
     pushes = Pushes(prober).take if prober is not None else None
     node = Node(role, folder, TrustFolder(settings.trust), role.observations, pushes)
     node.identity_ends_s = lambda: identity.ends_s if identity else None
     node.rosters.follow(lambda roster: _shut_out(runner, roster))
+    node.comparison = comparing.comparison
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:
@@ -164,6 +175,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
                 group.create_task(keep_running("envoy", runner.run)),
                 group.create_task(keep_running("deadline of a drain", runner.watch_deadline)),
                 group.create_task(keep_running("certificates", lambda: _watch_certificates(runner))),
+                group.create_task(keep_running("comparer", comparing.run)),
                 group.create_task(node.run()),
                 group.create_task(keep_running("what is held", node.look)),
                 group.create_task(node.resume()),

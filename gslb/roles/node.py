@@ -61,7 +61,8 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 class Node:
     """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
-    this machine believes; `identity_ends_s` is asked when the role's certificate ends."""
+    this machine believes; `identity_ends_s` is asked when the role's certificate ends, `comparison` for what was
+    compared of a route (APP/ROUTE)."""
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class Node:
         self._take_pushed = take_pushed
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
+        self.comparison: Callable[[str], Awaitable[bytes | None]] = _no_comparison
         self._holding = holding or Holding(role, folder, trust)
         self._signed = SignedOverrides(folder, trust)
         self.rosters = RosterHolder(folder)
@@ -112,6 +114,7 @@ class Node:
                 web.post("/publish", self._publish),
                 web.get("/state", self._state),
                 web.get("/observations", self._observed),
+                web.get("/comparisons/{app}/{route}", self._compared),
                 web.put("/roster", self._roster),
                 web.put("/pushed", self._pushed),
                 web.put("/signers", self._signers),
@@ -161,6 +164,13 @@ class Node:
         if self._observations is None:
             raise web.HTTPNotFound
         return _answer(self._observations())
+
+    async def _compared(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        told = await self.comparison(f"{request.match_info['app']}/{request.match_info['route']}")
+        if told is None:
+            raise web.HTTPNotFound
+        return web.Response(body=told, content_type="application/json")
 
     async def _roster(self, request: web.Request) -> web.Response:
         self._silence_s(request)
@@ -279,6 +289,10 @@ def _telling(handler: _Handler) -> _Handler:
             return problem_of(error, new_request_id())
 
     return serve
+
+
+async def _no_comparison(_key: str) -> bytes | None:
+    return None
 
 
 def _scope(site: str, app: str | None) -> str:

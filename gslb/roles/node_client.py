@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from gslb import clock
+from gslb.control.compared import Compared
 from gslb.control.protocol import CALLER, Applied, Offer, PushedStates, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
 from gslb.trust.signing import Signers
@@ -32,6 +34,7 @@ __all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
 CONTACT_S = 1.0
 """Every node is read this often, whether something changed or not (constant work)."""
 STATE_TIMEOUT_S = 1.0
+COMPARISON_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,15 @@ class NodeClient:
         except OSError:
             return False
         return status == HTTPStatus.NO_CONTENT
+
+    async def comparison(self, app: str, route: str) -> Compared | None:
+        """What the edge's comparer tells of a route; None where nothing is known of it."""
+        try:
+            path = f"/comparisons/{quote(app, safe='')}/{quote(route, safe='')}"
+            status, body = await self.call("GET", path, None, COMPARISON_TIMEOUT_S)
+            return Compared.model_validate_json(body) if status == HTTPStatus.OK else None
+        except (OSError, ValidationError):
+            return None
 
     async def call(self, method: str, path: str, body: str | bytes | None, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of any answer. Raises OSError, such as TimeoutError, where there is none, and where somebody

@@ -23,6 +23,7 @@ from gslb import clock
 from gslb.control import keyring
 from gslb.control.changes import set_policy
 from gslb.control.checks import PushBoard
+from gslb.control.compared import Compared
 from gslb.control.fleet import Fleet, Trail, followed
 from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
@@ -144,6 +145,13 @@ class RolePublisher:
         looking = [node for node in self.nodes.reachable if node.state is not None and node.state.probing is not None]
         taken = await self.nodes.ask(looking, lambda node: node.hand_pushed(states))
         return [node.name for node, took in zip(looking, taken, strict=True) if took]
+
+    async def comparisons(self, app: str, route: str) -> Mapping[str, Compared | None]:
+        comparing = [
+            node for node in self.nodes.reachable if node.state and node.state.edge and node.state.edge.comparing
+        ]
+        told = await self.nodes.ask(comparing, lambda node: node.comparison(app, route))
+        return {node.name: item for node, item in zip(comparing, told, strict=True)}
 
     async def refresh(self) -> None:
         """Read every node's state now, but for those that are lost."""

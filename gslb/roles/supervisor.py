@@ -15,8 +15,10 @@ from pathlib import Path
 import structlog
 
 from gslb import clock
+from gslb.control.compared import COMPARER
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
+from gslb.roles.comparing import forget_comparisons, is_wanted
 from gslb.roles.node_client import NodeClient
 from gslb.roles.process import first_error, forget_last_words, read_last_words
 from gslb.roles.settings import Settings
@@ -27,6 +29,7 @@ __all__ = ["Supervisor", "lock_folder", "make_folders"]
 STOP_WITHIN_S = 3.5
 """After this what has not stopped is killed: the whole must be gone within 5 s of the signal."""
 LOOK_S = 0.05
+COMPARER_LOOK_S = 0.5
 TRIES = 5
 """How often a role may end while the installation starts; afterwards it is restarted for ever."""
 
@@ -87,12 +90,14 @@ class Supervisor:
     async def run(self, stop: asyncio.Future[signal.Signals], on_ready: Callable[[], None]) -> None:
         """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
         self.settings.save()
+        forget_comparisons(self.settings)
         for name, _, _ in self._roles():
             forget_last_words(self.settings.runtime, name)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(*role)) for role in self._roles()]
                 tasks.append(group.create_task(self._tell_ready(on_ready)))
+                tasks.append(group.create_task(self._keep_comparer()))
                 number = await asyncio.shield(stop)
                 self._stopping.set()
                 self._signal(number)
@@ -142,6 +147,25 @@ class Supervisor:
             pause_s = back_off_s(failures)
             structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
+
+    async def _keep_comparer(self) -> None:
+        """Run a comparer for as long as some edge here compares anything. Nobody needs it to be ready, and whatever
+        becomes of it ends nothing."""
+        failures, again_mono_s = 0, 0.0
+        while not self._stopping.is_set():
+            wanted, running = is_wanted(self.settings), self._processes.get(COMPARER)
+            if running is not None and running.returncode is not None:
+                del self._processes[COMPARER]
+                if wanted:
+                    failures += 1
+                    again_mono_s = clock.mono_s() + back_off_s(failures)
+                    structlog.get_logger().error("the comparer ended", code=running.returncode)
+            elif running is None and wanted and clock.mono_s() >= again_mono_s:
+                self._processes[COMPARER] = await self._start(COMPARER, None)
+            elif running is not None and not wanted:
+                failures = 0
+                running.terminate()
+            await asyncio.sleep(COMPARER_LOOK_S)
 
     async def _start(self, role: str, site: str | None) -> asyncio.subprocess.Process:
         arguments = ["-m", "gslb.roles", role, "--settings", str(self.settings.runtime / "settings.json")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gslb.model import routing as written
+from gslb.snapshot.comparing import compile_comparison
 from gslb.snapshot.intent import MirrorStop, Provenance, Shift
 from gslb.snapshot.routing import (
     Auth,
@@ -41,7 +42,7 @@ def compile_route(route: written.Route, shift: Shift | None, stop: MirrorStop | 
         written=written_split,
         source=source,
         sticky=route.sticky is not None,
-        mirrors=tuple(_mirror(mirror, stop) for mirror in route.mirror),
+        mirrors=tuple(_mirror(mirror, route.split or {}, stop) for mirror in route.mirror),
         timeout_s=route.timeout,
         retry=Retry(retries.tries, retries.on, retries.backoff, retries.methods == "any"),
         try_timeout_s=route.try_timeout,
@@ -83,7 +84,7 @@ def _detail(by: Provenance) -> str:
     return " ".join(filter(None, [f"by {by.author or 'unknown'}", by.reason]))
 
 
-def _mirror(mirror: written.Mirror, stop: MirrorStop | None) -> Mirror:
+def _mirror(mirror: written.Mirror, split: Mapping[str, float], stop: MirrorStop | None) -> Mirror:
     return Mirror(
         to=BackendName(mirror.to),
         share_bp=round(mirror.percent * 100),
@@ -92,6 +93,7 @@ def _mirror(mirror: written.Mirror, stop: MirrorStop | None) -> Mirror:
         by=_users(mirror.by),
         credentials=bool(mirror.credentials),
         stopped=Source("stop", _detail(stop.by)) if stop else None,
+        compare=compile_comparison(mirror, split),
     )
 
 

@@ -11,11 +11,13 @@ from typing import Literal, NewType
 __all__ = [
     "Auth",
     "BackendName",
+    "Comparison",
     "Cors",
     "Edits",
     "Fault",
     "Match",
     "Mirror",
+    "Normal",
     "Rate",
     "Redirect",
     "Respond",
@@ -57,6 +59,30 @@ class Users:
 
 
 @dataclass(frozen=True, slots=True)
+class Normal:
+    """What counts as equal where `path` (a pattern) holds: `timestamps`, `ids`, what `pattern` (RE2) matches, or the
+    order of a list (`sorted`)."""
+
+    kind: Literal["timestamps", "ids", "regex", "sorted"]
+    path: str = "**"
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a mirror's answers are compared with those of `reference`, of which sampled safe requests get a second copy
+    where `noise` is wanted. `ignore` and `redact` are patterns of field paths."""
+
+    reference: BackendName
+    sample_bp: int
+    noise: bool
+    body_bytes: int
+    ignore: tuple[str, ...] = ()
+    normal: tuple[Normal, ...] = ()
+    redact: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """`share_bp` of the requests (or, with `by`, of the users) are due for copying; of those, none are copied while a
     person has `stopped` it, which says who. `credentials`: copies keep what shows who somebody is."""
@@ -68,6 +94,7 @@ class Mirror:
     by: Users | None = None
     credentials: bool = False
     stopped: Source | None = None
+    compare: Comparison | None = None
 
     @property
     def effective_bp(self) -> int:

@@ -30,6 +30,7 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "PUT /signers": _CONTROL,
     "GET /state": _READERS,
     "GET /observations": _READERS,
+    "GET /comparisons/{app}/{route}": _CONTROL,
     "POST /v1/drains": _NOBODY,
     "DELETE /v1/drains/{site}": _NOBODY,
     "POST /v1/override": ANYBODY,

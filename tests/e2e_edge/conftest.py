@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gslb.edge import EdgeRunner, find_envoy
+from gslb.edge.runner import Places
 from gslb.model.policy import Policy
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.snapshot.compile import compile_snapshot
@@ -36,6 +37,7 @@ class Stage:
         self.folder, self.stack = folder, stack
         self.port = free_port(DC, AWS)
         self.revision = 0
+        self.comparer = folder / "comparer.sock"
 
     def backend(self, name: str, **options: str) -> Backend:
         backend = Backend(name, "127.0.7.9", **options)
@@ -73,6 +75,7 @@ class Stage:
             self.folder / (folder or site),
             find_envoy(None),
             credentials=lambda: edge_credentials(trust, f"edge-{site}"),
+            places=Places(self.folder / (folder or site) / "certificates", self.comparer),
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(runner.run())

@@ -15,10 +15,10 @@ _PROGRAM = Path(__file__).with_name("backend_main.py")
 class Backend:
     """Answers every request with JSON: its name, and the request as it saw it. `GET /~seen` lists what it saw."""
 
-    def __init__(self, name: str, address: str, port: int = 0, **options: str) -> None:
+    def __init__(self, name: str, address: str, port: int = 0, program: Path = _PROGRAM, **options: str) -> None:
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
         self._child = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), name, address, str(port), *flags], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(program), name, address, str(port), *flags], stdout=subprocess.PIPE, text=True
         )
         assert self._child.stdout is not None
         self.address, self.port = address, int(json.loads(self._child.stdout.readline())["port"])

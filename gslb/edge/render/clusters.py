@@ -8,27 +8,31 @@ own leaves stand those of the other sides of its split: what a dead canary would
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gslb.edge.render.checks import health_check
+from gslb.edge.render.comparing import captured_pool, compares
 from gslb.edge.render.config import (
     PROBE_HEADER,
     Peering,
     Stores,
     alias_name,
     auth_name,
+    compared_name,
     duration,
     elsewhere_name,
     leaf_name,
+    noise_name,
     shadow_name,
     variant_name,
 )
 from gslb.edge.render.mirroring import buffer_bytes
 from gslb.edge.render.peers import peer_endpoints, peer_socket
 from gslb.edge.render.tls import backend_socket
-from gslb.snapshot.types import App, Backend, Endpoint, Mirror, Route, RouteId, Share, Site, SiteName
+from gslb.snapshot.routing import BackendName, Comparison, Mirror
+from gslb.snapshot.types import App, Backend, Endpoint, Route, RouteId, Share, Site, SiteName
 
 __all__ = ["Place", "app_clusters", "has_local_probe", "takers"]
 
@@ -87,8 +91,7 @@ def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
             yield _aggregate(alias_name(route_id, share.backend), app, takers(app, route, share), site)
             if route.variants:
                 yield _aggregate(variant_name(route_id, share.backend), app, [app.backends[share.backend]], site)
-        for index, mirror in enumerate(route.mirrors):
-            yield _shadow(shadow_name(route_id, index, mirror.to), app, route, mirror, here)
+        yield from _shadows(app, route, here)
 
 
 def has_local_probe(backend: Backend, site: SiteName) -> bool:
@@ -231,10 +234,31 @@ def _aggregate(name: str, app: App, backends: Sequence[Backend], site: SiteName)
     }
 
 
-def _shadow(name: str, app: App, route: Route, mirror: Mirror, here: Place) -> dict[str, Any]:
-    """A pool of its own, so that what the mirror does cannot take a connection or a breaker from the primary. What
-    fails five times in a row rests, whatever its check says: a target that resets would cost a connection each time."""
-    backend = app.backends[mirror.to]
+def _shadows(app: App, route: Route, here: Place) -> Iterator[dict[str, Any]]:
+    route_id = RouteId(app.name, route.name)
+    for index, mirror in enumerate(route.mirrors):
+        yield _shadow(shadow_name(route_id, index, mirror.to), app, (route, mirror, mirror.to), here)
+        if mirror.compare is not None and compares(mirror):
+            yield from _compared(app, route, index, mirror.compare, here)
+
+
+def _compared(app: App, route: Route, index: int, compare: Comparison, here: Place) -> Iterator[dict[str, Any]]:
+    """The pools of copies whose answers are captured: those to the mirror's target, and those to the old side."""
+    route_id, mirror, old = RouteId(app.name, route.name), route.mirrors[index], compare.reference
+    target = mirror.to
+    pool = _shadow(compared_name(route_id, index, target), app, (route, mirror, target), here)
+    yield captured_pool(pool, route_id, f"copy {target}", compare.body_bytes, here.site)
+    if compare.noise:
+        pool = _shadow(noise_name(route_id, index, old), app, (route, mirror, old), here)
+        yield captured_pool(pool, route_id, f"noise {old}", compare.body_bytes, here.site)
+
+
+def _shadow(name: str, app: App, what: tuple[Route, Mirror, BackendName], here: Place) -> dict[str, Any]:
+    """A pool of its own for copies to a backend, so that what the mirror does cannot take a connection or a breaker
+    from the primary. What fails five times in a row rests, whatever its check says: a target that resets would cost a
+    connection each time."""
+    route, mirror, to = what
+    backend = app.backends[to]
     order = _in_order(app, backend, here.site)
     used = order[:1] if order[:1] == [here.site] else order
     if backend.via_edge and len(used) > 1:

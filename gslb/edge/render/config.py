@@ -11,6 +11,8 @@ from gslb.snapshot.types import AppName, BackendName, RouteId, Share, SiteName
 __all__ = [
     "CAPACITY_FILTER",
     "CAPACITY_STATS",
+    "COMPARER",
+    "COMPARE_RUNTIME",
     "MIRROR_RUNTIME",
     "PEER_HOST",
     "PROBE_HEADER",
@@ -27,10 +29,12 @@ __all__ = [
     "Stores",
     "alias_name",
     "auth_name",
+    "compared_name",
     "duration",
     "elsewhere_name",
     "hop_stats_prefix",
     "leaf_name",
+    "noise_name",
     "route_stats",
     "routes_name",
     "shadow_name",
@@ -56,6 +60,12 @@ SPLIT_RUNTIME = "gslb.split"
 MIRROR_RUNTIME = "gslb.mirror"
 """Runtime keys `gslb.mirror.APP.ROUTE.INDEX` (a FractionalPercent; a whole number is in percent) override a mirror."""
 
+COMPARE_RUNTIME = "gslb.compare"
+"""Runtime keys `gslb.compare.APP.ROUTE.INDEX` (numerator of a million) override what is sampled, likewise."""
+
+COMPARER = "~comparer"
+"""The cluster of the comparer. No app has such a name."""
+
 PEER_HOST = "~peer"
 """The virtual host of what other edges hand over. No app has such a name."""
 
@@ -75,11 +85,13 @@ def routes_name(port: int | None = None) -> str:
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Where certificates lie (absolute): `secrets` is what the edge role hands to Envoy, a folder per pair of
-    certificate and key; `certificates` what operators put on the machine; `system_ca` whom the machine trusts."""
+    certificate and key; `certificates` what operators put on the machine; `system_ca` whom the machine trusts.
+    `comparer` is the socket of the machine's comparer."""
 
     secrets: str = "/var/lib/gslb/tls"
     certificates: str = "/etc/gslb/certificates"
     system_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    comparer: str = "/run/gslb/comparer.sock"
 
     def secret(self, name: str) -> str:
         """The file that holds the secret `name`."""
@@ -168,6 +180,16 @@ def auth_name(app: AppName, backend: BackendName) -> str:
 
 def shadow_name(route: RouteId, index: int, backend: BackendName) -> str:
     return f"{route}/{backend}~mirror{index}"
+
+
+def compared_name(route: RouteId, index: int, backend: BackendName) -> str:
+    """The pool of those copies of a mirror whose answers are compared."""
+    return f"{route}/{backend}~compared{index}"
+
+
+def noise_name(route: RouteId, index: int, backend: BackendName) -> str:
+    """The pool of the second copies to the old side of a mirror that is compared."""
+    return f"{route}/{backend}~noise{index}"
 
 
 def skip_prefix(route: str, reason: str, mirrors: int) -> str:

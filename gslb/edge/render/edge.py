@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gslb.edge.render.clusters import Place, app_clusters
+from gslb.edge.render.comparing import capture_filters, comparer_cluster, compares, overriding_samples
 from gslb.edge.render.config import (
     PEER_HOST,
     PROBE_HEADER,
@@ -16,6 +17,7 @@ from gslb.edge.render.config import (
     StatsIndex,
     Stores,
     alias_name,
+    compared_name,
     hop_stats_prefix,
     route_stats,
     routes_name,
@@ -48,7 +50,7 @@ def render(
     apps, here = tuple(snapshot.apps.values()), snapshot.sites[site]
     chains = tls_hosts(here, apps)
     mirrored = any(route.mirrors for app in apps for route in app.routes)
-    filters = [*capacity_filter(here), *http_filters(apps)]
+    filters = [*capacity_filter(here), *http_filters(apps), *capture_filters(apps, site)]
     door = Door(here, apps, filters, mirrored, stores, closing)
     return EdgeConfig(
         site=site,
@@ -56,16 +58,23 @@ def render(
         drained=here.drained,
         closing=closing,
         listeners=(*site_doors(door), *peer_listeners(snapshot, site, peering)),
-        clusters=tuple(
-            cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering, stores))
+        clusters=(
+            *(cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering, stores))),
+            *comparer_cluster(apps, stores.comparer),
         ),
         routes=_routes(snapshot, here, None, chains),
         more_routes={routes_name(port): _routes(snapshot, here, port, {}) for port in here.listening.also},
-        runtime={key: value for app in apps for key, value in (*overriding_weights(app), *overriding_fractions(app))},
+        runtime={key: value for app in apps for key, value in _overriding(app)},
         secrets=_secrets(chains),
         splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
         index=_index(snapshot, site),
     )
+
+
+def _overriding(app: App) -> Iterator[tuple[str, Any]]:
+    yield from overriding_weights(app)
+    yield from overriding_fractions(app)
+    yield from overriding_samples(app)
 
 
 def _routes(
@@ -108,9 +117,10 @@ def _index(snapshot: Snapshot, site: SiteName) -> StatsIndex:
             alias_name(key, share.backend): (key, share.backend) for key, route in routes for share in route.split
         },
         shadows={
-            shadow_name(key, index, mirror.to): (key, index)
+            name(key, index, mirror.to): (key, index)
             for key, route in routes
             for index, mirror in enumerate(route.mirrors)
+            for name in ((shadow_name, compared_name) if compares(mirror) else (shadow_name,))
         },
         skips=skips,
         hops={

@@ -24,6 +24,7 @@ __all__ = [
     "SHADOW_HEADER",
     "Variant",
     "buffer_bytes",
+    "copied_millionths",
     "mirror_policies",
     "overriding_fractions",
     "variants",
@@ -148,10 +149,13 @@ def overriding_fractions(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield _runtime_key(route_id, index), _millionths(mirror, mirror.effective_bp)
 
 
+def copied_millionths(mirror: Mirror, share_bp: int) -> int:
+    """How many of a million requests that are fit, and whose user is due, are copied at this share."""
+    return 1_000_000 if mirror.by is not None and share_bp else share_bp * 100
+
+
 def _millionths(mirror: Mirror, share_bp: int) -> dict[str, Any]:
-    """How many of a million requests that are fit, and whose user is due, are copied."""
-    whole = mirror.by is not None and share_bp
-    return {"numerator": 1_000_000 if whole else share_bp * 100, "denominator": "MILLION"}
+    return {"numerator": copied_millionths(mirror, share_bp), "denominator": "MILLION"}
 
 
 def _runtime_key(route: RouteId, index: int) -> str:

@@ -19,6 +19,7 @@ from gslb.edge.render.actions import (
 )
 from gslb.edge.render.checks import added_headers
 from gslb.edge.render.clusters import has_local_probe
+from gslb.edge.render.comparing import compared_mirror, sampled_twin
 from gslb.edge.render.config import (
     PROBE_HEADER,
     Resource,
@@ -161,9 +162,13 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
             others = None
         if route.sticky or (users and users.header is None):
             taken = _Taken(match, guards, others)
-            yield from _by_cookie(app, taken, twin, action, sticky=route.sticky)
+            whole = list(_by_cookie(app, taken, twin, action, sticky=route.sticky))
         else:
-            yield {**twin, "match": route_match(match, guards), "route": action}
+            whole = [{**twin, "match": route_match(match, guards), "route": action}]
+        index = compared_mirror(route, variant.mirrors)
+        if index is not None:
+            yield from (sampled_twin(item, app, route, index, safe=variant.safe) for item in whole)
+        yield from whole
 
 
 def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str, Any]:

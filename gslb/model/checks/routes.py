@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from gslb.model.checks.actions import check_actions
+from gslb.model.checks.comparing import check_comparisons
 from gslb.model.checks.headers import check_header_name, check_header_value
 from gslb.model.checks.mirrors import check_mirrors
 from gslb.model.checks.re2 import re2_refusal
@@ -31,6 +32,7 @@ def check_routes(report: Report) -> None:
             if route.split is not None:
                 _split(report, (*path, "split"), route.split, app)
             check_mirrors(report, path, route, app)
+            check_comparisons(report, path, route)
             for place, match in enumerate(route.match):
                 _match(report, report.item((*path, "match"), place), match)
             check_actions(report, path, route, app)

@@ -145,6 +145,7 @@ class MemoryPublisher:
         self.registrar = FakeRegistrar()
         self.refreshed = 0
         self.pushed = PushBoard()
+        self.compared = {}
         self.wave = None
         self.baked_s, self.fences = [], []
         self.lead = Lead("berlin", 3, here=True)
@@ -181,6 +182,9 @@ class MemoryPublisher:
 
     async def hand_pushed(self):
         return [name for name, state in self.states.items() if state.probing is not None]
+
+    async def comparisons(self, app, route):
+        return self.compared
 
     async def refresh(self):
         self.refreshed += 1

@@ -1,0 +1,77 @@
+"""What a machine's comparer tells of the comparisons of one site, to the edge role and by way of it to control.
+
+No transport here, only the messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["COMPARER", "Compared", "ComparedCounts", "ComparedField", "ComparerState"]
+
+COMPARER = "comparer"
+"""The role process, its socket, and the folder in the runtime folder where edges write what is compared."""
+
+
+class _Message(BaseModel):
+    """Frozen. Unknown keys are ignored, so that neighbours of different versions understand each other."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ComparedField(_Message):
+    """As tally.Field."""
+
+    path: str
+    kind: str
+    seen: int = 0
+    both: int = 0
+    only_new: int = 0
+    only_old: int = 0
+    first_wall_s: float = 0.0
+    last_wall_s: float = 0.0
+    old: str = ""
+    new: str = ""
+
+
+class Compared(_Message):
+    """One comparison at one site, as tally.Span, with its samples."""
+
+    app: str
+    route: str
+    site: str
+    target: str
+    reference: str
+    noise: bool
+    since_wall_s: float
+    pairs: int = 0
+    measured: int = 0
+    different: int = 0
+    by_target: int = 0
+    refused: int = 0
+    more_fields: int = 0
+    fields: tuple[ComparedField, ...] = ()
+    samples: tuple[dict[str, Any], ...] = ()
+
+
+class ComparedCounts(_Message):
+    """`verdicts`: how many fields are a difference, noise, unsettled or unmeasured."""
+
+    app: str
+    route: str
+    target: str
+    pairs: int = 0
+    measured: int = 0
+    different: int = 0
+    verdicts: dict[str, int] = {}
+
+
+class ComparerState(_Message):
+    """`captures` by what became of them."""
+
+    pid: int
+    waiting: int = 0
+    captures: dict[str, int] = {}
+    comparisons: tuple[ComparedCounts, ...] = Field((), description="of one site")

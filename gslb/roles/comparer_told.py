@@ -1,0 +1,70 @@
+"""What was counted, as the messages that a comparer tells it by. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gslb.compare.noise import judge
+from gslb.compare.tally import Field, Span, Tally, together
+from gslb.control.compared import Compared, ComparedCounts, ComparedField
+
+__all__ = ["counts_of", "told"]
+
+_NUMBERS = ("since_wall_s", "pairs", "measured", "different", "by_target", "refused", "more_fields")
+
+
+def told(site: str, tally: Tally, wall_s: float) -> Compared:
+    """Everything of one comparison."""
+    span, rules = together(tally.spans()), tally.rules
+    app, _, route = rules.key.partition("/")
+    return Compared(
+        app=app,
+        route=route,
+        site=site,
+        target=rules.target,
+        reference=rules.reference,
+        noise=rules.noise,
+        fields=tuple(_field(key, counted) for key, counted in span.fields.items()),
+        samples=tuple(tally.samples(wall_s)),
+        **_numbers(span),
+    )
+
+
+def counts_of(tally: Tally) -> ComparedCounts:
+    """What is told every time."""
+    span = together(tally.spans())
+    app, _, route = tally.rules.key.partition("/")
+    verdicts: dict[str, int] = {}
+    for item in span.fields.values():
+        verdict = judge(item.seen, item.both, item.only_new, item.only_old)
+        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    return ComparedCounts(
+        app=app,
+        route=route,
+        target=tally.rules.target,
+        pairs=span.pairs,
+        measured=span.measured,
+        different=span.different,
+        verdicts=verdicts,
+    )
+
+
+def _numbers(span: Span) -> Mapping[str, Any]:
+    return {name: getattr(span, name) for name in _NUMBERS}
+
+
+def _field(key: tuple[str, str], counted: Field) -> ComparedField:
+    path, kind = key
+    return ComparedField(
+        path=path,
+        kind=kind,
+        seen=counted.seen,
+        both=counted.both,
+        only_new=counted.only_new,
+        only_old=counted.only_old,
+        first_wall_s=counted.first_wall_s,
+        last_wall_s=counted.last_wall_s,
+        old=counted.old,
+        new=counted.new,
+    )

@@ -1,0 +1,69 @@
+"""`compare: true` in a running installation: the supervisor starts a comparer, and `gslb mirror report` tells."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.support.running_demo import eventually
+
+
+async def report(demo, *more: str):
+    result = await demo.gslb("mirror", "report", "shop/checkout", "--json", *more)
+    assert result.code == 0, result.err
+    return result.json
+
+
+async def test_a_comparer_runs_while_something_is_compared_and_comes_back_when_it_dies(demo, tmp_path):
+    refused = await demo.gslb("mirror", "report", "shop/checkout")
+    assert (refused.code, "not-compared" in refused.err) == (1, True)
+    demo.edit("percent: 50", "percent: 50, compare: {sample: 100}")
+
+    async def compared():
+        result = await demo.gslb("mirror", "report", "shop/checkout", "--json")
+        return result.json if result.code == 0 and set(result.json["edges"].values()) == {0} else None
+
+    assert (await eventually(compared))["edges"] == {"edge-dc": 0, "edge-aws": 0}
+    await demo.services("/checkout/cart", 100, width=2)
+
+    async def found():
+        seen = await report(demo)
+        verdicts = {item["path"]: item["verdict"] for item in seen["fields"]}
+        return seen if verdicts.get("body.service") == "difference" else None
+
+    seen = await eventually(found)
+    assert (seen["reference"], seen["target"]) == ("monolith", "checkout")
+    text = await demo.gslb("mirror", "report", "shop/checkout", "--samples")
+    assert "body.service" in text.out
+    page = tmp_path / "report.html"
+    assert (await demo.gslb("mirror", "report", "shop/checkout", "--html", str(page))).code == 0
+    assert "body.service" in page.read_text()
+
+    pid = await comparer_pid(demo)
+    os.kill(pid, signal.SIGKILL)
+
+    async def again():
+        return (await comparer_pid(demo)) not in (None, pid)
+
+    await eventually(again)
+    demo.edit("percent: 50, compare: {sample: 100}", "percent: 50")
+
+    async def gone():
+        return (await comparer_pid(demo)) is None
+
+    await eventually(gone)
+
+
+async def comparer_pid(demo) -> int | None:
+    """Of the process whose socket answers."""
+    import aiohttp
+
+    socket = os.path.join(demo.env["GSLB_RUNTIME"], "comparer.sock")
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session,
+            session.get("http://comparer/state?site=dc") as answer,
+        ):
+            return (await answer.json())["pid"]
+    except (aiohttp.ClientError, OSError):
+        return None
