@@ -24,6 +24,7 @@ TABLE = {
     "PUT /signers": {"control"},
     "GET /state": READERS,
     "GET /observations": READERS,
+    "GET /comparisons/{app}/{route}": {"control"},
     "POST /v1/drains": set(),
     "DELETE /v1/drains/{site}": set(),
     "POST /v1/override": {*WHO, None},
