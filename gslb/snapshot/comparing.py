@@ -8,7 +8,7 @@ from typing import Literal
 from gslb.model.comparing import Normalise
 from gslb.model.comparing import comparing as long_form
 from gslb.model.routing import Mirror as WrittenMirror
-from gslb.snapshot.routing import Comparison, Normal
+from gslb.snapshot.routing import BackendName, Comparison, Normal
 
 __all__ = ["compile_comparison"]
 
