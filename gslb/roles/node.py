@@ -37,6 +37,7 @@ from gslb.control.publishing import Published
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.generation_files import MAX_OFFER_BYTES
 from gslb.roles.holding import Holding, NodeRole
+from gslb.roles.roster import MAX_BYTES as ROSTER_BYTES
 from gslb.roles.roster import RosterHolder
 from gslb.roles.signed_overrides import SignedOverrides
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -47,7 +48,11 @@ from gslb.trust.signing import Signers
 __all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
 
 OPEN_MODE = 0o600
+BODY_TIMEOUT_S = 20.0
+"""How long a body may take to come: an offer of 64 MiB over 30 Mbit/s."""
+DRAIN_BYTES = 64 * 1024
 SIGNERS_BYTES = 256 * 1024
+PUSHED_BYTES = 4 * 1024 * 1024
 LOOK_S = 1.0
 """How often it is looked whether a bake or a drain of limited time is over."""
 
@@ -129,16 +134,18 @@ class Node:
 
     async def _prepare(self, request: web.Request) -> web.Response:
         self._silence_s(request)
+        body = await _body(request, MAX_OFFER_BYTES)
         try:
-            applied = await self._holding.prepare(await request.read())
+            applied = await self._holding.prepare(body)
         except Exception as error:  # noqa: BLE001 - a bug that a policy meets is a reason to refuse that policy
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
         return _answer(applied)
 
     async def _publish(self, request: web.Request) -> web.Response:
         self._silence_s(request)
+        body = await _body(request, MAX_OFFER_BYTES)
         try:
-            applied = await self._holding.take(await request.read())
+            applied = await self._holding.take(body)
         except Exception as error:  # noqa: BLE001 - as in prepare
             if isinstance(error, HostError) and self._holding.applied is None and not self._fatal.done():
                 self._holding.stop()
@@ -175,7 +182,7 @@ class Node:
     async def _roster(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            held = await self.rosters.take(await request.read())
+            held = await self.rosters.take(await _body(request, ROSTER_BYTES))
         except (GslbError, ValidationError) as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
         return _answer(held)
@@ -183,7 +190,7 @@ class Node:
     async def _pushed(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            told = PushedStates.model_validate_json(await request.read())
+            told = PushedStates.model_validate_json(await _body(request, PUSHED_BYTES))
         except ValidationError as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
         if self._take_pushed is not None:
@@ -193,7 +200,7 @@ class Node:
     async def _signers(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            told = Signers.model_validate_json(await request.clone(client_max_size=SIGNERS_BYTES).read())
+            told = Signers.model_validate_json(await _body(request, SIGNERS_BYTES))
             taken = await asyncio.to_thread(self._trust.take, told)
         except (GslbError, ValidationError) as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
@@ -216,7 +223,7 @@ class Node:
     # Somebody at this machine asks ------------------------------------------------------------------------------------
 
     async def _drain(self, request: web.Request) -> web.Response:
-        wanted = messages.DrainRequest.model_validate_json(await request.read())
+        wanted = messages.DrainRequest.model_validate_json(await _body(request, DRAIN_BYTES))
         at_s = clock.wall_s()
         ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
         by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
@@ -238,7 +245,7 @@ class Node:
 
     async def _take_signed(self, request: web.Request) -> web.Response:
         """Whoever brings it: its signature is its authority. Nobody may have much read for nothing."""
-        body = await request.clone(client_max_size=emergency.LIMIT_BYTES).read()
+        body = await _body(request, emergency.LIMIT_BYTES)
         environment = self._holding.environment
         if environment is None:
             raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
@@ -275,6 +282,15 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     finally:
         os.umask(before)
     return runner
+
+
+async def _body(request: web.Request, limit_bytes: int) -> bytes:
+    """Of one that somebody sends; status 413 beyond `limit_bytes`, 408 where it does not end."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.clone(client_max_size=limit_bytes).read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def _telling(handler: _Handler) -> _Handler:

@@ -7,12 +7,14 @@ import contextlib
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from gslb.control import api as api_module
 from gslb.control.api import build_app
+from gslb.control.routes import TABLE
 from gslb.roles import api_listener
 from gslb.roles.api_listener import serve_tcp
 from tests.api.conftest import bearer
@@ -80,6 +82,20 @@ async def test_a_gigabyte_of_body(address, monkeypatch, lines, status, framing):
     with bounded():
         said = await talk(address, head(*lines, framing), *[part] * 1024)
     assert told(said)[0] == status
+
+
+@pytest.mark.parametrize("line", [line for line in TABLE if line.body is not None], ids=lambda line: line.path)
+async def test_no_line_of_the_api_takes_more_than_it_says_nor_waits_for_ever(address, monkeypatch, line):
+    """Also those that anybody may ask, such as joining."""
+    monkeypatch.setattr(api_listener, "LINGER_S", 0.1)
+    path = re.sub(r"\{.*?\}", "x", line.path)
+    top = head(TOKEN, A_JSON, "Transfer-Encoding: chunked", path=path, method=line.method)
+    with bounded():
+        said = await talk(address, top, *[b"100000\r\n" + MIB + b"\r\n"] * 64)
+    assert told(said)[0] == 413
+    monkeypatch.setattr(api_module, "BODY_TIMEOUT_S", 0.1)
+    said = await talk(address, top, b"1\r\n{\r\n")
+    assert told(said)[0] == 408
 
 
 async def test_a_quarter_of_a_gigabyte_in_a_quarter_of_a_megabyte(api):
