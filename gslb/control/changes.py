@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from gslb.errors import PolicyError, Problem, RefusedError
 from gslb.model.policy import App, Policy, Route
 from gslb.plan import serving_sites
-from gslb.snapshot import compile_snapshot
+from gslb.snapshot import Compiler, compile_app
 from gslb.snapshot.intent import Drain, Intent, Provenance, Shift
 from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
@@ -55,8 +55,8 @@ def shift(intent: Intent, app: str, route: str, wanted: Mapping[str, float], by:
         )
     if problems or written.split is None:
         raise PolicyError(problems)
-    snapshot = compile_snapshot(intent, by.at_s)
-    shares_bp = dict.fromkeys(written.split, 0) | _split_bp(snapshot, app, route)
+    compiled = compile_app(intent, AppName(app), by.at_s)
+    shares_bp = dict.fromkeys(written.split, 0) | _split_bp(compiled, route)
     named_bp = {name: round(percent * 100) for name, percent in wanted.items()}
     others_bp = {name: share for name, share in shares_bp.items() if name not in named_bp}
     rest_bp = WHOLE_BP - sum(named_bp.values())
@@ -202,8 +202,8 @@ def _bad_shares(app: App, wanted: Mapping[str, float]) -> Iterable[Problem]:
                            "give it endpoints in the policy first, or shift to another backend")  # fmt: skip
 
 
-def _split_bp(snapshot: Snapshot, app: str, route: str) -> dict[str, int]:
-    compiled = next(item for item in snapshot.apps[AppName(app)].routes if item.name == route)
+def _split_bp(app: CompiledApp, route: str) -> dict[str, int]:
+    compiled = next(item for item in app.routes if item.name == route)
     return {str(share.backend): share.share_bp for share in compiled.split}
 
 
@@ -234,7 +234,8 @@ def _alike(one: Drain, other: Drain) -> bool:
 
 
 def _refuse_last_site(before: Intent, after: Intent, wanted: Drain) -> None:
-    old, new = compile_snapshot(before, wanted.by.at_s), compile_snapshot(after, wanted.by.at_s)
+    compiler = Compiler()
+    old, new = (compiler.compile(intent, wanted.by.at_s) for intent in (before, after))
     left = [
         name
         for name, app in new.apps.items()

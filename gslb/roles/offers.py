@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 
 from gslb.control.protocol import Applied, Offer
-from gslb.snapshot import compile_snapshot
+from gslb.snapshot import Compiler
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
@@ -38,6 +38,7 @@ class OfferReader:
         self._trust = trust
         self._last: tuple[str, Intent] | None = None
         self._opened: tuple[bytes, Opened] | None = None
+        self._compiler = Compiler()
 
     def verify(self, offer: Offer) -> None:
         """Raises RefusedError: rule `unsigned`, `unknown-signer` or `bad-signature`."""
@@ -49,7 +50,7 @@ class OfferReader:
         known = self._last[1] if self._last is not None and self._last[0] == offer.bundle.policy else None
         intent = offer.bundle.intent(known)
         self._last = offer.bundle.policy, intent
-        return Opened(offer, intent, compile_snapshot(intent, offer.wall_s))
+        return Opened(offer, intent, self._compiler.compile(intent, offer.wall_s))
 
     def offered(self, body: bytes) -> Opened:
         """What control sent. Raises as `verify` and `open` do. What was prepared is not compiled again to be published,

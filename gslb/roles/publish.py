@@ -42,6 +42,7 @@ from gslb.roles.nodes import NodeSet, is_dns
 from gslb.roles.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publish, sentence, unless_lost
 from gslb.roles.signing import Signing
 from gslb.roles.waving import Waving
+from gslb.snapshot import Compiler
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.checks import PushedAsk
 from gslb.snapshot.intent import Intent
@@ -82,6 +83,7 @@ class RolePublisher:
         self._make_key = make_key
         self.registrar: Registrar | None = None
         self._lock = asyncio.Lock()
+        self._compiler = Compiler()
         self._current: Current | None = None
         self._held: Current | None = None
         self._trail: Trail = ()
@@ -180,7 +182,7 @@ class RolePublisher:
         if stored is None or (self._current is not None and stored.version <= self._current.snapshot.version):
             return False
         bundle, intent = await asyncio.to_thread(self._signing.opened, stored)
-        current = await Current.of(intent, bundle, clock.wall_s(), HEAD_START_S)
+        current = await Current.of(self._compiler, intent, bundle, clock.wall_s(), HEAD_START_S)
         if self._current is None or intent.revision != self._current.intent.revision:
             await self.waving.read()  # its position was written before it
         await self._take(current)
@@ -313,7 +315,7 @@ class RolePublisher:
         """`intent` compiled and signed. Raises PolicyError, RefusedError and HostError."""
         unsigned = await asyncio.to_thread(Bundle.of, intent, before.bundle if before else None)
         bundle = await asyncio.to_thread(self._signing.signed, unsigned)
-        return await Current.of(intent, bundle, wall_s)
+        return await Current.of(self._compiler, intent, bundle, wall_s)
 
     async def _commit(
         self, before: Current | None, after: Current, audit: AuditEntry, fence: int | None = None

@@ -14,7 +14,7 @@ from gslb.control.protocol import Applied, Offer, Refusal
 from gslb.errors import RefusedError
 from gslb.roles.node_client import CONTACT_S, NodeClient
 from gslb.roles.nodes import NodeSet, is_dns
-from gslb.snapshot import compile_snapshot
+from gslb.snapshot import Compiler
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
@@ -41,9 +41,11 @@ class Current:
     ours_mono_s: float
 
     @classmethod
-    async def of(cls, intent: Intent, bundle: Bundle, wall_s: float, head_start_s: float = 0.0) -> Current:
+    async def of(
+        cls, compiler: Compiler, intent: Intent, bundle: Bundle, wall_s: float, head_start_s: float = 0.0
+    ) -> Current:
         """`bundle` is `intent`, signed. Compiled aside: a large policy takes seconds. Raises PolicyError."""
-        snapshot = await asyncio.to_thread(compile_snapshot, intent, wall_s)
+        snapshot = await asyncio.to_thread(compiler.compile, intent, wall_s)
         offer = Offer(bundle=bundle, wall_s=wall_s)
         octets = (await asyncio.to_thread(offer.model_dump_json)).encode()
         return cls(intent, bundle, snapshot, wall_s, octets, clock.mono_s() + head_start_s)

@@ -8,21 +8,22 @@ Everything that disagrees with the policy is a `Problem`, found before anything 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from gslb.errors import PolicyError, Problem
 from gslb.model import policy as written
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot import eligibility
+from gslb.snapshot.bad_overrides import refuse_bad_overrides
 from gslb.snapshot.challenges import challenge_lines
 from gslb.snapshot.checks import CheckName
 from gslb.snapshot.compile_checks import backend_check, named_checks
 from gslb.snapshot.compile_routes import compile_route
-from gslb.snapshot.intent import Challenge, Drain, Forced, Intent, Key, Latency, MirrorStop, Shift, SlowStart
-from gslb.snapshot.mirror_stops import dangling_stops, mirror_stop
+from gslb.snapshot.concerning import Concerning, concerning, is_active
+from gslb.snapshot.digest import Digests, digests
+from gslb.snapshot.intent import Challenge, Drain, Forced, Intent, Key, MirrorStop, Overrides, Shift, SlowStart
+from gslb.snapshot.mirror_stops import mirror_stop
 from gslb.snapshot.networks import NetworkMap, network_map
 from gslb.snapshot.types import (
     WHOLE_BP,
@@ -47,7 +48,7 @@ from gslb.snapshot.types import (
     ZoneKey,
 )
 
-__all__ = ["compile_snapshot", "next_expiry_s"]
+__all__ = ["Compiled", "Compiler", "compile_after", "compile_app", "compile_snapshot", "next_expiry_s"]
 
 _KEY_USES = {
     ("zsk", "published"): (True, False, False),
@@ -63,27 +64,95 @@ _KEY_USES = {
 """By role and state of a key: published, signs, announced. A key in any other state is of no use to a zone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What an Intent meant at a moment, with all that the next one can take over."""
+
+    intent: Intent
+    concerning: Concerning
+    challenges: tuple[Challenge, ...]
+    snapshot: Snapshot
+    digests: Digests
+
+
+class Compiler:
+    """Compiles one Intent after the other: what means the same as in the one before stays the same object, and is not
+    compiled again. It may be called from several threads at once."""
+
+    def __init__(self) -> None:
+        self._last: Compiled | None = None
+
+    def compile(self, intent: Intent, wall_s: float) -> Snapshot:
+        """As `compile_snapshot`."""
+        self._last = compiled = compile_after(self._last, intent, wall_s)
+        return compiled.snapshot
+
+
 def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
     """The snapshot that `intent` means at `wall_s`. Overrides past their expiry do not count.
 
     Raises PolicyError where an override names what the policy does not have, or a shift does not add up to 100.
     """
-    policy = intent.policy
-    _refuse_bad_overrides(intent, wall_s)
-    sites = {SiteName(name): _site(SiteName(name), site, intent, wall_s) for name, site in policy.sites.items()}
+    return compile_after(None, intent, wall_s).snapshot
+
+
+def compile_app(intent: Intent, name: AppName, wall_s: float) -> App:
+    """One app of the policy, as it stands in the snapshot."""
+    return _app(name, intent.policy, concerning(intent, wall_s).of(name), wall_s)
+
+
+def compile_after(before: Compiled | None, intent: Intent, wall_s: float) -> Compiled:
+    """As `compile_snapshot`; equal whatever `before` is. Raises as it does."""
+    policy, overrides = intent.policy, intent.overrides
+    refuse_bad_overrides(intent, wall_s)
+    about = concerning(intent, wall_s)
+    challenges = tuple(item for item in overrides.challenges if is_active(item.by, wall_s))
+    kept = before if before is not None and _same_ground(before.intent.policy, policy) else None
+    old = kept.snapshot if kept else None
+    is_drained_alike = kept is not None and kept.concerning.of_all.drains == about.of_all.drains
+    is_signed_alike = kept is not None and (kept.intent.overrides.keys, kept.challenges) == (overrides.keys, challenges)
+    is_measured_alike = kept is not None and kept.intent.overrides.latency == overrides.latency
     snapshot = Snapshot(
-        version=Version(intent.revision, intent.overrides.version),
+        version=Version(intent.revision, overrides.version),
         digest="",
         environment=policy.environment,
-        zone=_zone(policy.zone, intent, wall_s),
-        sites=sites,
-        apps={AppName(name): _app(AppName(name), intent, wall_s) for name in policy.apps},
-        zones=tuple(_zone(zone, intent, wall_s) for zone in policy.zones),
-        latency=_latency(intent),
-        checks=named_checks(policy.checks),
-        guard=eligibility.guard(policy),
+        zone=old.zone if old and is_signed_alike else _zone(policy.zone, intent, wall_s),
+        sites=old.sites if old and is_drained_alike else _sites(policy, about.of_all, wall_s),
+        apps=_apps(kept, policy, about, wall_s),
+        zones=old.zones if old and is_signed_alike else tuple(_zone(zone, intent, wall_s) for zone in policy.zones),
+        latency=old.latency if old and is_measured_alike else _latency(intent),
+        checks=old.checks if old else named_checks(policy.checks),
+        guard=old.guard if old else eligibility.guard(policy),
     )
-    return dataclasses.replace(snapshot, digest=_digest(snapshot))
+    made = digests(snapshot, kept.digests if kept else None)
+    return Compiled(intent, about, challenges, dataclasses.replace(snapshot, digest=made.whole), made)
+
+
+def _same_ground(one: written.Policy, other: written.Policy) -> bool:
+    """Do they differ in apps alone? As text, because the order of sites is content, which mappings do not compare."""
+    return one is other or one.model_dump_json(exclude={"apps"}) == other.model_dump_json(exclude={"apps"})
+
+
+def _apps(kept: Compiled | None, policy: written.Policy, about: Concerning, wall_s: float) -> Mapping[AppName, App]:
+    old = kept.snapshot.apps if kept else {}
+    is_all_alike = kept is not None and kept.concerning.of_all == about.of_all
+    found: dict[AppName, App] = {}
+    for name, app in policy.apps.items():
+        before = old.get(AppName(name))
+        if kept is not None and before is not None and _is_alike(kept, name, app, about, is_all_alike=is_all_alike):
+            found[before.name] = before
+        else:
+            found[AppName(name)] = _app(AppName(name), policy, about.of(name), wall_s)
+    return found
+
+
+def _is_alike(kept: Compiled, name: str, app: written.App, about: Concerning, *, is_all_alike: bool) -> bool:
+    before = kept.intent.policy.apps[name]
+    if before is not app and before.model_dump_json() != app.model_dump_json():  # as in _same_ground
+        return False
+    if name not in about.by_app and name not in kept.concerning.by_app:
+        return is_all_alike
+    return kept.concerning.of(name) == about.of(name)
 
 
 def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
@@ -95,8 +164,8 @@ def next_expiry_s(intent: Intent, wall_s: float) -> float | None:
     return min((by.expires_s for by in made_by if by.expires_s is not None and by.expires_s > wall_s), default=None)
 
 
-def _active(item: Drain | Shift, wall_s: float) -> bool:
-    return item.by.expires_s is None or item.by.expires_s > wall_s
+def _sites(policy: written.Policy, of_all: Overrides, wall_s: float) -> Mapping[SiteName, Site]:
+    return {SiteName(name): _site(SiteName(name), site, of_all, wall_s) for name, site in policy.sites.items()}
 
 
 def _zone(zone: written.Zone, intent: Intent, wall_s: float) -> Zone:
@@ -117,15 +186,13 @@ def _keys(keys: Iterable[Key]) -> Iterable[ZoneKey]:
             yield ZoneKey(key.role, key.algorithm, key.public, key.private, *uses)
 
 
-def _site(name: SiteName, site: written.Site, intent: Intent, wall_s: float) -> Site:
+def _site(name: SiteName, site: written.Site, of_all: Overrides, wall_s: float) -> Site:
     edges = tuple(
         Edge(tuple(edge.public), tuple(edge.bound), Endpoint(*parse_endpoint(edge.peer)) if edge.peer else None)
         for edge in site.edges
     )
     drains = [
-        drain
-        for drain in intent.overrides.drains
-        if drain.site == name and drain.app is None and not drain.entry_only and _active(drain, wall_s)
+        drain for drain in of_all.drains if drain.site == name and not drain.entry_only and is_active(drain.by, wall_s)
     ]
     closing = [drain.by.at_s + drain.deadline_s for drain in drains if drain.deadline_s is not None]
     at = site.location
@@ -157,16 +224,18 @@ def _listening(listen: written.Listen) -> Listening:
     )
 
 
-def _app(name: AppName, intent: Intent, wall_s: float) -> App:
-    policy, app = intent.policy, intent.policy.apps[name]
-    shifts = {shift.route: shift for shift in intent.overrides.shifts if shift.app == name and _active(shift, wall_s)}
+def _app(name: AppName, policy: written.Policy, overrides: Overrides, wall_s: float) -> App:
+    """`overrides` are those that concern it and are not over."""
+    app = policy.apps[name]
+    intent = Intent.model_construct(revision=1, policy=policy, overrides=overrides)
+    shifts = {shift.route: shift for shift in overrides.shifts}
     routes = tuple(
         compile_route(route, shifts.get(route.name), mirror_stop(intent, name, route.name, wall_s))
         for route in app.routes
     )
     half = WHOLE_BP // 2
     needed = sorted({share.backend for route in routes for share in route.split if share.share_bp >= half})
-    drains = [d for d in intent.overrides.drains if d.app in (None, name) and _active(d, wall_s)]
+    drains = overrides.drains
     ttl_min_s, ttl_s = _ttl_s(app.ttl or policy.zone.ttl)
     return App(
         name=name,
@@ -292,51 +361,3 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
         http2=backend.protocol == "http2",
         host=backend.host,
     )
-
-
-def _refuse_bad_overrides(intent: Intent, wall_s: float) -> None:
-    """Overrides that name what this policy does not have: an operator must undo them first, nothing is dropped. And
-    shifts that do not say where every request goes: Envoy would take their sum for the whole."""
-    overrides, policy = intent.overrides, intent.policy
-    problems = [p for drain in overrides.drains if _active(drain, wall_s) for p in _bad_drain(policy, drain)]
-    problems += [*eligibility.dangling(intent, wall_s), *dangling_stops(intent, wall_s)]
-    problems += [p for shift in overrides.shifts if _active(shift, wall_s) for p in _bad_shift(policy, shift)]
-    problems += _bad_latency(policy, overrides.latency)
-    if problems:
-        raise PolicyError(problems)
-
-
-def _bad_latency(policy: written.Policy, latency: Latency | None) -> Iterable[Problem]:
-    named = {site for sites in latency.measured.values() for site in sites} if latency else set()
-    if lacking := sorted(named - policy.sites.keys()):
-        yield Problem("overrides", 0, 0, "override-dangling",
-                      f"the measured latencies name {', '.join(lacking)}, which this policy lacks",
-                      "follow the policy again first: gslb latency clear")  # fmt: skip
-
-
-def _bad_drain(policy: written.Policy, drain: Drain) -> Iterable[Problem]:
-    if drain.site not in policy.sites or (drain.app and drain.app not in policy.apps):
-        what = drain.site + (f" --app {drain.app}" if drain.app else "")
-        yield Problem("overrides", 0, 0, "override-dangling", f"the drain of {what} names what this policy lacks",
-                      f"undo it first: gslb undrain {what}")  # fmt: skip
-
-
-def _bad_shift(policy: written.Policy, shift: Shift) -> Iterable[Problem]:
-    app, what = policy.apps.get(shift.app), f"{shift.app}/{shift.route}"
-    route = next((route for route in app.routes if route.name == shift.route), None) if app else None
-    known = route is not None and route.split is not None
-    if app is None or not known or not set(shift.split) <= set(app.backends):
-        yield Problem("overrides", 0, 0, "override-dangling", f"the shift of {what} names what this policy lacks",
-                      f"undo it first: gslb shift {what} --undo")  # fmt: skip
-    total_bp = sum(round(percent * 100) for percent in shift.split.values())
-    if total_bp != WHOLE_BP:
-        yield Problem("overrides", 0, 0, "split-sum", f"the shift of {what} adds up to {total_bp / 100:g} %",
-                      "percentages of a route add up to 100")  # fmt: skip
-
-
-def _digest(snapshot: Snapshot) -> str:
-    """Of the content in its order: the order of the sites means something (`first`, failover between edges)."""
-    content = dataclasses.asdict(snapshot)
-    del content["version"], content["digest"]
-    text = json.dumps(content, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
