@@ -39,6 +39,11 @@ _VIEW, _OPERATE, _ADMIN, _OWN_APP = Need("viewer"), Need("operator"), Need("admi
 
 NEEDS: Mapping[str, Need] = {
     "GET /": _VIEW,
+    "GET /apis/metrics.smi-spec.io/v1alpha1": _VIEW,
+    "GET /apis/metrics.smi-spec.io/v1alpha1/namespaces/{app}/services": _VIEW,
+    "GET /apis/metrics.smi-spec.io/v1alpha1/namespaces/{app}/services/{backend}": _VIEW,
+    "GET /apis/metrics.smi-spec.io/v1alpha1/namespaces/{app}/trafficsplits": _VIEW,
+    "GET /apis/metrics.smi-spec.io/v1alpha1/namespaces/{app}/trafficsplits/{route}": _VIEW,
     "GET /healthz": _VIEW,
     "GET /metrics": _VIEW,
     "GET /openapi.json": _VIEW,

@@ -24,12 +24,13 @@ from gslb.control.access import Caller
 from gslb.control.body import Body
 from gslb.control.callers import Door, caller_of
 from gslb.control.conditions import ANY, only_if, tag_in_force, tag_of
+from gslb.control.endpoint import LIMIT_BYTES, Asked, Endpoint, Media, Stream
 from gslb.control.events import Events
 from gslb.control.once import Once
 from gslb.control.problems import BadRequestError, new_request_id, problem_of, request_problem
 from gslb.control.publishing import Publisher
 from gslb.control.rate import Rate
-from gslb.control.routes import LIMIT_BYTES, TABLE, Asked, Endpoint, Media, Stream
+from gslb.control.routes import TABLE
 from gslb.errors import HostError, PolicyError, RefusedError
 
 __all__ = ["Door", "build_app"]

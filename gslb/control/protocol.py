@@ -223,6 +223,24 @@ class CertificateSeen(Message):
     problem: str | None = None
 
 
+class SideOutcome(Message):
+    """What one side of a split answered: how often, how often with 5xx, and a histogram of its time (lower bound and
+    width in ms, number)."""
+
+    route: str
+    backend: str
+    answered: int
+    failed: int
+    bins: tuple[tuple[float, float, int], ...] = ()
+
+
+class Outcomes(Message):
+    """What became of the requests of one app at one edge, in the last `window_s` seconds."""
+
+    window_s: float
+    sides: tuple[SideOutcome, ...] = ()
+
+
 class EdgeState(Message):
     envoy: EnvoyState
     certificates: tuple[CertificateSeen, ...] = ()

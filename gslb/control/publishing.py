@@ -10,7 +10,7 @@ from gslb.control.checks import PushBoard
 from gslb.control.compared import Compared
 from gslb.control.fleet import Fleet
 from gslb.control.followed import Followed
-from gslb.control.protocol import RoleState
+from gslb.control.protocol import Outcomes, RoleState
 from gslb.control.registrar import Registrar
 from gslb.control.waves import Wave
 from gslb.model.policy import Policy
@@ -90,6 +90,10 @@ class Publisher(Protocol):
     async def comparisons(self, app: str, route: str) -> Mapping[str, Compared | None]:
         """By name of each edge that compares, what its comparer tells of APP/ROUTE; None: nothing. Bounded by a few
         seconds."""
+        ...
+
+    async def outcomes(self, app: str) -> Sequence[Outcomes]:
+        """What every edge that answers says of the requests of `app` lately."""
         ...
 
     async def refresh(self) -> None:

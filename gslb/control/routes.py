@@ -1,11 +1,11 @@
-"""The table of the HTTP API and what each line of it does. Limits, guards and errors are `api`'s."""
+"""The table of the HTTP API and what each line of it does. Limits, guards and errors are `api`'s, the form of a line is
+`endpoint`'s."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from gslb import __version__, clock
 from gslb.control import (
@@ -33,10 +33,12 @@ from gslb.control import (
     status_messages,
     token_messages,
     token_routes,
+    traffic,
+    traffic_messages,
+    traffic_routes,
 )
-from gslb.control.access import LOCAL, Caller
 from gslb.control.alarms import alarms_now, alarms_seen
-from gslb.control.events import Events
+from gslb.control.endpoint import Asked, Endpoint, Media, Stream
 from gslb.control.explain import explain, live_of
 from gslb.control.fleet import nodes_seen
 from gslb.control.followed import git_seen
@@ -50,60 +52,10 @@ from gslb.control.waves import wave_seen
 from gslb.control.zone_export import zone_file
 from gslb.model.words import iso
 
-__all__ = ["LIMIT_BYTES", "TABLE", "Asked", "Endpoint", "Media", "Stream"]
+__all__ = ["TABLE"]
 
-LIMIT_BYTES = 1024 * 1024
-"""What a request may hold; most that make sense are under 10 KiB."""
 LATENCY_LIMIT_BYTES = 8 * 1024 * 1024
 """About 100,000 networks. The store takes twice as much, with the policy beside it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request, read and checked against its line of the table."""
-
-    publisher: Publisher
-    path: Mapping[str, str]
-    query: Any = None
-    body: Any = None
-    events: Events | None = None
-    caller: Caller = LOCAL
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """An answer that is not JSON, or the name of its type in the table."""
-
-    content_type: str
-    content: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer that goes on."""
-
-    content_type: str
-    lines: AsyncGenerator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """`query` and `body` say what is taken; `answer` what comes back. `versioned`: a reading whose ETag a change may
-    name in If-Match. `repeatable`: a change that takes an Idempotency-Key. `conditional`: one that If-Match may hold
-    up; others do not change the Intent."""
-
-    method: Literal["GET", "POST", "PUT", "DELETE"]
-    path: str
-    handler: Callable[[Asked], Awaitable[dict[str, Any] | Media | Stream]]
-    summary: str
-    answer: type[messages.Body] | Media
-    query: type[messages.Body] | None = None
-    body: type[messages.Body] | None = None
-    limit_bytes: int = LIMIT_BYTES
-    versioned: bool = False
-    repeatable: bool = True
-    conditional: bool = True
-
 
 _Handler = Callable[[Asked], Awaitable[dict[str, Any] | Media | Stream]]
 
@@ -274,6 +226,18 @@ async def _history(asked: Asked) -> dict[str, Any]:
     }
 
 
+async def _traffic_resources(_asked: Asked) -> dict[str, Any]:
+    return traffic.resources()
+
+
+async def _traffic_splits(asked: Asked) -> dict[str, Any]:
+    return await traffic_routes.splits(asked.publisher, asked.path["app"], asked.path.get("route"))
+
+
+async def _traffic_services(asked: Asked) -> dict[str, Any]:
+    return await traffic_routes.services(asked.publisher, asked.path["app"], asked.path.get("backend"))
+
+
 async def _policy(asked: Asked) -> dict[str, Any]:
     current = asked.publisher.current()
     intent = changes.require(current[0] if current else None)
@@ -328,6 +292,8 @@ async def _healthz(_asked: Asked) -> dict[str, Any]:
 def _file(name: str) -> Media:
     return Media(page.FILES[name], page.static_file(name))
 
+
+_SMI = f"/apis/{traffic.API_VERSION}"
 
 TABLE = (
     Endpoint("GET", "/v1/status", _status, "Everything that runs, intended beside observed", status_messages.Status,
@@ -406,6 +372,16 @@ TABLE = (
              messages.Explanation, query=messages.ExplainQuery),
     Endpoint("GET", "/v1/zone-file", _zone_file, "A zone as a standard zone file, with the answers of this moment",
              export_messages.ZoneFile, query=export_messages.ZoneFileQuery),
+    Endpoint("GET", _SMI, _traffic_resources, "SMI: of what there are traffic metrics",
+             traffic_messages.ApiResourceList),
+    Endpoint("GET", f"{_SMI}/namespaces/{{app}}/trafficsplits", _traffic_splits,
+             "SMI: what every side of every split of an app has answered lately", traffic_messages.TrafficMetricsList),
+    Endpoint("GET", f"{_SMI}/namespaces/{{app}}/trafficsplits/{{route}}", _traffic_splits,
+             "SMI: what every side of one route's split has answered lately", traffic_messages.TrafficMetricsList),
+    Endpoint("GET", f"{_SMI}/namespaces/{{app}}/services", _traffic_services,
+             "SMI: what every backend of an app has answered lately", traffic_messages.TrafficMetricsList),
+    Endpoint("GET", f"{_SMI}/namespaces/{{app}}/services/{{backend}}", _traffic_services,
+             "SMI: what one backend of an app has answered lately", traffic_messages.TrafficMetricsList),
     Endpoint("GET", "/metrics", _metrics, "Metrics for Prometheus", Media("text/plain")),
     Endpoint("GET", "/healthz", _healthz, "Does control itself answer?", messages.Healthz),
     Endpoint("GET", "/openapi.json", _openapi, "This description", Media("application/json")),

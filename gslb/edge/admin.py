@@ -41,6 +41,13 @@ class Admin:
         _, body = await self._ask("GET", "/stats", {"format": "json", "filter": pattern})
         return parse_stats(body)
 
+    async def histograms(self, pattern: str) -> bytes:
+        """The body of `/stats` for what matches the RE2 `pattern`, with every bin of its histograms."""
+        _, body = await self._ask(
+            "GET", "/stats", {"format": "json", "histogram_buckets": "detailed", "filter": pattern}
+        )
+        return body
+
     async def listening(self) -> frozenset[tuple[IpAddress, int]]:
         """The addresses and ports that Envoy has bound."""
         _, body = await self._ask("GET", "/listeners", {"format": "json"})

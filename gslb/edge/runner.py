@@ -21,6 +21,7 @@ from gslb.edge.certificates import Certificates, CertificateState
 from gslb.edge.files import Credentials, Document, Files, documents
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
+from gslb.edge.outcomes import OutcomeMeter, Outcomes, parse_look, stats_pattern
 from gslb.edge.process import Command, refuse_taken_addresses
 from gslb.edge.render import EdgeConfig, StatsIndex, Stores, bootstrap, needs_peers, render, static_bootstrap
 from gslb.edge.stats import (
@@ -92,6 +93,7 @@ class EdgeRunner:
         self._snapshot: Snapshot | None = None
         self._shut_out: tuple[str, ...] = ()
         self._arrivals = ArrivalMeter()
+        self._outcomes = OutcomeMeter()
         self._tally = Tally()
         self._uncopied = Uncopied()
         self._connections = 0
@@ -186,6 +188,15 @@ class EdgeRunner:
     def arrivals(self) -> Arrivals:
         """What still comes, as of the last calls of `state`."""
         return self._arrivals.seen()
+
+    async def outcomes(self, app: AppName) -> Outcomes:
+        """What became of the requests of `app` lately. Raises HostError where Envoy does not answer."""
+        config = self._config
+        if config is None:
+            return Outcomes(0.0, {})
+        body = await self._admin.histograms(stats_pattern(app))
+        look = await asyncio.to_thread(parse_look, body, config.index, self._keeper.state().pid, clock.mono_s())
+        return self._outcomes.take(app, look)
 
     def refused(self) -> int:
         """Requests that got 503 because they were beyond the capacity, as of the last `state`."""

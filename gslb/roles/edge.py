@@ -16,9 +16,11 @@ from gslb.control.protocol import (
     EnvoyState,
     HopState,
     Observations,
+    Outcomes,
     RoleState,
     Roster,
     RouteState,
+    SideOutcome,
     role_name,
 )
 from gslb.edge.process import find_envoy
@@ -36,7 +38,7 @@ from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot.targets import check_targets, probe_targets
-from gslb.snapshot.types import LiveState, SiteName, Snapshot
+from gslb.snapshot.types import AppName, LiveState, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
@@ -123,6 +125,20 @@ class EdgeRole:
             ),
         )
 
+    async def outcomes(self, app: str) -> Outcomes:
+        seen = await self._runner.outcomes(AppName(app))
+        sides = tuple(
+            SideOutcome(
+                route=route.route,
+                backend=backend,
+                answered=side.answered,
+                failed=side.failed,
+                bins=tuple((lower, width, count) for (lower, width), count in side.bins.items()),
+            )
+            for (route, backend), side in seen.sides.items()
+        )
+        return Outcomes(window_s=seen.window_s, sides=sides)
+
     def _demand_site(self, snapshot: Snapshot) -> None:
         if self._site not in snapshot.sites:
             raise RefusedError(
@@ -167,6 +183,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     node.identity_ends_s = lambda: identity.ends_s if identity else None
     node.rosters.follow(lambda roster: _shut_out(runner, roster))
     node.comparison = comparing.comparison
+    node.outcomes = role.outcomes
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:

@@ -27,6 +27,7 @@ from gslb.control.protocol import (
     Applied,
     Deed,
     Observations,
+    Outcomes,
     PushedStates,
     Refusal,
     RoleState,
@@ -66,8 +67,8 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 class Node:
     """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
-    this machine believes; `identity_ends_s` is asked when the role's certificate ends, `comparison` for what was
-    compared of a route (APP/ROUTE)."""
+    this machine believes; `identity_ends_s` is asked when the role's certificate ends; an edge's `comparison` for what
+    was compared of a route (APP/ROUTE), and its `outcomes` for what became of an app's requests."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Node:
         self._observations = observations
         self.identity_ends_s: Callable[[], float | None] = lambda: None
         self.comparison: Callable[[str], Awaitable[bytes | None]] = _no_comparison
+        self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
         self._holding = holding or Holding(role, folder, trust)
         self._signed = SignedOverrides(folder, trust)
         self.rosters = RosterHolder(folder)
@@ -120,6 +122,7 @@ class Node:
                 web.get("/state", self._state),
                 web.get("/observations", self._observed),
                 web.get("/comparisons/{app}/{route}", self._compared),
+                web.get("/outcomes/{app}", self._outcomes),
                 web.put("/roster", self._roster),
                 web.put("/pushed", self._pushed),
                 web.put("/signers", self._signers),
@@ -178,6 +181,14 @@ class Node:
         if told is None:
             raise web.HTTPNotFound
         return web.Response(body=told, content_type="application/json")
+
+    async def _outcomes(self, request: web.Request) -> web.Response:
+        if self.outcomes is None:
+            raise web.HTTPNotFound
+        try:
+            return _answer(await self.outcomes(request.match_info["app"]))
+        except HostError as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def _roster(self, request: web.Request) -> web.Response:
         self._silence_s(request)
@@ -325,6 +336,7 @@ def _reasons(error: Exception) -> tuple[str, ...]:
 
 
 def _answer(
-    message: Applied | Observations | Refusal | RoleState | RosterHeld | SignersHeld, status: int = HTTPStatus.OK
+    message: Applied | Observations | Outcomes | Refusal | RoleState | RosterHeld | SignersHeld,
+    status: int = HTTPStatus.OK,
 ) -> web.Response:
     return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.control.compared import Compared
-from gslb.control.protocol import CALLER, Applied, Offer, PushedStates, Refusal, RoleState, Roster
+from gslb.control.protocol import CALLER, Applied, Offer, Outcomes, PushedStates, Refusal, RoleState, Roster
 from gslb.snapshot.types import Version
 from gslb.trust.signing import Signers
 from gslb.trust.tls import IDENTITY_NAME
@@ -101,6 +101,14 @@ class NodeClient:
             return Applied.model_validate_json(body) if status == HTTPStatus.OK else Refusal.model_validate_json(body)
         except (OSError, ValidationError):
             self.heard_mono_s = None
+            return None
+
+    async def outcomes(self, app: str) -> Outcomes | None:
+        """What became of an app's requests at this edge; None where it does not say."""
+        try:
+            status, body = await self.call("GET", f"/outcomes/{quote(app, safe='')}", None, STATE_TIMEOUT_S)
+            return Outcomes.model_validate_json(body) if status == HTTPStatus.OK else None
+        except (OSError, ValidationError):
             return None
 
     async def hand(self, roster: Roster) -> None:

@@ -28,7 +28,7 @@ from gslb.control.fleet import Fleet, Trail, followed
 from gslb.control.followed import Followed
 from gslb.control.keyring import Maker, Role
 from gslb.control.leader import Lead
-from gslb.control.protocol import Refusal, RoleState
+from gslb.control.protocol import Outcomes, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.control.registrar import Registrar
 from gslb.control.waves import Wave
@@ -154,6 +154,12 @@ class RolePublisher:
         ]
         told = await self.nodes.ask(comparing, lambda node: node.comparison(app, route))
         return {node.name: item for node, item in zip(comparing, told, strict=True)}
+
+    async def outcomes(self, app: str) -> Sequence[Outcomes]:
+        """As Publisher.outcomes."""
+        edges = [node for node in self.nodes.reachable if node.state is not None and node.state.edge is not None]
+        told = await self.nodes.ask(edges, lambda node: node.outcomes(app))
+        return [one for one in told if one is not None]
 
     async def refresh(self) -> None:
         """Read every node's state now, but for those that are lost."""

@@ -31,6 +31,7 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "GET /state": _READERS,
     "GET /observations": _READERS,
     "GET /comparisons/{app}/{route}": _CONTROL,
+    "GET /outcomes/{app}": _READERS,
     "POST /v1/drains": _NOBODY,
     "DELETE /v1/drains/{site}": _NOBODY,
     "POST /v1/override": ANYBODY,

@@ -34,7 +34,7 @@ WITHOUT = [line for line in TABLE if line.method != "GET" and not line.condition
 
 
 def path_of(line):
-    return line.path.format(app="shop", route="pay", site="dc", name="viewer")
+    return line.path.format(app="shop", route="pay", site="dc", name="viewer", backend="checkout")
 
 
 def body_of(line):

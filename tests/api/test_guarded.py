@@ -53,7 +53,7 @@ CLOSED = [line for line in TABLE if not NEEDS[f"{line.method} {line.path}"].open
 
 @pytest.mark.parametrize("line", CLOSED, ids=lambda line: f"{line.method} {line.path}")
 async def test_nothing_is_told_without_a_token(guarded, trusting, line):
-    path = line.path.format(app="shop", route="pay", site="dc", name="viewer")
+    path = line.path.format(app="shop", route="pay", site="dc", name="viewer", backend="checkout")
     async with aiohttp.ClientSession(guarded) as session:
         await problem(await session.request(line.method, path, ssl=trusting), 401, "no-token")
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from gslb.control.checks import PushBoard
 from gslb.control.fleet import Fleet
 from gslb.control.leader import Lead
-from gslb.control.protocol import Applied, EdgeState, EnvoyState, HopState, RoleState, RouteState, VerdictState
+from gslb.control.protocol import (
+    Applied,
+    EdgeState,
+    EnvoyState,
+    HopState,
+    Outcomes,
+    RoleState,
+    RouteState,
+    VerdictState,
+)
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
 from gslb.errors import HostError, RefusedError
@@ -146,6 +155,7 @@ class MemoryPublisher:
         self.refreshed = 0
         self.pushed = PushBoard()
         self.compared = {}
+        self.told = [Outcomes(window_s=30.0)]
         self.wave = None
         self.baked_s, self.fences = [], []
         self.lead = Lead("berlin", 3, here=True)
@@ -185,6 +195,9 @@ class MemoryPublisher:
 
     async def comparisons(self, app, route):
         return self.compared
+
+    async def outcomes(self, _app):
+        return self.told
 
     async def refresh(self):
         self.refreshed += 1
