@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gslb import clock
 from gslb.health.checks.connection import Connection
+from gslb.health.checks.grpc import judged_grpc, request_message
 from gslb.health.failures import failed
 from gslb.health.http1 import HEAD_LIMIT_BYTES, LINE_LIMIT_BYTES, Door, Head, first_head, request_octets
 from gslb.health.http_answer import Answer, judged
@@ -58,12 +59,13 @@ def open_session() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`target` is path and query as they are sent, `host` the header."""
+    """`target` is path and query as they are sent, `host` the header. With a body it takes `whole_answer`."""
 
     method: str
     target: str
     host: str
     headers: Headers
+    body: bytes = b""
 
 
 async def ask(session: aiohttp.ClientSession, target: ProbeTarget, tries: Tries) -> Result:
@@ -89,6 +91,9 @@ async def _asked(session: aiohttp.ClientSession, target: ProbeTarget, connection
     octets = request_octets(request.method, request.target, request.host, request.headers)
     if target.tls and (refused := _trouble(await first_head(door, octets, connection.stands), target)):
         return Result(ok=False, reason=f"edge: {refused}")
+    if target.check.grpc is not None:
+        answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, connection.stands)
+        return judged_grpc(target.subject, answer)
     if expect.needs_body and target.backend is not None:
         answer = await whole_answer(session, door, request, EDGE_BODY_LIMIT_BYTES, connection.stands)
     else:
@@ -120,7 +125,10 @@ _ANY_ISSUER = _any_issuer()
 
 def _front_door(target: ProbeTarget) -> Request:
     path = target.check.path if target.backend is not None else "/"
-    headers = (("x-gslb-probe", target.subject), ("user-agent", "gslb-probe"))
+    headers: Headers = (("x-gslb-probe", target.subject), ("user-agent", "gslb-probe"))
+    if target.check.grpc is not None:
+        headers = (*headers, ("content-type", "application/grpc"), ("te", "trailers"))
+        return Request(target.check.method, path, target.host, headers, request_message(target.check.grpc))
     return Request(target.check.method, path, target.host, headers)
 
 
@@ -137,6 +145,7 @@ async def whole_answer(
         request.method,
         URL(f"{scheme}://{host}:{door.port}{request.target}", encoded=True),
         headers=[("host", request.host), *request.headers],
+        data=request.body or None,
         allow_redirects=False,
         ssl=door.context or True,
         server_hostname=door.server_name,

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictBool, Tag, model_validator
 
-from gslb.model.base import Model, UrlPath
+from gslb.model.base import Model, UrlPath, kind_of
+from gslb.model.listening import BackendTls
 from gslb.model.words import EndpointText, HostName, Name, Seconds, parse_comparison, parse_status
 
 __all__ = [
     "KINDS",
     "BackendExpect",
+    "BackendGrpc",
+    "BackendTcp",
     "Calculated",
     "Check",
     "Command",
@@ -81,14 +84,47 @@ class BackendExpect(Model):
     body: _Text | None = Field(None, description="text that stands in the first 16 KiB of the body")
 
 
-class Check(Rounds):
-    """The active check of a backend's endpoints."""
+_CheckTls = Annotated[
+    Annotated[Literal[False], Tag("plain")] | Annotated[BackendTls, Tag("parts")],
+    Discriminator(kind_of),
+]
 
-    path: UrlPath
+
+class BackendGrpc(Model):
+    """grpc.health.v1 of the endpoints: SERVING is healthy. Takes `protocol: http2`."""
+
+    service: Annotated[str, Field(pattern=r"^[!-~]{0,255}$")] = Field("", description="default: the server as a whole")
+
+
+class BackendTcp(Model):
+    """A connection to the endpoints, and what is said on it."""
+
+    send: _Text | None = None
+    expect: _Text | None = Field(None, description="text that comes back")
+
+
+class Check(Rounds):
+    """The active check of a backend's endpoints: an HTTP request (`path`), `grpc` or `tcp`."""
+
+    path: UrlPath | None = None
+    grpc: BackendGrpc | None = None
+    tcp: BackendTcp | None = None
     method: Literal["GET", "HEAD", "OPTIONS"] = "GET"
     host: HostName | None = Field(None, description="the Host of the request; default: the app's first host")
     headers: _Headers = Field({}, description="headers of the request")
     expect: BackendExpect = BackendExpect()
+    http2: StrictBool | None = Field(None, description="speak HTTP/2; default: as `protocol` of the backend says")
+    tls: _CheckTls | None = Field(None, description="how checks speak TLS; false: without; default: as the backend")
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Check:
+        given = [word for word in ("path", "grpc", "tcp") if getattr(self, word) is not None]
+        if len(given) != 1:
+            what = f"it is {' and '.join(given)} at once" if given else "it does not say what it asks"
+            raise ValueError(f"{what}; write one of path: /healthz, grpc: {{}}, tcp: {{}}")
+        if self.path is None and (alien := self.model_fields_set & {"method", "host", "headers", "expect", "http2"}):
+            raise ValueError(f"{min(alien)} is a word of HTTP checks; leave it out beside {given[0]}")
+        return self
 
 
 class TlsOptions(Model):

@@ -198,8 +198,8 @@ class _Game:
 
     def _most_changes(self) -> int:
         """Two for each fault; two more for what flaps slower than the hold-down, or in down-times so short that the
-        checks miss some of them, which is damped from the second time on; and two where probes get lost, because at a
-        start the first result decides."""
+        checks miss some of them, which is damped from the second time on, or faster than the checks look, which by luck
+        looks well for a whole hold-down; and two where probes get lost, because at a start the first result decides."""
         after_s = self.snapshot.apps[APP].failback.after_s
         missed_s = (CHECK.fall - 1) * CHECK.interval_s, 1.5 * CHECK.fall * CHECK.interval_s
         flaps_s = [
@@ -207,7 +207,10 @@ class _Game:
             for it in self.scenario.faults
             if it.kind == "site-flaps" or (it.kind == "observer-lies" and it.lie == "turns")
         ]
-        slow = sum(each_s + CHECK.fall >= after_s or missed_s[0] <= each_s <= missed_s[1] for each_s in flaps_s)
+        slow = sum(
+            each_s + CHECK.fall >= after_s or missed_s[0] <= each_s <= missed_s[1] or each_s < CHECK.interval_s
+            for each_s in flaps_s
+        )
         return 2 * (len(self.scenario.faults) + slow + (self.scenario.probe_loss > 0))
 
     def _may_still_wait(self, place: Place, key: Key) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NewType, Protocol
 
+from gslb.snapshot.listening import BackendTls
+
 __all__ = [
     "Ask",
     "CalculatedAsk",
@@ -26,6 +28,7 @@ __all__ = [
     "Rounds",
     "StatusRange",
     "TcpAsk",
+    "TcpTalk",
     "Tls",
     "TlsAsk",
 ]
@@ -69,9 +72,18 @@ class HttpExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpTalk:
+    """What is said on a connection, and the text that must come back; None: nothing."""
+
+    send: str | None = None
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthCheck:
     """The check of a backend: Rounds, what its endpoints are asked, and what they must answer. `host` None: the app's
-    first host."""
+    first host. `grpc` is a service of grpc.health.v1 (empty: the server), `tcp` a connection: then path, method and
+    expect say what the front door is asked. `http2` None: as the backend. `tls`: other than the backend's."""
 
     path: str
     interval_s: float
@@ -83,6 +95,10 @@ class HealthCheck:
     host: str | None = None
     headers: Headers = ()
     expect: HttpExpect = field(default_factory=HttpExpect)
+    grpc: str | None = None
+    tcp: TcpTalk | None = None
+    http2: bool | None = None
+    tls: BackendTls | Literal["none"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

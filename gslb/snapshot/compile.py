@@ -18,7 +18,7 @@ from gslb.snapshot import eligibility
 from gslb.snapshot.bad_overrides import refuse_bad_overrides
 from gslb.snapshot.challenges import challenge_lines
 from gslb.snapshot.checks import CheckName
-from gslb.snapshot.compile_checks import backend_check, named_checks
+from gslb.snapshot.compile_checks import backend_check, backend_tls, named_checks
 from gslb.snapshot.compile_routes import compile_route
 from gslb.snapshot.concerning import Concerning, concerning, is_active
 from gslb.snapshot.digest import Digests, digests
@@ -31,7 +31,6 @@ from gslb.snapshot.types import (
     AppName,
     Backend,
     BackendName,
-    BackendTls,
     ClientTls,
     Edge,
     Endpoint,
@@ -275,10 +274,6 @@ def _https(app: written.App, sites: Mapping[str, written.Site]) -> Https | None:
     return Https((*http3, "h2", "http/1.1"), listening[0].https or 443)
 
 
-def _backend_tls(tls: written.BackendTls | None) -> BackendTls | None:
-    return BackendTls(tls.sni, None if tls.ca == "system" else tls.ca) if tls else None
-
-
 def _client_tls(name: AppName, tls: written.ClientTls | None) -> ClientTls | None:
     if tls is None:
         return None
@@ -357,7 +352,7 @@ def _backend(name: BackendName, backend: written.Backend, sites: Mapping[str, wr
             if backend.endpoints.get(site)
         },
         via_edge=backend.via == "edge",
-        tls=_backend_tls(backend.tls),
+        tls=backend_tls(backend.tls),
         http2=backend.protocol == "http2",
         host=backend.host,
     )

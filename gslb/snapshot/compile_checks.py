@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from gslb.model import check_words as written
+from gslb.model.listening import BackendTls as WrittenTls
 from gslb.model.words import parse_comparison, parse_endpoint, parse_status
 from gslb.snapshot.checks import (
     Ask,
@@ -22,29 +24,57 @@ from gslb.snapshot.checks import (
     PrometheusAsk,
     PushedAsk,
     TcpAsk,
+    TcpTalk,
     Tls,
     TlsAsk,
 )
+from gslb.snapshot.listening import BackendTls
 
-__all__ = ["backend_check", "named_checks"]
+__all__ = ["GRPC_PATH", "backend_check", "backend_tls", "named_checks"]
 
+GRPC_PATH = "/grpc.health.v1.Health/Check"
+_SOMEBODY = ((200, 502), (505, 599))
+"""What an edge answers for a backend that it reaches: 503 and 504 are its own words for one that it does not."""
 TOLD_S = 1.0
 """How often a check that is told, not asked, is looked at: by then what was pushed may be out of date."""
 
 
 def backend_check(check: written.Check) -> HealthCheck:
     return HealthCheck(
-        path=check.path,
+        **_asked(check),
         interval_s=check.interval,
         timeout_s=check.timeout,
         rise=check.rise,
         fall=check.fall,
         flaky=check.flaky or 0,
-        method=check.method,
-        host=check.host,
-        headers=_headers(check.headers),
-        expect=HttpExpect(_statuses(check.expect.status), body=check.expect.body),
+        http2=check.http2,
+        tls=_check_tls(check),
     )
+
+
+def _asked(check: written.Check) -> dict[str, Any]:
+    if check.grpc is not None:
+        return {"path": GRPC_PATH, "method": "POST", "grpc": check.grpc.service}
+    if check.tcp is not None:
+        talk = TcpTalk(check.tcp.send, check.tcp.expect)
+        return {"path": "/", "method": "HEAD", "expect": HttpExpect(_SOMEBODY), "tcp": talk}
+    return {
+        "path": check.path,
+        "method": check.method,
+        "host": check.host,
+        "headers": _headers(check.headers),
+        "expect": HttpExpect(_statuses(check.expect.status), body=check.expect.body),
+    }
+
+
+def _check_tls(check: written.Check) -> BackendTls | Literal["none"] | None:
+    if check.tls is False:
+        return "none"
+    return backend_tls(check.tls)
+
+
+def backend_tls(tls: WrittenTls | None) -> BackendTls | None:
+    return BackendTls(tls.sni, None if tls.ca == "system" else tls.ca) if tls else None
 
 
 def named_checks(checks: Mapping[str, written.NamedCheck]) -> dict[CheckName, NamedCheck]:

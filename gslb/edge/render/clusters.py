@@ -7,15 +7,15 @@ own leaves stand those of the other sides of its split: what a dead canary would
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from gslb.edge.render.checks import health_check
+from gslb.edge.render.checks import CHECK_SOCKET, health_check, peer_check
 from gslb.edge.render.comparing import captured_pool, compares
 from gslb.edge.render.config import (
-    PROBE_HEADER,
     Peering,
     Stores,
     alias_name,
@@ -30,9 +30,9 @@ from gslb.edge.render.config import (
 )
 from gslb.edge.render.mirroring import buffer_bytes
 from gslb.edge.render.peers import peer_endpoints, peer_socket
-from gslb.edge.render.tls import backend_socket
+from gslb.edge.render.tls import RAW_SOCKET, backend_socket
 from gslb.snapshot.routing import BackendName, Comparison, Mirror
-from gslb.snapshot.types import App, Backend, Endpoint, Route, RouteId, Share, Site, SiteName
+from gslb.snapshot.types import App, Backend, BackendTls, Endpoint, Route, RouteId, Share, Site, SiteName
 
 __all__ = ["Place", "app_clusters", "has_local_probe", "takers"]
 
@@ -47,7 +47,6 @@ _SHADOW_BREAKERS = {"max_connections": 64, "max_pending_requests": 64, "max_requ
 _SHADOW_MAX_S = 5.0
 _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AGGREGATE = "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig"
-_IS_CHECK = {"header": {"key": PROBE_HEADER, "value": "peer"}}
 _OUTLIERS = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 5,
@@ -117,14 +116,13 @@ def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:
 def _pool(name: str, app: App, backend: Backend, sites: Sequence[SiteName], here: Place) -> dict[str, Any]:
     """The endpoints at these sites, each site a priority; those of other sites through their edges where the policy
     says so. `sites` are then the own one alone, or others."""
+    host = backend.host or app.own_host
     if not backend.via_edge or here.site in sites:
-        pool = _leaf(name, app, backend, [(where, backend.endpoints[where]) for where in sites])
+        asked = health_check(backend.check, host, http2=backend.http2) if backend.check else None
+        pool = _leaf(name, [(where, backend.endpoints[where]) for where in sites], asked)
         return _direct(pool, app, backend, here)
-    pool = _leaf(name, app, backend, [(where, peer_endpoints(here.sites[where])) for where in sites])
-    for check in pool.get("health_checks", ()):
-        asked = check["http_health_check"]
-        added = [*asked.get("request_headers_to_add", ()), _IS_CHECK]
-        asked |= {"codec_client_type": "HTTP2", "request_headers_to_add": added}
+    asked = peer_check(backend.check, host) if backend.check else None
+    pool = _leaf(name, [(where, peer_endpoints(here.sites[where])) for where in sites], asked)
     pool["transport_socket"] = peer_socket(app, backend.name, sites, here.peering)
     pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _http2()}
     return pool
@@ -134,16 +132,22 @@ def _direct(pool: dict[str, Any], app: App, backend: Backend, here: Place) -> di
     """How the endpoints themselves are spoken to."""
     if backend.tls is not None:
         pool["transport_socket"] = backend_socket(app, backend, here.stores)
+    if backend.check is not None and backend.check.tls is not None:
+        pool["transport_socket_matches"] = [_check_socket(app, backend, backend.check.tls, here.stores)]
     if backend.http2:
         options = {**_http2(), "common_http_protocol_options": {"idle_timeout": _IDLE_TIMEOUT}}
         pool["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
-        for check in pool.get("health_checks", ()):
-            check["http_health_check"]["codec_client_type"] = "HTTP2"
     return pool
 
 
+def _check_socket(app: App, backend: Backend, tls: BackendTls | Literal["none"], stores: Stores) -> dict[str, Any]:
+    """How checks speak to the endpoints where it is otherwise than requests do."""
+    socket = RAW_SOCKET if tls == "none" else backend_socket(app, dataclasses.replace(backend, tls=tls), stores)
+    return {"name": "checks", "match": CHECK_SOCKET, "transport_socket": socket}
+
+
 def _leaf(
-    name: str, app: App, backend: Backend, groups: Sequence[tuple[SiteName, tuple[Endpoint, ...]]]
+    name: str, groups: Sequence[tuple[SiteName, tuple[Endpoint, ...]]], check: dict[str, Any] | None
 ) -> dict[str, Any]:
     """A pool; `groups` are priorities, the first is used while any of it lives."""
     named = any(not _is_address(endpoint.host) for _, endpoints in groups for endpoint in endpoints)
@@ -165,8 +169,8 @@ def _leaf(
     }
     if named:
         cluster["dns_lookup_family"] = "V4_PREFERRED"
-    if backend.check:
-        cluster["health_checks"] = [health_check(backend.check, backend.host or app.own_host)]
+    if check is not None:
+        cluster["health_checks"] = [check]
     else:
         cluster["outlier_detection"] = _OUTLIERS
     return cluster
@@ -220,7 +224,7 @@ def _aggregate(name: str, app: App, backends: Sequence[Backend], site: SiteName)
         leaf_name(app.name, backend.name, where) for backend in backends for where in _in_order(app, backend, site)
     ]
     if not leaves:
-        return _leaf(name, app, backends[0], [])
+        return _leaf(name, [], None)
     return {
         "name": name,
         "connect_timeout": _CONNECT_TIMEOUT,

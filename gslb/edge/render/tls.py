@@ -10,9 +10,13 @@ from gslb.edge.render.config import SNI_HEADER, Resource, Stores
 from gslb.edge.render.matching import header_equals
 from gslb.snapshot.types import App, Backend, ClientTls, Site
 
-__all__ = ["alt_svc", "backend_socket", "client_context", "misdirected", "to_https"]
+__all__ = ["RAW_SOCKET", "alt_svc", "backend_socket", "client_context", "misdirected", "to_https"]
 
 _TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+RAW_SOCKET = {
+    "name": "envoy.transport_sockets.raw_buffer",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+}
 _ALT_SVC_S = 86_400
 _HTTPS_PORT = 443
 

@@ -13,7 +13,7 @@ from gslb.health.target import Result
 from gslb.model.words import format_endpoint
 from gslb.snapshot.checks import GrpcAsk
 
-__all__ = ["ask_grpc", "request_message", "status_of"]
+__all__ = ["ask_grpc", "judged_grpc", "request_message", "status_of"]
 
 _LIMIT_BYTES = 4096
 _STATES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
@@ -41,7 +41,7 @@ async def ask_grpc(subject: str, ask: GrpcAsk, connection: Connection, tools: To
         if not speaks_http2(writer):
             return Result(ok=False, reason=f"{subject}: it does not speak HTTP/2 (ALPN)")
         answer = await ask_http2(reader, writer, headers, request_message(ask.service), _LIMIT_BYTES)
-    return _judged(subject, answer)
+    return judged_grpc(subject, answer)
 
 
 def request_message(service: str) -> bytes:
@@ -65,7 +65,8 @@ def status_of(body: bytes) -> int:
     return message[1]
 
 
-def _judged(subject: str, answer: Answer) -> Result:
+def judged_grpc(subject: str, answer: Answer) -> Result:
+    """What a HealthCheckResponse says; over HTTP/1.1 the trailers, and with them the code, may be missing."""
     headers = dict(answer.headers)
     code = headers.get("grpc-status", "")
     if answer.status != 200 or code not in ("", "0"):

@@ -26,6 +26,9 @@ def check_backends(report: Report) -> None:
             _endpoints(report, path, backend, edges)
             if backend.check is not None:
                 _check(report, (*path, "check"), backend.check)
+                if backend.check.grpc is not None and backend.protocol != "http2":
+                    message = "gRPC is spoken over HTTP/2, and the backend says http1"
+                    report.error((*path, "check", "grpc"), "check-grpc", message, "write protocol: http2 beside check")
 
 
 def _edge_sockets(report: Report) -> Iterator[tuple[_Socket, str]]:
@@ -68,7 +71,7 @@ def _address(host: str) -> IpAddress | None:
 
 def _check(report: Report, path: Path, check: Check) -> None:
     check_rounds(report, path, check)
-    if "#" in check.path:
+    if check.path is not None and "#" in check.path:
         message = "the part after # is never sent"
         report.error((*path, "path"), "path-query", message, "write the path without it")
     check_headers(report, (*path, "headers"), check.headers)

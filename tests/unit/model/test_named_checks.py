@@ -134,8 +134,29 @@ def test_comparisons(text, expected):
         ("path: /healthz, expect: {status: [200-399]}, host: a.example", []),
         ("path: /healthz, expect: {headers: {a: b}}", [("headers", "unknown-key")]),
         ("path: /healthz, headers: {x-a: b, host: c}", [("host", "header-name")]),
+        ("path: /healthz, http2: true, tls: false", []),
+        ("path: /healthz, tls: {sni: inner.example, ca: inner.pem}", []),
+        ("path: /healthz, tls: {name: inner.example}", [("name", "unknown-key")]),
+        ("path: /healthz, tls: true", [("true", "value")]),
+        ("tcp: {}", []),
+        ('tcp: {send: "PING", expect: "+PONG"}', []),
+        ("grpc: {service: shop.v1.Cart}", [("{service", "check-grpc")]),
     ],
 )
 def test_checks_of_backends(new, expected):
     text = GOOD.replace("path: /healthz", new)
     assert places_of(text) == [(*spot(text, new, marker), rule) for marker, rule in expected]
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("tcp: {}, method: HEAD", "method is a word of HTTP checks; leave it out beside tcp"),
+        ("path: /healthz, tcp: {}", "it is path and tcp at once; write one of path: /healthz, grpc: {}, tcp: {}"),
+        ("grpc: {}, expect: {body: a}", "expect is a word of HTTP checks; leave it out beside grpc"),
+        ("fall: 2", "it does not say what it asks; write one of path: /healthz, grpc: {}, tcp: {}"),
+    ],
+)
+def test_a_check_of_a_backend_asks_one_thing(new, said):
+    (problem,) = problems_of(GOOD.replace("path: /healthz", new))
+    assert said in problem.message + "; " + problem.remedy

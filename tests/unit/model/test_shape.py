@@ -77,7 +77,7 @@ def test_the_policy_to_spoil_is_good():
         ("dc: 80", "dc: .inf", (17, 24, "value")),
         ("dc: 80", "dc: .nan", (17, 24, "value")),
         ("dc: 80", "D C: 80", (17, 20, "value")),
-        ("check: {path: /healthz, ", "check: {", (20, 9, "missing-key")),
+        ("check: {path: /healthz, ", "check: {", (20, 16, "value")),
         ("check: {path: /healthz, ", "chek: {path: /healthz, ", (20, 9, "unknown-key")),
         ("path: /healthz", "path: healthz", (20, 23, "value")),
         ("interval: 2s", "interval: 2 s", (20, 43, "value")),
