@@ -7,8 +7,15 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.examples import EFFORT, examples
 
-ALONE = {"chaos", "e2e", "e2e_edge", "fleet", "interop", "reliability"}
-"""Folders whose tests share addresses, ports or namespaces of this machine: they run one after the other."""
+ROWS = {
+    "chaos": "edges",
+    "e2e": "installation",
+    "e2e_edge": "edges",
+    "fleet": "installation",
+    "interop": "edges",
+    "reliability": "installation",
+}
+"""Folders whose tests share addresses, ports or namespaces of this machine: those of a row run one after the other."""
 
 settings.register_profile(
     "no-clock",
@@ -21,9 +28,10 @@ settings.load_profile("no-clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long row of those that run alone begins first, so that the others fill the time beside it."""
+    """The long rows begin first, so that the others fill the time beside them."""
     root = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(root).parts[0] in ALONE:
-            item.add_marker(pytest.mark.xdist_group("alone"))
+        row = ROWS.get(item.path.relative_to(root).parts[0])
+        if row is not None:
+            item.add_marker(pytest.mark.xdist_group(row))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
