@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gslb.plan.exposure import exposure_of, ttl_words
 from gslb.plan.groups import Audience, FoundGroup, find_groups
-from gslb.plan.types import AppChange, Exposure, Kind, Pair, RouteChange
-from gslb.snapshot.targets import EDGE_CHECK
+from gslb.plan.types import AppChange, Kind, Pair, RouteChange
 from gslb.snapshot.types import WHOLE_BP, App, AppName, Route, SiteName, Snapshot
 
 __all__ = ["AppMove", "app_moves", "serving_sites"]
@@ -76,7 +76,7 @@ def _move(audience: Audience, before: App | None, after: App | None) -> AppMove:
         groups=tuple(found.group for found in groups) if moving else (),
         routes=tuple(_routes(before, after)) if after else (),
         ttl=_ttl_pair(before, after),
-        exposure=_exposure(after) if after else None,
+        exposure=exposure_of(audience.after, after) if after else None,
     )
     return AppMove(before, after, change, groups)
 
@@ -88,27 +88,8 @@ def _kind(before: object, after: object) -> Kind:
 
 
 def _ttl_pair(before: App | None, after: App | None) -> Pair | None:
-    old, new = (_ttl(one) if one else None for one in (before, after))
+    old, new = (ttl_words(one) if one else None for one in (before, after))
     return Pair(before=old, after=new) if old and new and old != new else None
-
-
-def _ttl(app: App) -> str:
-    return f"{app.ttl_s} s" if app.ttl_min_s == app.ttl_s else f"{app.ttl_min_s} s to {app.ttl_s} s"
-
-
-def _exposure(app: App) -> Exposure:
-    """By the slowest check of what takes a site out: the last probe that counts begins `interval` x `fall` after the
-    site died at the latest, and is given up after `timeout`."""
-    found = [(str(name), check) for name in app.needed if (check := app.backends[name].check)]
-    checks = found or [("the edge", EDGE_CHECK)]
-    name, slowest = max(checks, key=lambda item: item[1].interval_s * item[1].fall + item[1].timeout_s)
-    seen_s = slowest.interval_s * slowest.fall + slowest.timeout_s
-    terms = f"check of {name}: {slowest.fall} x {slowest.interval_s:g} s + {slowest.timeout_s:g} s, TTL {app.ttl_s} s"
-    if app.failover == "manual":
-        terms = f"failover is manual: until a person drains the site; then TTL {app.ttl_s} s"
-        return Exposure(detection_s=None, ttl_s=app.ttl_s, total_s=None, terms=terms)
-    total_s = round(seen_s + app.ttl_s, 3)
-    return Exposure(detection_s=round(seen_s, 3), ttl_s=app.ttl_s, total_s=total_s, terms=terms)
 
 
 # Routes ---------------------------------------------------------------------------------------------------------------

@@ -179,6 +179,9 @@ def test_a_family_that_goes_leaves_its_clients_alone():
     assert rules(plan)[:2] == ["last-site", "last-site"]
 
 
+DB = {"tcp": {"to": "10.0.0.1:5432"}, "interval": "5s", "timeout": "5s", "fall": 4}
+
+
 @pytest.mark.parametrize(
     ("steps", "detection_s", "total_s", "words"),
     [
@@ -188,6 +191,13 @@ def test_a_family_that_goes_leaves_its_clients_alone():
         ((cut("apps.shop.backends.monolith.check"),), 7, 17, "check of the edge"),
         ((put("apps.shop.ttl", "30s"),), 7, 37, "TTL 30 s"),
         ((put("apps.shop.failover", "manual"),), None, None, "until a person"),
+        ((put("checks", {"db": DB}), put("apps.shop.ready", {"dc": ["db"]})), 25, 35, "check db: 4 x 5 s + 5 s"),
+        ((put("checks", {"db": DB, "both": {"calculated": {"of": ["db"]}}}), put("apps.shop.ready", {"dc": ["both"]})),
+         25, 35, "check db: 4 x 5 s + 5 s"),
+        ((put("checks", {"word": {"pushed": {"expires": "1m", "then": "down"}}}),
+          put("apps.shop.ready", {"aws": ["word"]})), 61, 71, "check word: it holds 60 s"),
+        ((put("checks", {"word": {"pushed": {"expires": "1m"}}}), put("apps.shop.ready", {"aws": ["word"]})),
+         7, 17, "check of monolith"),
     ],
 )  # fmt: skip
 def test_how_long_a_dead_site_is_answered(steps, detection_s, total_s, words):
