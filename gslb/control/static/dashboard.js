@@ -1,11 +1,11 @@
-// Shows what /v1/status tells, every second. Text goes in as text, never as markup; nothing is decided here.
+// Shows what /v1/status and /v1/checks tell, every second. Text goes in as text, never as markup; nothing is decided here.
 
 const INTERVAL_MS = 1000;
 const TIMEOUT_MS = 5000;
 const TONES = {
   up: "good", ready: "good", live: "good",
   down: "bad", unreachable: "bad", backing_off: "bad",
-  unknown: "warn", starting: "warn", drained: "warn",
+  unknown: "warn", starting: "warn", drained: "warn", disputed: "warn", warning: "warn", "cannot look": "warn",
 };
 
 function element(name, attributes = {}, ...children) {
@@ -74,6 +74,19 @@ function mirror(route, seen) {
     element("td", { class: "number" }, seen.sent.toLocaleString()), element("td", {}, skipped.join(", ") || "none"));
 }
 
+function check(name, seen) {
+  const nodes = Object.entries(seen.nodes).map(([node, one]) =>
+    element("li", { class: "node" }, element("span", {}, node), " ", tag(one.cannot ? "cannot look" : one.state),
+      reason([one.cannot || (one.reason === seen.reason ? "" : one.reason), since(one.since)].filter(Boolean).join(" · "))));
+  return element("tr", {},
+    element("th", { scope: "row" }, name, element("p", { class: "reason" }, seen.kind)),
+    element("td", {}, element("span", { class: "tags left" },
+      ...[tag(seen.state), seen.warning ? tag("warning") : null].filter(Boolean))),
+    element("td", {}, seen.monitor ? "nothing: it is only watched" : seen.decides.join(", ") || "nothing"),
+    element("td", {}, seen.reason),
+    element("td", {}, element("ul", { class: "nodes" }, ...nodes)));
+}
+
 function role(name, seen) {
   const version = seen.revision === null ? "–" : `${seen.revision}.${seen.overrides}`;
   return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, tag(seen.state)),
@@ -92,7 +105,14 @@ function fill(id, things, show) {
   place(id).replaceChildren(...Object.entries(things).map(([name, seen]) => show(name, seen)));
 }
 
-function show(seen) {
+// Without what is another with each look: when it was, how long it took.
+function steady(one) {
+  const nodes = Object.entries(one.nodes).map(([node, { state, reason, cannot, since }]) =>
+    [node, { state, reason, cannot, since }]);
+  return { ...one, nodes: Object.fromEntries(nodes) };
+}
+
+function show(seen, checks) {
   place("environment").textContent = seen.environment ?? "";
   place("version").textContent = seen.snapshot
     ? `policy revision ${seen.snapshot.revision} · overrides ${seen.snapshot.overrides} · ${seen.snapshot.digest}`
@@ -101,8 +121,10 @@ function show(seen) {
   fill("sites", Object.fromEntries(sites), site);
   fill("splits", seen.splits, split);
   fill("mirrors", seen.mirrors, mirror);
+  fill("checks", Object.fromEntries(Object.entries(checks).map(([name, one]) => [name, steady(one)])), check);
   fill("roles", seen.roles, role);
   place("mirrors-section").hidden = Object.keys(seen.mirrors).length === 0;
+  place("checks-section").hidden = Object.keys(checks).length === 0;
 }
 
 function tell(words, stale) {
@@ -110,11 +132,16 @@ function tell(words, stale) {
   document.body.classList.toggle("stale", stale);
 }
 
+async function read(path) {
+  const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  return response.json();
+}
+
 async function look() {
   try {
-    const response = await fetch("/v1/status", { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    show(await response.json());
+    const [seen, { checks }] = await Promise.all([read("/v1/status"), read("/v1/checks")]);
+    show(seen, checks);
     tell("live", false);
   } catch (error) {
     tell(`control does not answer (${error.message}); this is what it told last`, true);
