@@ -45,11 +45,12 @@ flood: install ## flood the DNS loop at three times what it can read; figures go
 
 CHAOS_ROUNDS ?= 4
 MUTATIONS ?= 10000
+STORE_AWAY_S ?= 1800
 
 .PHONY: chaos
-chaos: install ## minutes of failures: MUTATIONS wrong policies, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd
+chaos: install ## minutes of failures: MUTATIONS wrong policies, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd, a fleet whose store is away for STORE_AWAY_S
 	MUTATIONS=$(MUTATIONS) $(BIN)/pytest -q tests/api/test_mutated.py
-	CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(BIN)/pytest -s -m chaos
+	CHAOS_ROUNDS=$(CHAOS_ROUNDS) STORE_AWAY_S=$(STORE_AWAY_S) $(BIN)/pytest -s -m chaos
 
 .PHONY: properties
 properties: install ## every property with all its examples, drawn anew; `make test` tries a quarter of them

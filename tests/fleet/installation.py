@@ -1,5 +1,6 @@
-"""One installation of real processes on loopback: three members of an etcd, two machines with a control, two with DNS,
-two with an edge. Each machine has folders of its own, joined by a token, and is watched all along."""
+"""One installation of real processes on loopback: three members of an etcd that lets in our own certificates alone, two
+machines with a control, two with DNS, two with an edge. Each machine has folders of its own, joined by a token, and is
+watched all along."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from gslb import clock
 from gslb.edge import find_envoy
 from gslb.roles.process import end_with_parent
 from tests.support.backend import Backend
+from tests.support.etcd import ADDRESS as MEMBER
 from tests.support.etcd import Etcd
 from tests.support.ports import free_port
 from tests.support.running_demo import GSLB, eventually, run_gslb
@@ -167,6 +169,10 @@ class Watch:
         versions = {name: [version for _, version, _ in seen] for name, seen in self.seen.items()}
         return {name: had for name, had in versions.items() if had != sorted(had)}
 
+    def first(self, name: str, revision: int) -> float | None:
+        """When a node had a revision for the first time; None: never."""
+        return next((at_s for at_s, version, _ in self.seen[name] if version[0] == revision), None)
+
     def since(self, version) -> float:
         """When the last of the nodes had it."""
         return max(next(at_s for at_s, had, _ in seen if had == version) for seen in self.seen.values())
@@ -200,7 +206,6 @@ class Fleet:
     # Beginning --------------------------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        self.etcd = await asyncio.to_thread(Etcd, self.folder / "etcd", 3)
         for backend, site in (("old", "dc"), ("old", "aws"), ("new", "aws")):
             self.backends.append(await asyncio.to_thread(Backend, f"{backend}-{site}", BACKENDS))
         self.write_policy()
@@ -220,13 +225,24 @@ class Fleet:
         (self.policy / "fleet.yaml").write_text(edit(text))
         return self.policy
 
+    def store(self, control: str) -> str:
+        """As a control's machine reaches it."""
+        trust = self.machines[control].data / "trust"
+        shown = trust / "identities" / "control"
+        members = ",".join(member.endpoint for member in self.etcd.members)
+        return f"etcds://{members}/fleet?ca={trust / 'ca.pem'}&cert={shown / 'cert.pem'}&key={shown / 'key.pem'}"
+
     async def _begin_c1(self) -> None:
-        store = self.etcd.url("fleet")
+        data, certificate = str(self.machines["c1"].data), self.folder / "etcd-certificate"
         await self.gslb("c1", "identity", "init", "--policy", str(self.policy), "--name", "c1", "--roles", "control",
-                        "--api", self.url("c1"), "--store", store, "--data", str(self.machines["c1"].data))  # fmt: skip
+                        "--api", self.url("c1"), "--data", data)  # fmt: skip
+        members = [option for number in (1, 2, 3) for option in ("--ip", MEMBER.format(number))]
+        await self.gslb("c1", "identity", "issue", "server", "etcd", *members, "-o", str(certificate), "--data", data)
+        tls = tuple(certificate / name for name in ("ca.pem", "cert.pem", "key.pem"))
+        self.etcd = await asyncio.to_thread(Etcd, self.folder / "etcd", 3, tls)
         for name in CONTROLS:
             api = f"{ADDRESS[name]}:{self.api_port}"
-            self.machines[name].arguments = ("--roles", "control", "--api", api, "--store", store)
+            self.machines[name].arguments = ("--roles", "control", "--api", api, "--store", self.store(name))
         first = self.machines["c1"]
         arguments, first.arguments = first.arguments, (*first.arguments, str(self.policy))
         await first.start()

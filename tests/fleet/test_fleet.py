@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -28,6 +29,9 @@ EQUAL_S, SERVES_S = 5.0, 1.0
 NOISE = 20.0
 """What is promised may take so many times as long where others use the processors, too: the figures are printed."""
 PAUSE_S = 30.0 if LONG else LEASE_S + 2
+AWAY_S = float(os.environ.get("STORE_AWAY_S", "600" if LONG else "15"))
+"""For how long the store is gone."""
+LINES_PER_S, GROWTH_KIB = 0.5, 20_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -77,6 +81,36 @@ async def test_a_change_at_either_control_is_the_same_everywhere(fleet):
         assert sorted(seen) == sorted(NODES)
         assert {(n["revision"], n["overrides"], n["digest"]) for n in seen.values()} == {fleet.has()}
         assert all(node["in_sync"] for node in seen.values()), seen
+
+
+async def test_a_policy_goes_in_waves_and_what_crashes_a_node_goes_back(fleet):
+    first, rest, last = ("aws",), ("dc", "n1"), ("n2",)
+    revision, digest = fleet.version()[0], fleet.has()[2]
+    fleet.write_policy(lambda text: text.replace("ttl: 5s", "ttl: 8s"))
+    apply = ("apply", str(fleet.policy), "-m", "a ttl", "--yes", "--bake", "2s", "--wait")
+    await fleet.gslb("c2", *apply)
+    await fleet.equal(after=(revision, 10**9))
+    had_s = {name: fleet.watch.first(name, revision + 1) for name in NODES}
+    for earlier, later in ((first, rest), (rest, last)):
+        assert max(had_s[name] for name in earlier) < min(had_s[name] for name in later), had_s
+
+    good = fleet.has()
+    fleet.write_policy(lambda text: text.replace("ttl: 5s", "ttl: 9s"))
+    async with asyncio.TaskGroup() as group:
+        bad = group.create_task(fleet.gslb("c1", *apply[:-2], "20s", "--wait", code=None))
+        await eventually(lambda: has_revision(fleet, "aws", revision + 2), 60, "the first wave has it")
+        os.kill(fleet.machines["aws"].role_pid(), signal.SIGKILL)
+    result = bad.result()
+    assert (result.code, "back" in result.out + result.err) == (1, True), (result.out, result.err)
+    await fleet.equal(after=(revision + 2, 10**9))
+    assert fleet.has()[2] == good[2] != digest
+    assert all(fleet.watch.first(name, revision + 2) is None for name in (*rest, *last)), "nobody else ever had it"
+    fleet.write_policy()
+    await changed(fleet, "c1", "apply", str(fleet.policy), "-m", "as before", "--yes", "--all-at-once")
+
+
+async def has_revision(fleet, name: str, revision: int) -> bool:
+    return fleet.watch.first(name, revision) is not None
 
 
 KILLED = [("role", "c1"), ("role", "n1"), ("role", "dc"), ("envoy", "aws"), ("etcd", ""), ("all", "n2")]
@@ -145,7 +179,7 @@ async def test_a_leader_that_slept_is_fenced_and_what_it_had_begun_is_refused(fl
     leader = await fleet.leader()
     other = next(name for name in CONTROLS if name != leader)
     sleeper = fleet.machines[leader]
-    store = open_store(fleet.etcd.url("fleet"), fleet.folder)
+    store = open_store(fleet.store(leader), fleet.folder)
     term = store.document(TERM).number
     async with asyncio.TaskGroup() as group:
         try:
@@ -177,7 +211,7 @@ async def test_a_leader_that_slept_is_fenced_and_what_it_had_begun_is_refused(fl
 
 
 async def test_a_site_leaves_though_two_of_three_members_of_the_store_are_gone(fleet):
-    await an_emergency_key(fleet, at=("n2", "dc", "aws"))
+    await an_emergency_key(fleet)
     drain, ca = str(fleet.folder / "drain.json"), str(fleet.machines["c1"].data / "trust" / "ca.pem")
     async with load(fleet) as clients:
         first, second, _ = fleet.etcd.members
@@ -238,6 +272,61 @@ async def test_who_restarts_while_store_and_controls_are_gone_serves_from_disk(f
     await changed(fleet, "c2", "undrain", "dc")
 
 
+@pytest.mark.timeout(600 + AWAY_S)
+async def test_while_the_store_is_away_all_goes_on_and_nothing_piles_up(fleet):
+    """As long as it takes: answers, health by the nodes' own view, and the same memory, files and lines of log."""
+    had, control = fleet.has(), [fleet.machines[name] for name in CONTROLS]
+    await asyncio.to_thread(fleet.etcd.close)
+    await asyncio.sleep(min(30.0, AWAY_S / 3))  # until what they say once is said
+    others = [name for name in PROCESS if name != "aws"]
+    before = {name: taken_by(fleet.machines[name]) for name in others}
+    async with load(fleet) as clients:
+        gone_s, rounds = clock.mono_s(), 0
+        while clock.mono_s() - gone_s < AWAY_S or not rounds:
+            rounds += 1
+            await a_site_dies_and_comes_back(fleet)
+            refused = await fleet.gslb("c1", "drain", "dc", "--reason", "fire", code=None)
+            assert (refused.code, "etcd" in refused.err) == (2, True), refused.err
+            assert all(await asyncio.gather(*(machine.ask("/v1/status", 10) for machine in control)))
+        lasted_s = clock.mono_s() - gone_s
+        after = {name: taken_by(fleet.machines[name]) for name in others}
+    print(f"without the store for {lasted_s:.0f} s, a site dead {rounds} times; {clients.counts()}")
+    for name in others:
+        (kib, files, lines), (kib_then, files_then, lines_then) = before[name], after[name]
+        print(f"{name}: {kib} KiB, then {kib_then}; {files} files, then {files_then}; {lines_then - lines} lines")
+        assert kib_then - kib < GROWTH_KIB, name
+        assert files_then - files < 20, name
+        assert lines_then - lines < 30 + LINES_PER_S * lasted_s, fleet.machines[name].log()[-3000:]
+    assert (clients.wrong, clients.lost) == ([], [])
+    assert {site for site, _, _ in clients.failed} <= {"aws"}, clients.failed
+    assert fleet.has() == had
+    await fleet.heal()
+    await changed(fleet, "c1", "drain", "dc")
+    await changed(fleet, "c2", "undrain", "dc")
+
+
+async def a_site_dies_and_comes_back(fleet) -> None:
+    """Nodes see that by themselves, and answer with the other site alone; it comes back from its own disk."""
+    machine = fleet.machines["aws"]
+    for turn, sites in ((lambda: machine.end(signal.SIGINT), ("dc",)), (machine.start, EDGES)):
+        await turn()
+        wanted = {(ADDRESS[site],) for site in sites}
+
+        async def is_seen(wanted=wanted):
+            found = [await answers(fleet, nameserver) for nameserver in NAMESERVERS]
+            return all(set(map(tuple, (v for v in one.values() if v))) == wanted for one in found)
+
+        await eventually(is_seen, STARTS_S, f"{' and '.join(sites)} are answered")
+
+
+def taken_by(machine) -> tuple[int, int, int]:
+    """KiB of memory, open files, and lines of log, of its role process."""
+    pid = machine.role_pid()
+    status = Path(f"/proc/{pid}/status").read_text()
+    kib = int(status.partition("VmRSS:")[2].split()[0])
+    return kib, len(list(Path(f"/proc/{pid}/fd").iterdir())), machine.log().count("\n")
+
+
 async def until_answered(fleet) -> float:
     """Seconds from now until the first nameserver answers, with what was drained."""
     began_s = clock.mono_s()
@@ -246,12 +335,20 @@ async def until_answered(fleet) -> float:
     return clock.mono_s() - began_s
 
 
-async def an_emergency_key(fleet, at) -> None:
-    """One that the machines believe, and a drain of dc that it has signed."""
+async def an_emergency_key(fleet) -> None:
+    """One that the machines believe, because a control was told, and a drain of dc that it has signed."""
     key, c1 = str(fleet.folder / "ann.key"), "c1"
     await fleet.gslb(c1, "override", "key", "ann", "-o", key)
-    for name in at:
-        await fleet.gslb(name, "override", "believe", f"{key}.pub", "--data", str(fleet.machines[name].data))
+    await fleet.gslb(c1, "override", "believe", f"{key}.pub", "--data", str(fleet.machines[c1].data))
+    believed = (await fleet.gslb(c1, "trust", "signers", "--json", "--data", str(fleet.machines[c1].data))).json
+
+    async def is_told():
+        states = [await fleet.machines[name].ask("/state") for name in NODES]
+        return all(state and state["signers"] >= believed["number"] for state in states)
+
+    asked_s = clock.mono_s()
+    await eventually(is_told, 60, "every node believes the key")
+    print(f"every node believes another key {clock.mono_s() - asked_s:.2f} s after a control does")
     wanted = ("--environment", "fleet", "--for", "1h", "--reason", "fire", "--key", key)
     await fleet.gslb(c1, "override", "sign", "drain", "dc", *wanted, "-o", str(fleet.folder / "drain.json"))
 
