@@ -90,7 +90,7 @@ def _by_hand() -> dict:
     return yaml.safe_load((HERE / "by_hand.yaml").read_text())
 
 
-def _backends() -> dict:
+def _backends(addresses: tuple[tuple[str, int], ...] = BACKENDS) -> dict:
     manager = {
         "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "backend",
@@ -119,7 +119,7 @@ def _backends() -> dict:
             "address": {"socket_address": {"address": host, "port_value": port}},
             "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
         }
-        for host, port in BACKENDS
+        for host, port in addresses
     ]
     return {"static_resources": {"listeners": listeners}}
 

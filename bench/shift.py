@@ -11,6 +11,8 @@ import signal
 import statistics
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -50,21 +52,27 @@ class Load:
         self.failed += 1
 
 
+@asynccontextmanager
+async def running(env: dict) -> AsyncIterator[None]:
+    """The demo, for as long as the block lasts."""
+    demo = await asyncio.create_subprocess_exec(
+        GSLB, "demo", "--json", env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        if not await asyncio.wait_for(demo.stdout.readline(), 60):
+            raise SystemExit("the demo did not start; run gslb demo to see why")
+        yield
+    finally:
+        if demo.returncode is None:
+            demo.send_signal(signal.SIGTERM)
+        await demo.wait()
+
+
 async def measure(shifts: int = 20) -> None:
     with tempfile.TemporaryDirectory(prefix="gslb-bench-") as folder:
         env = {**os.environ, "GSLB_RUNTIME": f"{folder}/run"}
-        demo = await asyncio.create_subprocess_exec(
-            GSLB, "demo", "--json", env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-        try:
-            if not await asyncio.wait_for(demo.stdout.readline(), 30):
-                raise SystemExit("the demo did not start; run gslb demo to see why")
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-                await _shift_back_and_forth(Load(session), env, shifts)
-        finally:
-            if demo.returncode is None:
-                demo.send_signal(signal.SIGTERM)
-            await demo.wait()
+        async with running(env), aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+            await _shift_back_and_forth(Load(session), env, shifts)
 
 
 async def _shift_back_and_forth(load: Load, env: dict, shifts: int) -> None:

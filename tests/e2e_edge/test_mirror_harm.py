@@ -58,7 +58,7 @@ async def test_a_target_that_resets_rests_also_where_its_check_is_well(stage):
     route = {"name": "pay", "split": {"old": 100}, "mirror": [{"to": "copy", "percent": 100}]}
     async with stage.edge() as runner:
         await runner.publish(stage.snapshot(backends, [route]))
-        await ask_all(stage, 4, 100)
+        await ask_all(stage, 1, 400)
         got = await counted(runner, "pay", 400)
     assert got.mirrored > 0
     assert got.skipped["target_down"] > 200

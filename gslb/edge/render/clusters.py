@@ -45,6 +45,19 @@ _BREAKERS = {"max_connections": 20_000, "max_pending_requests": 20_000, "max_req
 _SHADOW_BREAKERS = {"max_connections": 64, "max_pending_requests": 64, "max_requests": 128, "max_retries": 0}
 """Small: a mirror that cannot keep up is dropped (`target_busy`), it must not eat the edge's memory or sockets."""
 _SHADOW_MAX_S = 5.0
+_SHADOW_OUTLIERS = {
+    "consecutive_gateway_failure": 20,
+    "enforcing_consecutive_gateway_failure": 100,
+    "interval": duration(1),
+    "base_ejection_time": duration(5),
+    "max_ejection_time": duration(30),
+    "max_ejection_percent": 100,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_success_rate": 0,
+}
+"""A target that resets would cost a connection for each copy, a third more processor time for a request. Resets are
+gateway failures where origins are not told apart; where they are, each connection that was made clears the count, and
+resets one after the other never add up. Twenty in a row are no service that fails now and then."""
 _HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _AGGREGATE = "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig"
 _OUTLIERS = {
@@ -259,8 +272,7 @@ def _compared(app: App, route: Route, index: int, compare: Comparison, here: Pla
 
 def _shadow(name: str, app: App, what: tuple[Route, Mirror, BackendName], here: Place) -> dict[str, Any]:
     """A pool of its own for copies to a backend, so that what the mirror does cannot take a connection or a breaker
-    from the primary. What fails five times in a row rests, whatever its check says: a target that resets would cost a
-    connection each time."""
+    from the primary. What fails twenty times in a row rests, whatever its check says."""
     route, mirror, to = what
     backend = app.backends[to]
     order = _in_order(app, backend, here.site)
@@ -274,6 +286,6 @@ def _shadow(name: str, app: App, what: tuple[Route, Mirror, BackendName], here: 
     if http2 := options["explicit_http_config"].get("http2_protocol_options"):
         http2["max_concurrent_streams"] = 1  # a connection that nobody reads must not hold up other copies
     pool["circuit_breakers"] = {"thresholds": [_SHADOW_BREAKERS]}
-    pool["outlier_detection"] = _OUTLIERS
+    pool["outlier_detection"] = _SHADOW_OUTLIERS
     pool["per_connection_buffer_limit_bytes"] = buffer_bytes(mirror)
     return pool
