@@ -71,7 +71,13 @@ def alarms_now(publisher: Publisher, wall_s: float) -> list[Alarm]:
     current, registrar = publisher.current(), publisher.registrar
     snapshot = current[1] if current else None
     ends_s = registrar.ends_wall_s() if registrar is not None else None
-    return alarms(snapshot, publisher.roles(), publisher.ages_s(), wall_s, ends_s)
+    found = alarms(snapshot, publisher.roles(), publisher.ages_s(), wall_s, ends_s)
+    trouble = publisher.fleet().signers_trouble
+    if trouble:
+        alarm = Alarm("signers", "critical", "trust", trouble, "gslb trust signers here and on the other controls;"
+                      " to write those of this machine to the store: gslb trust tell")  # fmt: skip
+        found.insert(0, alarm)
+    return found
 
 
 def alarms_seen(found: Iterable[Alarm]) -> list[dict[str, Any]]:

@@ -29,7 +29,8 @@ TRAIL = 256
 class Fleet:
     """What control knows of its nodes beside their states. `machine` is its own, empty where it has no name. `wanted`
     is what each node is to have, by name; those beyond a wave have something else than the others. `lead` is
-    who does what is done once."""
+    who does what is done once. `signers_trouble`: why this control cannot take the list of believed keys that stands in
+    the store."""
 
     machine: str = ""
     registry: Registry = field(default_factory=Registry)
@@ -37,6 +38,7 @@ class Fleet:
     wanted: Mapping[str, Snapshot | None] = field(default_factory=dict)
     wave: Wave | None = None
     lead: Lead = field(default_factory=Lead)
+    signers_trouble: str = ""
 
 
 def followed(trail: Trail, version: Version, mono_s: float) -> Trail:

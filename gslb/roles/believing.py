@@ -39,6 +39,8 @@ class Believing:
     def __init__(self, trust: TrustFolder, store: Store, *, own_file: bool) -> None:
         self._trust, self._store, self._own_file = trust, store, own_file
         self._base: Signers | None = None
+        self.trouble = ""
+        """Why the list in the store is not taken; empty: it is, or the store is silent, which others tell."""
 
     def look(self, told: int = 0) -> Signers:
         """Make document and file alike, and return what both say. `told`: the highest number that a node has; a store
@@ -134,11 +136,14 @@ async def follow_signers(believing: Believing, nodes: NodeSet) -> None:
         told = max((node.state.signers for node in nodes.reachable if node.state is not None), default=0)
         try:
             await nodes.hand_signers(await asyncio.to_thread(believing.look, told))
-            failed = ""
+            failed = believing.trouble = ""
         except GslbError as error:
-            if str(error) != failed and not (isinstance(error, RefusedError) and error.rule == "stale"):
+            is_race = isinstance(error, RefusedError) and error.rule == "stale"
+            if str(error) != failed and not is_race:
                 _log.error("whom the installation believes cannot be looked after", why=str(error))
             failed = str(error)
+            if isinstance(error, RefusedError) and not is_race:
+                believing.trouble = error.message
         await asyncio.sleep(LOOK_S)
 
 

@@ -62,8 +62,9 @@ class ControlRole:
         trust = TrustFolder(settings.trust)
         trust.make(platform.node())
         signing = Signing(trust, own_file=settings.store == SQLITE)
-        self.believing = Believing(trust, self.store, own_file=settings.store == SQLITE)
+        believing = Believing(trust, self.store, own_file=settings.store == SQLITE)
         self.publisher = RolePublisher(self.store, signing, nodes, self._schedule_expiry, geo, vault.make)
+        self.believing = self.publisher.believing = believing
         self.publisher.nodes.own_peers = rosters.here({name: settings.socket(name) for name in settings.nodes()})
         self.desk = TrustDesk.of(settings, self.store)
         if self.desk is not None:

@@ -35,6 +35,7 @@ from gslb.control.waves import Wave
 from gslb.errors import GslbError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
+from gslb.roles.believing import Believing
 from gslb.roles.geo import GeoFile
 from gslb.roles.leading import Leading
 from gslb.roles.node_client import CONTACT_S, NodeClient
@@ -88,6 +89,7 @@ class RolePublisher:
         self._held: Current | None = None
         self._trail: Trail = ()
         self.leading: Leading | None = None
+        self.believing: Believing | None = None
         self.waving = Waving(store, self.nodes, lambda: self.leading.term() if self.leading is not None else None)
         self.git: Followed | None = None
         self.pushed = PushBoard()
@@ -117,6 +119,7 @@ class RolePublisher:
             wanted={name: made.snapshot if made is not None else None for name, made in wanted},
             wave=self.waving.wave,
             lead=self.leading.lead() if self.leading is not None else Lead(),
+            signers_trouble=self.believing.trouble if self.believing is not None else "",
         )
 
     def places(self, client: IpAddress | None) -> GeoMap | None:

@@ -6,15 +6,17 @@ import json
 import pytest
 
 from gslb.cli.main import run
+from gslb.control.alarms import alarms_now
 from gslb.errors import HostError, RefusedError
 from gslb.roles.believing import DOCUMENT, Believing, believing_at, follow_signers
 from gslb.roles.node_client import NodeClient
 from gslb.roles.nodes import NodeSet
+from gslb.roles.publish import RolePublisher
 from gslb.store.embedded import EmbeddedStore
 from gslb.trust.signer_files import TrustFolder
 from gslb.trust.signer_list import signed_list
 from gslb.trust.signing import Signer, Signers, make_key, public_of
-from tests.support.trust import KEY, STRANGER, trust_in
+from tests.support.trust import KEY, STRANGER, signing_in, trust_in
 from tests.unit.roles.node_process import process
 
 ANN, BOB = make_key(b"a" * 32), make_key(b"b" * 32)
@@ -199,6 +201,31 @@ async def test_every_node_hears_within_seconds_and_tells_what_it_has(tmp_path, s
         assert (status, "not newer than" in told["reasons"][0]) == (409, True)
         assert (await it.ask("PUT", "/signers", number="x"))[0] == 409
         assert (await it.state()).signers == there.signers().number
+
+
+async def test_a_list_of_nobody_is_an_alarm_until_it_is_mended(tmp_path, store, monkeypatch):
+    monkeypatch.setattr("gslb.roles.believing.LOOK_S", 0.02)
+    one = Control(tmp_path / "1", store)
+    publisher = RolePublisher(store, signing_in(tmp_path / "1"), (), lambda _: None)
+    publisher.believing = one.believing
+
+    def told():
+        return [(alarm.rule, alarm.severity) for alarm in alarms_now(publisher, 0.0)]
+
+    async def until(wanted):
+        async with asyncio.timeout(20):
+            while told() != wanted:
+                await asyncio.sleep(0.02)
+
+    one.believing.look()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(follow_signers(one.believing, NodeSet(())))
+        await until([])
+        store.put(DOCUMENT, store.document(DOCUMENT).number, signed_list(Signers(number=9), STRANGER))
+        await until([("signers", "critical")])
+        one.believing.replace()
+        await until([])
+        task.cancel()
 
 
 # Commands ------------------------------------------------------------------------------------------------------------
