@@ -9,14 +9,10 @@ from typing import Any
 import structlog
 
 from gslb.errors import GslbError, HostError
-from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
 from gslb.roles import logs
-from gslb.roles.authority_work import settle
-from gslb.roles.git_follow import newest_policy
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
-from gslb.roles.signing import Signing, understood
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders
 from gslb.store import SQLITE, open_store
 from gslb.trust.identity_files import read_machine
@@ -29,7 +25,7 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     """Serve until SIGTERM (Envoys go on) or SIGINT (everything ends). Raises PolicyError and HostError."""
     given["data"] = given["data"].absolute()
     given["runtime"] = given["runtime"].absolute()
-    policy = load_folder(folder).policy if folder is not None else None
+    policy = _policy_of_folder(folder) if folder is not None else None
     draft = Settings(policy=folder.absolute() if folder else None, **given)
     make_folders(draft)
     if draft.git is not None:
@@ -44,9 +40,23 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_folder(settings.runtime))
         stack.enter_context(lock_folder(settings.data))
-        settle(settings)
+        _settle(settings)
         log = structlog.get_logger()
         await Supervisor(settings).run(stop, lambda: log.info("ready", environment=environment))
+
+
+def _settle(settings: Settings) -> None:
+    """A machine without a control has nobody to settle anything with, and does not wait for what that takes."""
+    if "control" in settings.roles:
+        from gslb.roles.authority_work import settle
+
+        settle(settings)
+
+
+def _policy_of_folder(folder: Path) -> Policy:
+    from gslb.model.folder import load_folder
+
+    return load_folder(folder).policy
 
 
 def _with_sites(draft: Settings, policy: Policy) -> Settings:
@@ -70,6 +80,8 @@ def _without_policy(draft: Settings) -> Settings:
 
 def _policy_of_git(settings: Settings) -> Policy | None:
     """None where something was in force before, and the repository cannot give anything better."""
+    from gslb.roles.git_follow import newest_policy
+
     try:
         return newest_policy(settings)
     except GslbError as error:
@@ -80,6 +92,8 @@ def _policy_of_git(settings: Settings) -> Policy | None:
 
 
 def _stored_policy(settings: Settings) -> Policy:
+    from gslb.roles.signing import Signing, understood
+
     stored = open_store(settings.store, settings.data).read()
     if stored is None:
         where = f"the data folder {settings.data}" if settings.store == SQLITE else settings.store
