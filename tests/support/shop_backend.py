@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 PLANTED = {
+    ("body.name", "value"),
     ("body.currency", "missing"),
     ("body.beta", "extra"),
     ("body.items[].price", "type"),
@@ -44,6 +45,7 @@ def answer(service: str, request: web.Request) -> web.Response:
         "items": [item(index, is_new) for index in range(6)],
         "at": datetime.now(UTC).isoformat(),
         "request_id": str(uuid.uuid4()),
+        "name": service,
         "user": {"name": "Ann", "session_token": SECRET, "email": "ann@example.com"},
         "path": request.path,
     }
