@@ -48,6 +48,7 @@ def page(seen: Mapping[str, Any]) -> str:
             f"<title>{escape(name)}: old beside new</title><style>{_STYLE}</style></head><body>",
             *_head(name, seen),
             *(f'<p class="hint">{escape(hint)}</p>' for hint in seen["hints"]),
+            *_traffic(seen),
             *(line for section in _SECTIONS for line in _section(seen, *section)),
             *_samples(seen["samples"]),
             "</body></html>",
@@ -69,6 +70,28 @@ def _head(name: str, seen: Mapping[str, Any]) -> Iterable[str]:
     yield '<ul class="numbers">'
     yield from (f"<li><b>{number:,}</b>{what}</li>" for number, what in numbers)
     yield "</ul>"
+
+
+def _traffic(seen: Mapping[str, Any]) -> Iterable[str]:
+    traffic = seen["traffic"]
+    if not traffic["pairs"]:
+        return
+    yield f'<h2>Everything mirrored</h2><p class="quiet">{traffic["pairs"]:,} requests that both sides got.</p>'
+    yield '<div class="scroll"><table><tr><th>side<th>statuses<th class="n">p50<th class="n">p95<th class="n">p99'
+    yield '<th class="n">mean octets</tr>'
+    for side, name in (("old", seen["reference"]), ("new", seen["target"])):
+        told = traffic[side]
+        statuses = ", ".join(f"{number:,} × {status}" for status, number in told["statuses"].items())
+        times = "".join(f'<td class="n">{_ms(told[key])}' for key in ("p50_ms", "p95_ms", "p99_ms"))
+        yield f'<tr><td>{_code(name)}<td>{statuses}{times}<td class="n">{told["mean_bytes"] or 0:,.0f}</tr>'
+    yield "</table></div>"
+    if traffic["changes"]:
+        listed = (f"{item['count']:,} × {item['old']} to {item['new']}" for item in traffic["changes"])
+        yield f"<p>Another status: {', '.join(listed)}.</p>"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g} ms"
 
 
 def _section(seen: Mapping[str, Any], verdict: str, title: str, meaning: str) -> Iterable[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["report"]
 
+_CHANGES = 10
 _WORDS = {
     "difference": "differs",
     "unmeasured": "differs, noise not measured",
@@ -76,6 +77,8 @@ def _print(seen: Mapping[str, Any], *, with_noise: bool, with_samples: bool) -> 
                f" {seen['target']} (new)")  # fmt: skip
     since = f" since {seen['since']}" if seen["since"] else ""
     click.echo(f"{seen['pairs']:,} pairs compared{since}, {seen['measured']:,} with the noise of one side")
+    if seen["traffic"]["pairs"]:
+        screen.print(_traffic(seen))
     for hint in seen["hints"]:
         click.echo(f"note: {hint}")
     shown = [item for item in seen["fields"] if with_noise or item["verdict"] != "noise"]
@@ -88,6 +91,20 @@ def _print(seen: Mapping[str, Any], *, with_noise: bool, with_samples: bool) -> 
         click.echo(f"{hidden} more in which one side differs from itself: --noise shows them")
     for sample in seen["samples"] if with_samples else ():
         screen.print(_sample(sample))
+
+
+def _traffic(seen: Mapping[str, Any]) -> Table:
+    """Of everything that was mirrored."""
+    traffic = seen["traffic"]
+    table = new_table(f"Everything mirrored: {traffic['pairs']:,}", "side", "statuses", "p50", "p95", "p99", "octets")
+    for side, name in (("old", seen["reference"]), ("new", seen["target"])):
+        told = traffic[side]
+        statuses = ", ".join(f"{number:,} x {status}" for status, number in told["statuses"].items())
+        times = ["-" if told[key] is None else f"{told[key]:.3g} ms" for key in ("p50_ms", "p95_ms", "p99_ms")]
+        add_row(table, f"{name} ({side})", statuses, *times, f"{told['mean_bytes'] or 0:,.0f}")
+    for change in traffic["changes"][:_CHANGES]:
+        add_row(table, "", f"{change['count']:,} x {change['old']} to {change['new']}", "", "", "", "")
+    return table
 
 
 def _fields(shown: list[Mapping[str, Any]]) -> Table:

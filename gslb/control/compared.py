@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["COMPARER", "Compared", "ComparedCounts", "ComparedField", "ComparerState"]
+__all__ = ["COMPARER", "Compared", "ComparedCounts", "ComparedField", "ComparerState", "SideTraffic", "TrafficCounts"]
 
 COMPARER = "comparer"
 """The role process, its socket, and the folder in the runtime folder where edges write what is compared."""
@@ -36,6 +36,26 @@ class ComparedField(_Message):
     new: str = ""
 
 
+class SideTraffic(_Message):
+    """As traffic.SideCounts."""
+
+    statuses: dict[int, int] = {}
+    times: dict[int, int] = {}
+    size_bytes: int = 0
+
+
+class TrafficCounts(_Message):
+    """As traffic.TrafficSpan. `changes` have `OLD NEW` for a name."""
+
+    since_wall_s: float = 0.0
+    pairs: int = 0
+    by_target: int = 0
+    alone: int = 0
+    old: SideTraffic = SideTraffic()
+    new: SideTraffic = SideTraffic()
+    changes: dict[str, int] = {}
+
+
 class Compared(_Message):
     """One comparison at one site, as tally.Span, with its samples."""
 
@@ -54,6 +74,7 @@ class Compared(_Message):
     more_fields: int = 0
     fields: tuple[ComparedField, ...] = ()
     samples: tuple[dict[str, Any], ...] = ()
+    traffic: TrafficCounts = TrafficCounts()
 
 
 class ComparedCounts(_Message):

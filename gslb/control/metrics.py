@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from gslb import __version__, clock
 from gslb.control.alarms import alarms
 from gslb.control.check_metrics import check_metrics
+from gslb.control.compare_metrics import compare_metrics
 from gslb.control.followed import Followed
 from gslb.control.keyring import signed_zones
 from gslb.control.leader import Lead
@@ -67,6 +68,7 @@ class _StateCollector(Collector):
         yield from verdict_metrics(self._reached)
         yield from alarm_metrics(alarms(self._snapshot, self._roles, self._ages_s, clock.wall_s(), self._ends))
         yield from check_metrics(self._reached)
+        yield from compare_metrics(self._reached)
         yield _loads(self._reached)
         yield from _dnssec(self._intent, self._reached)
         yield _identities(self._reached, self._ends)

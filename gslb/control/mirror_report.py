@@ -8,6 +8,7 @@ from typing import Any
 from gslb.compare.noise import evidence, judge, needed
 from gslb.compare.tally import Field, Span, together
 from gslb.control.compared import Compared
+from gslb.control.mirror_traffic import traffic_seen
 from gslb.control.protocol import EdgeState, RoleState
 from gslb.errors import RefusedError
 from gslb.model.words import iso
@@ -55,6 +56,7 @@ def mirror_report(
         "reference": compare.reference,
         "since": iso(span.since_wall_s) if span else None,
         **{name: getattr(span, name) if span else 0 for name in _NUMBERS[1:]},
+        "traffic": traffic_seen([item.traffic for item in heard]),
         "fields": _fields(span) if span else [],
         "hints": list(_hints(compare, span, told, edges)),
         "samples": _samples(heard),

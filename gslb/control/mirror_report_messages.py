@@ -65,6 +65,35 @@ class SampleKept(Body):
     answers: list[SampleAnswer]
 
 
+class SideAnswered(Body):
+    """What one side answered to the requests that both got. Times in milliseconds, until the last octet, right to 9 %;
+    null without any."""
+
+    statuses: Annotated[Mapping[str, int], Field(description="status 0: no answer")]
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    mean_bytes: float | None
+
+
+class StatusChange(Body):
+    old: int
+    new: int
+    count: int
+
+
+class TrafficSeen(Body):
+    """Of everything that was mirrored, sampled or not: `pairs` requests that the old side answered and of which the
+    target had a copy. `changes`: where the status was not the same. `alone`: lines of a log without the other one."""
+
+    pairs: int
+    by_target: int
+    alone: int
+    old: SideAnswered
+    new: SideAnswered
+    changes: list[StatusChange]
+
+
 class MirrorReport(Body):
     """`pairs` of answers of `reference` (old) and `target` (new) were compared, `measured` with the noise of one side;
     `different` of them somehow. `by_target`: requests that the target itself answered. `edges`: by name, the pairs of
@@ -82,6 +111,7 @@ class MirrorReport(Body):
     by_target: int
     refused: int
     more_fields: int
+    traffic: TrafficSeen
     fields: list[FieldCompared]
     hints: list[str]
     samples: list[SampleKept]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -17,12 +18,16 @@ import structlog
 from aiohttp import web
 
 from gslb import clock
+from gslb.compare.access_log import log_name, read_lines
 from gslb.compare.capture import MAX_CAPTURE_BYTES, Captured, parse_capture
 from gslb.compare.joining import Joined, Joiner
 from gslb.compare.rules import Rules, read_rules
 from gslb.compare.tally import Tally
+from gslb.compare.traffic import Traffic
 from gslb.control.compared import COMPARER, ComparerState
+from gslb.edge.render.config import COPIED, LOG_SOCKET
 from gslb.roles.comparer_told import counts_of, told
+from gslb.roles.log_door import open_log_door
 from gslb.roles.node import serve_unix
 from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
@@ -42,6 +47,7 @@ class Comparer:
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._rules: dict[str, dict[str, Rules]] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._traffic: dict[tuple[str, str], Traffic] = {}
         self._joiner = Joiner()
         self.captures: Counter[str] = Counter()
 
@@ -81,6 +87,27 @@ class Comparer:
         if joined is not None:
             self._count(joined)
 
+    def take_log(self, site: str, message: bytes) -> None:
+        """Lines of the access log of `site`. Raises ValueError where they are none."""
+        mono_s, wall_s = clock.mono_s(), clock.wall_s()
+        for line in read_lines(message):
+            key = line.route.removesuffix(COPIED) or line.cluster.rpartition("/")[0]
+            traffic = self._traffic.get((site, key))
+            self.captures["lines"] += 1
+            if traffic is not None:
+                traffic.take(line, mono_s, wall_s)
+
+    def log_stream(self) -> Callable[[bytes], None]:
+        """What takes the messages of one stream, of which the first tells the site."""
+        site = ""
+
+        def take(message: bytes) -> None:
+            nonlocal site
+            site = log_name(message) or site
+            self.take_log(site, message)
+
+        return take
+
     def state(self, site: str) -> ComparerState:
         """With the comparisons of `site`."""
         mine = [tally for (where, _), tally in self._tallies.items() if where == site]
@@ -113,9 +140,10 @@ class Comparer:
         self._rules[site] = rules
         for where, key in [place for place in self._tallies if place[0] == site]:
             if self._tallies[where, key].rules != rules.get(key):
-                del self._tallies[where, key]
+                del self._tallies[where, key], self._traffic[where, key]
         for key, one in rules.items():
             self._tallies.setdefault((site, key), Tally(one, clock.wall_s()))
+            self._traffic.setdefault((site, key), Traffic(one.target, clock.wall_s()))
 
     async def _capture(self, request: web.Request) -> web.Response:
         try:
@@ -134,7 +162,7 @@ class Comparer:
         tally = self._tallies.get((site, key))
         if tally is None:
             raise web.HTTPNotFound
-        text = told(site, tally, clock.wall_s()).model_dump_json()
+        text = told(site, tally, self._traffic[site, key], clock.wall_s()).model_dump_json()
         return web.Response(text=text, content_type="application/json")
 
 
@@ -144,12 +172,14 @@ async def run(settings: Settings, stop: asyncio.Future[Stop]) -> None:
     comparer = Comparer(settings.runtime / COMPARER)
     comparer.look()
     server = await serve_unix(comparer.app(), settings.socket(COMPARER))
+    logs = await open_log_door(Path(f"{settings.socket(COMPARER)}{LOG_SOCKET}"), comparer.log_stream)
     try:
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(keep_running("rules", lambda: _look(comparer)))
             await asyncio.shield(stop)
             looking.cancel()
     finally:
+        logs.close()
         await server.cleanup()
 
 

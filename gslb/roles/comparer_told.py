@@ -7,14 +7,15 @@ from typing import Any
 
 from gslb.compare.noise import judge
 from gslb.compare.tally import Field, Span, Tally, together
-from gslb.control.compared import Compared, ComparedCounts, ComparedField
+from gslb.compare.traffic import SideCounts, Traffic, add_up
+from gslb.control.compared import Compared, ComparedCounts, ComparedField, SideTraffic, TrafficCounts
 
 __all__ = ["counts_of", "told"]
 
 _NUMBERS = ("since_wall_s", "pairs", "measured", "different", "by_target", "refused", "more_fields")
 
 
-def told(site: str, tally: Tally, wall_s: float) -> Compared:
+def told(site: str, tally: Tally, traffic: Traffic, wall_s: float) -> Compared:
     """Everything of one comparison."""
     span, rules = together(tally.spans()), tally.rules
     app, _, route = rules.key.partition("/")
@@ -27,8 +28,26 @@ def told(site: str, tally: Tally, wall_s: float) -> Compared:
         noise=rules.noise,
         fields=tuple(_field(key, counted) for key, counted in span.fields.items()),
         samples=tuple(tally.samples(wall_s)),
+        traffic=_traffic(traffic),
         **_numbers(span),
     )
+
+
+def _traffic(traffic: Traffic) -> TrafficCounts:
+    span = add_up(traffic.spans())
+    return TrafficCounts(
+        since_wall_s=span.since_wall_s,
+        pairs=span.pairs,
+        by_target=span.by_target,
+        alone=traffic.alone,
+        old=_side(span.old),
+        new=_side(span.new),
+        changes={f"{old} {new}": number for (old, new), number in span.changes.items()},
+    )
+
+
+def _side(side: SideCounts) -> SideTraffic:
+    return SideTraffic(statuses=dict(side.statuses), times=dict(side.times), size_bytes=side.size_bytes)
 
 
 def counts_of(tally: Tally) -> ComparedCounts:

@@ -221,3 +221,19 @@ async def test_no_request_waits_for_a_comparer(stage, trouble):
         await eventually(shop.told)
         await shop.ask(10)
         assert (await shop.pairs(5)).pairs >= 5
+
+
+async def test_status_time_and_size_of_everything_that_is_mirrored_sampled_or_not(stage):
+    async with comparing(stage, sample=1) as (shop, _):
+        await shop.ask(30, "/broken")
+        await shop.ask(30, "/big")
+
+        async def counted():
+            found = await shop.told()
+            return found.traffic if found and found.traffic.pairs == 60 else None
+
+        traffic = await eventually(counted)
+    assert (traffic.old.statuses, traffic.new.statuses) == ({200: 60}, {200: 30, 500: 30})
+    assert traffic.changes == {"200 500": 30}
+    assert traffic.old.size_bytes > traffic.new.size_bytes > 30 * 160_000
+    assert sum(traffic.old.times.values()) == sum(traffic.new.times.values()) == 60

@@ -17,21 +17,33 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gslb.edge.render.config import COMPARE_RUNTIME, COMPARER, Resource, compared_name, noise_name, shadow_name
-from gslb.edge.render.mirroring import copied_millionths
+from gslb.edge.render.config import (
+    COMPARE_RUNTIME,
+    COMPARER,
+    COMPARER_LOG,
+    COPIED,
+    LOG_SOCKET,
+    Resource,
+    compared_name,
+    noise_name,
+    shadow_name,
+)
+from gslb.edge.render.mirroring import SHADOW_HEADER, copied_millionths, mirror_runtime_key
 from gslb.snapshot.routing import Comparison, Mirror, Route
 from gslb.snapshot.types import WHOLE_BP, App, RouteId, SiteName
 
 __all__ = [
     "CAPTURE_FILTER",
+    "answer_logs",
     "capture_filters",
     "captured_pool",
     "compared_mirror",
+    "compared_twins",
     "comparer_cluster",
     "compares",
+    "copy_logs",
     "overriding_samples",
     "sampled_millionths",
-    "sampled_twin",
 ]
 
 CAPTURE_FILTER = "gslb.capture"
@@ -42,6 +54,10 @@ _CONNECTIONS = 4
 _QUEUE = 64
 """Captures that wait for a connection: 64 KiB each."""
 _TIMEOUT_MS = 1000
+_LOG_BUFFER_BYTES = 65_536
+_LOG_FLUSH_BYTES = 16_384
+_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
+_HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 _COMMON = """
 local HEAD_BYTES, HASHED_BYTES = 16384, 1048576
@@ -131,9 +147,22 @@ def compared_mirror(route: Route, chosen: Sequence[int]) -> int | None:
     return next((index for index in chosen if compares(route.mirrors[index])), None)
 
 
-def sampled_twin(whole: Resource, app: App, route: Route, index: int, *, safe: bool) -> dict[str, Any]:
-    """The Envoy route `whole`, of requests that the mirror `index` may copy, as its sampled requests take it. `safe`:
-    a third copy, as like the second as can be, acts upon nothing."""
+def compared_twins(
+    whole: Sequence[Resource], app: App, route: Route, index: int, *, safe: bool
+) -> Iterator[dict[str, Any]]:
+    """The Envoy routes `whole`, of requests that the mirror `index` may copy, as its sampled requests take them, and as
+    the others do that are copied: both are known by their name, which the access log has. `safe`: a third copy, as like
+    the second as can be, acts upon nothing."""
+    mirror, route_id = route.mirrors[index], RouteId(app.name, route.name)
+    named = [{**item, "name": f"{route_id}{COPIED}"} for item in whole]
+    yield from (_sampled(item, app, route, index, safe) for item in named)
+    copied = copied_millionths(mirror, mirror.share_bp)
+    if sampled_millionths(mirror) < copied:
+        share = {"default_value": _share(copied), "runtime_key": mirror_runtime_key(route_id, index)}
+        yield from ({**item, "match": {**item["match"], "runtime_fraction": share}} for item in named)
+
+
+def _sampled(whole: Resource, app: App, route: Route, index: int, safe: bool) -> dict[str, Any]:
     mirror, route_id = route.mirrors[index], RouteId(app.name, route.name)
     assert mirror.compare is not None
     share = {"default_value": _share(sampled_millionths(mirror)), "runtime_key": _runtime_key(route_id, index)}
@@ -210,12 +239,76 @@ def comparer_cluster(apps: Iterable[App], socket: str) -> Iterator[Resource]:
         return
     endpoint = {"endpoint": {"address": {"pipe": {"path": socket}}}}
     limits = {"max_connections": _CONNECTIONS, "max_pending_requests": _QUEUE, "max_requests": _CONNECTIONS + _QUEUE}
+    common = {"type": "STATIC", "connect_timeout": "0.250s"}
     yield {
+        **common,
         "name": COMPARER,
-        "type": "STATIC",
-        "connect_timeout": "0.250s",
         "circuit_breakers": {"thresholds": [{**limits, "max_retries": 0}]},
         "load_assignment": {"cluster_name": COMPARER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    logs = {"endpoint": {"address": {"pipe": {"path": f"{socket}{LOG_SOCKET}"}}}}
+    yield {
+        **common,
+        "name": COMPARER_LOG,
+        "per_connection_buffer_limit_bytes": _LOG_BUFFER_BYTES,
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": _HTTP_OPTIONS,
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+        "load_assignment": {"cluster_name": COMPARER_LOG, "endpoints": [{"lb_endpoints": [logs]}]},
+    }
+
+
+# Access logs ----------------------------------------------------------------------------------------------------------
+
+
+def answer_logs(apps: Iterable[App], site: SiteName) -> list[Resource]:
+    """For the doors: a line for each answer to a request that was copied on a route that compares."""
+    if not _capturing(apps):
+        return []
+    return [_log(site, _cel(f"xds.route_name.endsWith('{COPIED}')"))]
+
+
+def copy_logs(apps: Iterable[App], site: SiteName) -> dict[str, Any]:
+    """For the router, as part of envoy.extensions.filters.http.router.v3.Router: a line for each copy's answer."""
+    names = [
+        name(RouteId(app.name, route.name), index, mirror.to)
+        for app in apps
+        for route in app.routes
+        for index, mirror in enumerate(route.mirrors)
+        if compares(mirror)
+        for name in (shadow_name, compared_name)
+    ]
+    if not names:
+        return {}
+    marked = {"header_filter": {"header": {"name": SHADOW_HEADER, "present_match": True}}}
+    listed = _cel(f"xds.cluster_name in {json.dumps(names)}")
+    return {"upstream_log": [_log(site, {"and_filter": {"filters": [marked, listed]}})]}
+
+
+def _cel(expression: str) -> dict[str, Any]:
+    config = {"@type": f"{_LOGGERS}.filters.cel.v3.ExpressionFilter", "expression": expression}
+    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
+
+
+def _log(site: SiteName, which: dict[str, Any]) -> dict[str, Any]:
+    """envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig. What the comparer does not read in time is
+    dropped by Envoy."""
+    return {
+        "name": "envoy.access_loggers.http_grpc",
+        "filter": which,
+        "typed_config": {
+            "@type": f"{_LOGGERS}.grpc.v3.HttpGrpcAccessLogConfig",
+            "common_config": {
+                "log_name": site,
+                "transport_api_version": "V3",
+                "buffer_flush_interval": "1s",
+                "buffer_size_bytes": _LOG_FLUSH_BYTES,
+                "grpc_service": {"envoy_grpc": {"cluster_name": COMPARER_LOG}},
+            },
+        },
     }
 
 

@@ -12,7 +12,10 @@ __all__ = [
     "CAPACITY_FILTER",
     "CAPACITY_STATS",
     "COMPARER",
+    "COMPARER_LOG",
     "COMPARE_RUNTIME",
+    "COPIED",
+    "LOG_SOCKET",
     "MIRROR_RUNTIME",
     "PEER_HOST",
     "PROBE_HEADER",
@@ -63,8 +66,12 @@ MIRROR_RUNTIME = "gslb.mirror"
 COMPARE_RUNTIME = "gslb.compare"
 """Runtime keys `gslb.compare.APP.ROUTE.INDEX` (numerator of a million) override what is sampled, likewise."""
 
-COMPARER = "~comparer"
-"""The cluster of the comparer. No app has such a name."""
+COMPARER, COMPARER_LOG = "~comparer", "~comparer-log"
+"""The clusters of the comparer. No app has such a name."""
+COPIED = "~copied"
+"""Ends the name of the Envoy routes whose requests are mirrored for sure, where a route compares."""
+LOG_SOCKET = "-log"
+"""Ends the name of the socket on which the comparer takes access logs."""
 
 PEER_HOST = "~peer"
 """The virtual host of what other edges hand over. No app has such a name."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gslb.edge.render.comparing import answer_logs, copy_logs
 from gslb.edge.render.config import STAT_PREFIX, Resource, Stores, duration, routes_name
 from gslb.edge.render.listeners import ROUTER, bound_addresses, early_headers, listener, manager
 from gslb.edge.render.tls import client_context
@@ -115,7 +116,9 @@ def _manager(door: Door, routes: str, *, sni: str | None, hops: int = 0) -> dict
     if early:
         config["early_header_mutation_extensions"] = early
     if door.filters:
-        config["http_filters"] = [*door.filters, ROUTER]
+        config["http_filters"] = [*door.filters, _router(door)]
+    if logs := answer_logs(door.apps, door.site.name):
+        config["access_log"] = logs
     age_s = _CLOSING_S if door.closing else door.site.listening.max_age_s
     if age_s is not None:
         common = config["common_http_protocol_options"]
@@ -123,6 +126,11 @@ def _manager(door: Door, routes: str, *, sni: str | None, hops: int = 0) -> dict
     if hops:
         config["xff_num_trusted_hops"] = hops
     return config
+
+
+def _router(door: Door) -> Resource:
+    logs = copy_logs(door.apps, door.site.name)
+    return {**ROUTER, "typed_config": {**ROUTER["typed_config"], **logs}} if logs else ROUTER
 
 
 def _behind_proxies(

@@ -15,7 +15,7 @@ __all__ = ["ROUTER", "bound_addresses", "connection_manager", "early_headers", "
 _BUFFER_BYTES = 32_768
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
-ROUTER = {
+ROUTER: dict[str, Any] = {
     "name": "envoy.filters.http.router",
     "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router", "suppress_envoy_headers": True},
 }

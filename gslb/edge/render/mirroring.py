@@ -26,6 +26,7 @@ __all__ = [
     "buffer_bytes",
     "copied_millionths",
     "mirror_policies",
+    "mirror_runtime_key",
     "overriding_fractions",
     "variants",
 ]
@@ -146,7 +147,7 @@ def overriding_fractions(app: App) -> Iterator[tuple[str, dict[str, Any]]]:
         route_id = RouteId(app.name, route.name)
         for index, mirror in enumerate(route.mirrors):
             if mirror.effective_bp != mirror.share_bp:
-                yield _runtime_key(route_id, index), _millionths(mirror, mirror.effective_bp)
+                yield mirror_runtime_key(route_id, index), _millionths(mirror, mirror.effective_bp)
 
 
 def copied_millionths(mirror: Mirror, share_bp: int) -> int:
@@ -158,7 +159,7 @@ def _millionths(mirror: Mirror, share_bp: int) -> dict[str, Any]:
     return {"numerator": copied_millionths(mirror, share_bp), "denominator": "MILLION"}
 
 
-def _runtime_key(route: RouteId, index: int) -> str:
+def mirror_runtime_key(route: RouteId, index: int) -> str:
     return f"{MIRROR_RUNTIME}.{route.app}.{route.route}.{index}"
 
 
@@ -167,7 +168,7 @@ def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:
         "cluster": shadow_name(route_id, index, mirror.to),
         "runtime_fraction": {
             "default_value": _millionths(mirror, mirror.share_bp),
-            "runtime_key": _runtime_key(route_id, index),
+            "runtime_key": mirror_runtime_key(route_id, index),
         },
         "trace_sampled": False,
         "disable_shadow_host_suffix_append": True,

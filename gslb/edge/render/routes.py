@@ -19,7 +19,7 @@ from gslb.edge.render.actions import (
 )
 from gslb.edge.render.checks import added_headers
 from gslb.edge.render.clusters import has_local_probe
-from gslb.edge.render.comparing import compared_mirror, sampled_twin
+from gslb.edge.render.comparing import compared_mirror, compared_twins
 from gslb.edge.render.config import (
     PROBE_HEADER,
     Resource,
@@ -167,7 +167,7 @@ def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iter
             whole = [{**twin, "match": route_match(match, guards), "route": action}]
         index = compared_mirror(route, variant.mirrors)
         if index is not None:
-            yield from (sampled_twin(item, app, route, index, safe=variant.safe) for item in whole)
+            yield from compared_twins(whole, app, route, index, safe=variant.safe)
         yield from whole
 
 
