@@ -28,7 +28,7 @@ p { margin: .25rem 0 .75rem; } .quiet { color: var(--quiet); }
 th, td { text-align: left; padding: .4rem .7rem; border-bottom: 1px solid var(--edge); vertical-align: top; }
 th { font-weight: 600; color: var(--quiet); font-size: .85rem; } td.n, th.n { text-align: right; white-space: nowrap; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; } td code { overflow-wrap: anywhere; }
-.difference code:first-child { color: var(--bad); }
+.difference td:first-child code { color: var(--bad); } h1 code { font-size: 1em; } td.quiet { white-space: nowrap; }
 details { border: 1px solid var(--edge); border-radius: 8px; margin: .5rem 0; padding: .5rem .9rem; }
 summary { cursor: pointer; }
 .sides { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); }

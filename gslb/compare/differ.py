@@ -48,7 +48,8 @@ class Difference:
 
 
 def compare(old: Captured, new: Captured, rules: Rules) -> tuple[Difference, ...]:
-    """What differs between two answers to one request, each path and kind once."""
+    """What differs between two answers to one request, each path and kind once. Of an answer and an error that is the
+    status alone: their bodies are not meant to be alike."""
     found: dict[tuple[str, str], Difference] = {}
     for difference in _all(old, new, rules):
         key = difference.path, difference.kind
@@ -62,6 +63,8 @@ def compare(old: Captured, new: Captured, rules: Rules) -> tuple[Difference, ...
 def _all(old: Captured, new: Captured, rules: Rules) -> Iterator[Difference]:
     if old.status != new.status:
         yield Difference("status", f"{old.status} to {new.status}", str(old.status), str(new.status))
+        if old.status // 100 != new.status // 100:
+            return
     normaliser = Normaliser(rules.normal)
     yield from _headers(old, new, rules, normaliser)
     yield from _bodies(old, new, normaliser)

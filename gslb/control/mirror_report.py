@@ -77,7 +77,11 @@ def _span(told: Compared) -> Span:
 def _fields(span: Span) -> list[dict[str, Any]]:
     """What is surest and most frequent first, noise last."""
     found = [_field(span, path, kind, item) for (path, kind), item in span.fields.items()]
-    return sorted(found, key=lambda item: (_ORDER.index(item["verdict"]), -item["seen"], item["path"], item["kind"]))
+    return sorted(found, key=_rank)
+
+
+def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
+    return _ORDER.index(item["verdict"]), item["path"] != "status", -item["seen"], item["path"], item["kind"]
 
 
 def _field(span: Span, path: str, kind: str, item: Field) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _field(span: Span, path: str, kind: str, item: Field) -> dict[str, Any]:
         "kind": kind,
         "verdict": verdict,
         "seen": item.seen,
-        "percent": round(100 * item.seen / span.pairs, 3) if span.pairs else 0.0,
+        "percent": round(100 * item.seen / span.pairs, 2) if span.pairs else 0.0,
         "both": item.both,
         "only_new": item.only_new,
         "only_old": item.only_old,

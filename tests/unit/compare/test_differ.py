@@ -75,12 +75,18 @@ def test_values_are_shown_short_and_containers_by_their_size():
 
 def test_status_and_headers():
     old = captured(headers={"x-a": "1", "x-b": "1", "date": "now", "x-envoy-y": "1"}, status=200)
-    new = captured(headers={"x-a": "2", "x-c": "1", "date": "then"}, status=500)
+    new = captured(headers={"x-a": "2", "x-c": "1", "date": "then"}, status=202)
     assert [(item.path, item.kind, item.old, item.new) for item in compare(old, new, RULES)] == [
-        ("status", "200 to 500", "200", "500"),
+        ("status", "200 to 202", "200", "202"),
         ("header.x-a", "value", "1", "2"),
         ("header.x-b", "missing", "1", ""),
         ("header.x-c", "extra", "", "1"),
+    ]
+
+
+def test_of_an_answer_and_an_error_the_status_alone_is_told():
+    assert [item.path for item in compare(captured(body={"a": 1}), captured(body={"b": 1}, status=500), RULES)] == [
+        "status"
     ]
 
 
