@@ -13,7 +13,7 @@ from typing import Any
 
 from gslb.edge.render.comparing import answer_logs, copy_logs
 from gslb.edge.render.config import STAT_PREFIX, Resource, Stores, duration, routes_name
-from gslb.edge.render.listeners import ROUTER, bound_addresses, early_headers, listener, manager
+from gslb.edge.render.listeners import ROUTER, bound_addresses, early_headers, listener, manager, over_tls
 from gslb.edge.render.tls import client_context
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import App, ClientTls, Site
@@ -163,9 +163,5 @@ def _behind_proxies(
 
 
 def _chain(chain: Mapping[str, Any], match: dict[str, Any], socket: dict[str, Any] | None) -> dict[str, Any]:
-    made = dict(chain)
-    if match:
-        made["filter_chain_match"] = match
-    if socket:
-        made["transport_socket"] = socket
-    return made
+    made = {**chain, **over_tls(socket)}
+    return {**made, "filter_chain_match": match} if match else made

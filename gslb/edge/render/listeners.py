@@ -10,9 +10,10 @@ from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
 
-__all__ = ["ROUTER", "bound_addresses", "connection_manager", "early_headers", "listener", "manager"]
+__all__ = ["ROUTER", "bound_addresses", "connection_manager", "early_headers", "listener", "manager", "over_tls"]
 
 _BUFFER_BYTES = 32_768
+_HANDSHAKE_S = 10
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 ROUTER: dict[str, Any] = {
@@ -49,8 +50,13 @@ def listener(
         "name": name,
         "address": {"socket_address": {"address": str(address), "port_value": port}},
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "filter_chains": [{"filters": filters} | ({"transport_socket": tls} if tls else {})],
+        "filter_chains": [{"filters": filters, **over_tls(tls)}],
     }
+
+
+def over_tls(socket: dict[str, Any] | None) -> dict[str, Any]:
+    """What a filter chain needs for its transport socket, if it has one. Handshakes that do not end are ended."""
+    return {"transport_socket": socket, "transport_socket_connect_timeout": duration(_HANDSHAKE_S)} if socket else {}
 
 
 def early_headers(*, mirrored: bool, sni: str | None) -> list[dict[str, Any]]:
