@@ -17,10 +17,10 @@ from gslb.dns.tables import Body, Places, Pool, PoolIndex, Qtype, Tables
 from gslb.dns.zone import Records, add_empty_non_terminals, add_record, compile_names, read_lines
 from gslb.model.wire_name import ancestors, from_text, is_below
 from gslb.model.words import IpAddress
-from gslb.snapshot.types import AppName, LiveState, Snapshot, Zone, ZoneKey
+from gslb.snapshot.types import App, AppName, LiveState, Snapshot, Zone, ZoneKey
 from gslb.steering import loads_matter
 
-__all__ = ["compose", "recompile", "zone_records"]
+__all__ = ["compose", "recompile", "recompose", "zone_records"]
 
 _INFRASTRUCTURE_TTL_S = 3600
 """NS records and addresses of nameservers: they do not steer, and a short TTL would only multiply queries."""
@@ -29,6 +29,9 @@ _REFRESH_S, _RETRY_S, _EXPIRE_S = 3600, 600, 604_800
 """For secondaries, of which there are none; within RFC 1912 section 2.2."""
 
 _IN = 1
+_EDGES_ALONE = {"routes", "backends", "needed"}
+_TOLD = tuple(field.name for field in dataclasses.fields(App) if field.name not in _EDGES_ALONE)
+"""What of an app may show in its answers."""
 
 
 def compose(snapshot: Snapshot, live: LiveState, wall_offset_s: float = 0.0) -> Tables:
@@ -95,6 +98,38 @@ def recompile(tables: Tables, snapshot: Snapshot, live: LiveState) -> Tables:
         pools=tuple(app_pools(snapshot, live, classes, kept)),
         classes=classes,
     )
+
+
+def recompose(tables: Tables, old: Snapshot, snapshot: Snapshot, live: LiveState) -> Tables | None:
+    """`tables`, which are of `old`, for a snapshot of the same revision: the very same pools for all apps about which
+    DNS is told nothing new. None where more has changed than apps: that needs `compose`.
+
+    A shift moves no answer, and the drain of one app moves its own."""
+    if tables.live.geo is not live.geo or not _same_but_for_apps(old, snapshot):
+        return None
+    other = {name for name, app in snapshot.apps.items() if not _answers_alike(old.apps[name], app)}
+    changed = other | _apps_with_other_verdicts(snapshot, tables.live, live)
+    whole = dataclasses.replace(tables, version=snapshot.version, digest=snapshot.digest, live=live)
+    if not changed:
+        return whole
+    kept = {
+        name: [tables.pools[place] for place in places.values()]
+        for name, places in tables.places.items()
+        if name not in changed
+    }
+    return dataclasses.replace(whole, pools=tuple(app_pools(snapshot, live, tables.classes, kept)))
+
+
+def _same_but_for_apps(old: Snapshot, new: Snapshot) -> bool:
+    def ground(one: Snapshot) -> object:
+        return one.version.revision, one.zone, one.zones, list(one.sites), one.sites, one.latency, list(one.apps)
+
+    return ground(old) == ground(new)
+
+
+def _answers_alike(old: App, new: App) -> bool:
+    """Do they differ, if at all, in what only edges and probes look at?"""
+    return old is new or all(getattr(old, name) == getattr(new, name) for name in _TOLD)
 
 
 def _apps_with_other_verdicts(snapshot: Snapshot, old: LiveState, new: LiveState) -> set[AppName]:

@@ -58,6 +58,14 @@ class Admin:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise HostError(f"Envoy's listeners cannot be read: {error!r}", "use an Envoy of version 1.40") from error
 
+    async def runtime(self, key: str) -> str:
+        """The value of a runtime key, of all layers; empty where it has none."""
+        _, body = await self._ask("GET", "/runtime", {"format": "json"})
+        try:
+            return str(json.loads(body)["entries"].get(key, {}).get("final_value", ""))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HostError(f"Envoy's runtime cannot be read: {error!r}", "use an Envoy of version 1.40") from error
+
     async def set_leaving(self, leaving: bool) -> None:
         """Tell open connections to go (`connection: close`, GOAWAY), or stop telling them."""
         await self._ask("POST", f"/healthcheck/{'fail' if leaving else 'ok'}", {})

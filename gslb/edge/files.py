@@ -6,43 +6,22 @@ this process: an edge that starts with everything else gone serves what they say
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gslb.edge.render import EdgeConfig, Paths, Peering, Resource, discovery, removed, runtime_layer, secrets
+from gslb.edge.documents import Document
+from gslb.edge.render import Paths, Peering, removed, runtime_layer, secrets
 from gslb.errors import HostError
 from gslb.whole_file import write_whole
 
-__all__ = ["Credentials", "Document", "Files", "documents"]
+__all__ = ["Credentials", "Files"]
 
+_PATIENCE_S_PER_MB = 4.0
 _LOG_EXCERPT_BYTES = 65_536
 _SOCKET_PATH_BYTES = 107  # sun_path without its last zero
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One discovery file. `digest` is of the resources alone; `version` is what Envoy shows, and ends in it."""
-
-    snapshot: str
-    resources: Sequence[Resource]
-    digest: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        text = json.dumps(self.resources, sort_keys=True, separators=(",", ":"))
-        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:16])
-
-    @property
-    def version(self) -> str:
-        return f"{self.snapshot} {self.digest}"
-
-    def encode(self) -> bytes:
-        """envoy.service.discovery.v3.DiscoveryResponse in JSON."""
-        return json.dumps({"version_info": self.version, "resources": self.resources}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +32,6 @@ class Credentials:
     trust_domain: str
     folder: Path
     authority: Path
-
-
-def documents(config: EdgeConfig, paths: Paths) -> Mapping[str, Document]:
-    """The documents of `config` by path."""
-    return {path: Document(config.version, resources) for path, resources in discovery(config, paths).items()}
 
 
 class Files:
@@ -77,6 +51,7 @@ class Files:
             runtime=str(self.folder / "rtds" / "runtime.json"),
         )
         self.secrets = self.folder / "tls"
+        self._seen: dict[str, tuple[tuple[int, int, int], Document]] = {}
 
     def make_folders(self) -> None:
         """Raises HostError where the folder cannot be written or its name is too long for a unix socket."""
@@ -96,16 +71,21 @@ class Files:
     def begin_runtime(self) -> None:
         """Envoy does not start without one."""
         if not Path(self.paths.runtime).exists():
-            self.write(self.paths.runtime, Document("nothing", [runtime_layer({})]))
+            self.write(self.paths.runtime, Document.of("nothing", [runtime_layer({})]))
 
     def read(self, path: str) -> Document | None:
-        """What lies there, or None where nothing does that can be read."""
+        """What lies there, or None where nothing does that can be read. A file that was read or written here and has
+        not changed since is not read again."""
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_bytes())
-            snapshot = str(content["version_info"]).rpartition(" ")[0]
-            return Document(snapshot, content["resources"])
-        except (OSError, ValueError, KeyError, TypeError):
+            mark = _mark(path)
+            seen = self._seen.get(path)
+            if seen is not None and seen[0] == mark:
+                return seen[1]
+            document = Document.read(Path(path).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        self._seen[path] = mark, document
+        return document
 
     def read_all(self) -> dict[str, Document | None]:
         return {path: self.read(path) for path in self._all()}
@@ -122,6 +102,7 @@ class Files:
         else:
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(Path(path), document.encode())
+            self._seen[path] = _mark(path), document
 
     def peering(self, credentials: Credentials, shut_out: Iterable[str] = ()) -> Peering:
         """Let Envoy know where the credentials lie, and which machines come in no more; what is replaced there it sees
@@ -136,6 +117,12 @@ class Files:
             if not file.exists() or file.read_bytes() != content:
                 write_whole(file, content)
         return Peering(credentials.trust_domain, str(identity), str(authority), str(gone))
+
+    def patience_s(self) -> float:
+        """How much longer (seconds) than a small policy this one may take Envoy, which answers nobody meanwhile: 20,000
+        clusters are made in half a minute of a core."""
+        files = [Path(path) for path in self._all()]
+        return sum(file.stat().st_size for file in files if file.exists()) / 1e6 * _PATIENCE_S_PER_MB
 
     def log_size_bytes(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0
@@ -154,3 +141,9 @@ class Files:
 
     def _all(self) -> tuple[str, str, str, str]:
         return (self.paths.clusters, self.paths.routes, self.paths.listeners, self.paths.runtime)
+
+
+def _mark(path: str) -> tuple[int, int, int]:
+    """Another one for every content: each is a file of its own that was renamed."""
+    found = Path(path).stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size

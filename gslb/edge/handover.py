@@ -16,14 +16,19 @@ from dataclasses import dataclass
 
 from gslb import clock
 from gslb.edge.admin import Admin
-from gslb.edge.files import Document, Files
+from gslb.edge.documents import Document
+from gslb.edge.files import Files
+from gslb.edge.render import RUNTIME_MARK, runtime_layer
 from gslb.edge.render.config import ROUTES_NAME, STAT_PREFIX
 from gslb.errors import HostError, RefusedError
 
 __all__ = ["Handover"]
 
+_SOON_S = 0.002
 _POLL_S = 0.02
-_TAKE_LIMIT_S = 20.0
+_TAKE_LIMIT_S = 120.0
+"""Longer than the largest policy takes on a busy machine: what Envoy refuses, it says so at once."""
+_REFUSAL_S = 0.5
 _WARM_LIMIT_S = 5.0
 """How long new clusters may warm (a first health check, a first name resolution) before routes use them anyway: what
 is not warm by then is dead, and must not hold back a change."""
@@ -69,11 +74,11 @@ class Handover:
         joined = _joined_runtime(before[runtime], new[runtime])
         try:
             if _differ({**before, **more}, new, self._structure(new)):
-                await self._replace(self._runtime, before[runtime], joined)
+                await self._replace_runtime(before[runtime], joined)
                 await self._replace_structure({**before, **more}, new)
-                await self._replace(self._runtime, joined, new[runtime])
+                await self._replace_runtime(joined, new[runtime])
             else:
-                await self._replace(self._runtime, before[runtime], new[runtime])
+                await self._replace_runtime(before[runtime], new[runtime])
         except (RefusedError, HostError):
             await self._write_all({**dict.fromkeys(self._more(new)), **more, **before})
             raise
@@ -114,7 +119,7 @@ class Handover:
     async def _replace_more(self, before: Mapping[str, Document | None], new: Mapping[str, Document]) -> None:
         """Envoy asks for the routes of a port when it has a listener there: only known ones are acknowledged."""
         for path in self._more(new):
-            name = new[path].resources[0]["name"]
+            name = new[path].texts[0].name
             current = before.get(path)
             if current is None:
                 await asyncio.to_thread(self._files.write, path, new[path])
@@ -140,6 +145,33 @@ class Handover:
         await asyncio.to_thread(self._files.write, item.path, document)
         await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"))
 
+    async def _replace_runtime(self, current: Document | None, document: Document) -> None:
+        if current is not None and current.digest == document.digest:
+            return
+        await asyncio.to_thread(self._files.write, self._runtime.path, document)
+        (resource,) = document.resources()
+        begun_s, log_begin_bytes = clock.mono_s(), self._files.log_size_bytes()
+        while await self._runtime_mark() != resource["layer"][RUNTIME_MARK]:
+            past_s = clock.mono_s() - begun_s
+            if past_s > _REFUSAL_S and _REFUSAL.search(self._files.log_after(log_begin_bytes)):
+                raise self._refused()
+            if past_s > _TAKE_LIMIT_S:
+                raise _not_taken(self._runtime.path)
+            await asyncio.sleep(_SOON_S if past_s < _POLL_S else _POLL_S)
+
+    async def _runtime_mark(self) -> str:
+        try:
+            return await self._admin.runtime(RUNTIME_MARK)
+        except HostError:
+            return ""  # starting, or busy; the caller's deadline bounds the wait
+
+    def _refused(self) -> RefusedError:
+        return RefusedError(
+            "envoy-refused",
+            f"Envoy refused the new configuration: {self._reason()}",
+            f"nothing has changed; change what the reason names, or see {self._files.log}",
+        )
+
     async def _first_stats(self) -> Mapping[str, int | str]:
         """What Envoy shows before a change; waits for one that is just being started."""
         deadline_s = clock.mono_s() + _TAKE_LIMIT_S
@@ -156,10 +188,7 @@ class Handover:
         deadline_s = clock.mono_s() + _TAKE_LIMIT_S
         while not await self._is_taken(item, document, rejected_before):
             if clock.mono_s() > deadline_s:
-                raise HostError(
-                    f"Envoy did not take {item.path} within {_TAKE_LIMIT_S:g} s",
-                    "see envoy.log in the same data folder",
-                )
+                raise _not_taken(item.path)
             await asyncio.sleep(_POLL_S)
         deadline_s = clock.mono_s() + _WARM_LIMIT_S
         while item.warming and clock.mono_s() < deadline_s:
@@ -176,11 +205,7 @@ class Handover:
         if stats.get(f"{item.stats}.version_text") == document.version:
             return True
         if _number(stats, f"{item.stats}.update_rejected") > rejected_before:
-            raise RefusedError(
-                "envoy-refused",
-                f"Envoy refused the new configuration: {self._reason()}",
-                f"nothing has changed; change what the reason names, or see {self._files.log}",
-            )
+            raise self._refused()
         return False
 
     def _reason(self) -> str:
@@ -192,21 +217,25 @@ class Handover:
 
 def _union(before: Document | None, new: Document) -> Document:
     """The new resources and those that routes still in force may name."""
-    names = {resource["name"] for resource in new.resources}
-    kept = [resource for resource in before.resources if resource["name"] not in names] if before else []
-    return Document(new.snapshot, [*new.resources, *kept])
+    names = {text.name for text in new.texts}
+    kept = [text for text in before.texts if text.name not in names] if before else []
+    return Document.holding(new.snapshot, [*new.texts, *kept]) if kept else new
 
 
 def _joined_runtime(before: Document | None, new: Document) -> Document:
     """What the routes of before ask for and what the new ones do; where both ask for the same, the new value."""
-    (resource,) = new.resources
-    old = before.resources[0]["layer"] if before else {}
-    return Document(new.snapshot, [{**resource, "layer": {**old, **resource["layer"]}}])
+    layers = [resource["layer"] for document in (before, new) if document for resource in document.resources()]
+    values = {key: value for layer in layers for key, value in layer.items()}
+    return Document.of(new.snapshot, [runtime_layer({key: values[key] for key in values if key != RUNTIME_MARK})])
 
 
 def _differ(before: Mapping[str, Document | None], new: Mapping[str, Document], paths: Iterable[str]) -> bool:
     found = ((before.get(path), new[path]) for path in paths)
     return any(old is None or old.digest != document.digest for old, document in found)
+
+
+def _not_taken(path: str) -> HostError:
+    return HostError(f"Envoy did not take {path} within {_TAKE_LIMIT_S:g} s", "see envoy.log in the same data folder")
 
 
 def _number(stats: Mapping[str, int | str], name: str) -> int:

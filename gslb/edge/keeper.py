@@ -165,7 +165,8 @@ class Keeper:
             if ready is None and (self._state == "live" or clock.mono_s() > patient_until_s):
                 misses += 1
                 used, cpu_ticks = process.cpu_ticks() - cpu_ticks, process.cpu_ticks()
-                if misses >= (_BUSY_MISSES if used else _FROZEN_MISSES):
+                busy_misses = _BUSY_MISSES + self._files.patience_s() / _READY_TIMEOUT_S
+                if misses >= (busy_misses if used else _FROZEN_MISSES):
                     self._enter("backing_off")
                     process.send(signal.SIGKILL)
                     return

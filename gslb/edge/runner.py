@@ -18,12 +18,22 @@ from gslb import clock
 from gslb.edge.admin import Admin
 from gslb.edge.arrivals import ArrivalMeter, Arrivals
 from gslb.edge.certificates import Certificates, CertificateState
-from gslb.edge.files import Credentials, Document, Files, documents
+from gslb.edge.documents import Document, Encoder
+from gslb.edge.files import Credentials, Files
 from gslb.edge.handover import Handover
 from gslb.edge.keeper import EnvoyState, Hooks, Keeper
 from gslb.edge.outcomes import OutcomeMeter, Outcomes, parse_look, stats_pattern
 from gslb.edge.process import Command, refuse_taken_addresses
-from gslb.edge.render import EdgeConfig, StatsIndex, Stores, bootstrap, needs_peers, render, static_bootstrap
+from gslb.edge.render import (
+    EdgeConfig,
+    Renderer,
+    StatsIndex,
+    Stores,
+    bootstrap,
+    changed_part,
+    needs_peers,
+    static_bootstrap,
+)
 from gslb.edge.stats import (
     CAPTURES_DROPPED,
     CONNECTIONS,
@@ -42,7 +52,7 @@ from gslb.whole_file import write_whole
 
 __all__ = ["Credentials", "EdgeRunner", "Places", "RouteState"]
 
-_VALIDATE_LIMIT_S = 30.0
+_VALIDATE_LIMIT_S = 110.0
 _LIVE_LIMIT_S = 10.0
 _DEADLINE_LOOK_S = 0.5
 
@@ -89,6 +99,7 @@ class EdgeRunner:
         self._publishing = asyncio.Lock()
         self._settled = asyncio.Event()
         self._startable = asyncio.Event()
+        self._renderer, self._encoder = Renderer(), Encoder()
         self._config: EdgeConfig | None = None
         self._snapshot: Snapshot | None = None
         self._shut_out: tuple[str, ...] = ()
@@ -102,10 +113,14 @@ class EdgeRunner:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
         self._files.make_folders()
         config = await asyncio.to_thread(self._render, snapshot)
-        static = static_bootstrap(config, self._files.paths.admin)
-        content = await asyncio.to_thread(lambda: json.dumps(static).encode())
-        aside = self._files.folder / "prepared.json"
         async with self._publishing:
+            await asyncio.to_thread(self._encoder.documents, config, self._files.paths)
+            part = changed_part(self._config, config) if self._config is not None else None
+            if part is not None and not part.apps:
+                return  # shares alone: nothing that Envoy could not take
+            static = static_bootstrap(part or config, self._files.paths.admin)
+            content = await asyncio.to_thread(lambda: json.dumps(static).encode())
+            aside = self._files.folder / "prepared.json"
             write_whole(aside, content)
             await _validate(self._envoy, aside)
 
@@ -138,7 +153,7 @@ class EdgeRunner:
 
     async def _put_in_force(self, config: EdgeConfig) -> None:
         await self._hand_over(config)
-        await self._keeper.live(_LIVE_LIMIT_S)
+        await self._keeper.live(_LIVE_LIMIT_S + self._files.patience_s())
         await self._count()
         before = self._config
         self._config = config
@@ -213,7 +228,8 @@ class EdgeRunner:
     def _render(self, snapshot: Snapshot) -> EdgeConfig:
         credentials = self._credentials() if needs_peers(snapshot) else None
         peering = self._files.peering(credentials, self._shut_out) if credentials else None
-        config = render(snapshot, self._site, peering, self._stores, closing=self._is_over(snapshot))
+        place = self._site, peering, self._stores
+        config = self._renderer.render(snapshot, place, closing=self._is_over(snapshot))
         self._certificates.hand_over({**(self._config.secrets if self._config else {}), **config.secrets})
         return config
 
@@ -237,7 +253,7 @@ class EdgeRunner:
             raise HostError("the edge role does not look after its Envoy", "restart it") from None
 
     async def _hand_over(self, config: EdgeConfig) -> None:
-        new = await asyncio.to_thread(documents, config, self._files.paths)
+        new = await asyncio.to_thread(self._encoder.documents, config, self._files.paths)
         bound = await self._bound() if self._keeper.running else frozenset()
         wanted = _addresses(new[self._files.paths.listeners])
         refuse_taken_addresses([address for address in wanted if address not in bound])
@@ -284,7 +300,7 @@ class EdgeRunner:
 
 def _addresses(document: Document | None) -> list[tuple[IpAddress, int]]:
     """What the listeners of `document` bind."""
-    resources = document.resources if document else ()
+    resources = document.resources() if document else ()
     sockets = [resource["address"]["socket_address"] for resource in resources]
     return [(ipaddress.ip_address(item["address"]), int(item["port_value"])) for item in sockets]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from gslb import clock
-from gslb.dns.compose import compose, recompile
+from gslb.dns.compose import compose, recompile, recompose
 from gslb.dns.dnssec.ahead import bodies_ahead
 from gslb.dns.dnssec.seal import Signer, expiry_s, is_sealed, open_signers, seal, seal_new
 from gslb.dns.tables import Tables
@@ -129,8 +129,10 @@ class Composer:
         return snapshot, signers, tables
 
     def _whole(self, snapshot: Snapshot, signers: Signers) -> Tables:
-        tables = compose(snapshot, self._live())
-        if not signers:
+        live, served, old = self._live(), self.tables, self._snapshot
+        known = recompose(served, old, snapshot, live) if served is not None and old is not None else None
+        tables = known or compose(snapshot, live)
+        if not signers or (served is not None and tables.pools is served.pools):
             return tables
         ahead = bodies_ahead(tables, snapshot)
         return seal(tables, signers, clock.wall_s(), ahead=ahead, previous=self.tables)

@@ -35,7 +35,7 @@ def structure(stage):
 
 def runtime(stage):
     (resource,) = json.loads((stage.folder / "dc/rtds/runtime.json").read_bytes())["resources"]
-    return resource["layer"]
+    return {key: value for key, value in resource["layer"].items() if key != "gslb.mark"}
 
 
 async def names(stage, n=60):

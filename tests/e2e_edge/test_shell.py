@@ -13,7 +13,8 @@ import pytest
 
 from gslb.edge import EdgeRunner, find_envoy
 from gslb.edge.admin import Admin
-from gslb.edge.files import Document, Files
+from gslb.edge.documents import Document
+from gslb.edge.files import Files
 from gslb.edge.process import Command, adopt, spawn
 from gslb.errors import HostError
 from gslb.snapshot.types import SiteName
@@ -56,11 +57,11 @@ def test_a_broken_file_counts_as_none(tmp_path, content):
 def test_what_is_written_is_read_back_and_its_version_ends_in_its_digest(tmp_path):
     files = Files(tmp_path)
     files.make_folders()
-    document = Document("3.1 abc", [{"name": "x"}])
+    document = Document.of("3.1 abc", [{"name": "x"}])
     files.write(files.paths.routes, document)
     assert files.read(files.paths.routes) == document
     assert json.loads((tmp_path / "rds" / "routes.json").read_text())["version_info"] == f"3.1 abc {document.digest}"
-    assert Document("4.0 def", [{"name": "x"}]).digest == document.digest
+    assert Document.of("4.0 def", [{"name": "x"}]).digest == document.digest
     files.write(files.paths.routes, None)
     assert files.read(files.paths.routes) is None
 
@@ -105,7 +106,7 @@ async def test_an_envoy_that_ends_at_once_is_started_again_ever_more_slowly(stag
     files = Files(tmp_path / "data")
     files.make_folders()
     for path in files.read_all():
-        files.write(path, Document("1.0 abc", []))
+        files.write(path, Document.of("1.0 abc", []))
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(runner.run())
 

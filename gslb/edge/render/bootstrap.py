@@ -5,11 +5,13 @@ The static form is for `envoy --mode validate`, which does not look at discovery
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gslb.edge.render.config import RUNTIME_NAME, EdgeConfig
+from gslb.edge.render.config import RUNTIME_MARK, RUNTIME_NAME, EdgeConfig, Resource
 from gslb.edge.render.listeners import connection_manager
 from gslb.snapshot.types import SiteName
 
@@ -65,26 +67,30 @@ def static_bootstrap(config: EdgeConfig, admin: str) -> dict[str, Any]:
     }
 
 
-def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, list[dict[str, Any]]]:
-    """Resources by the file that holds them, each with its type."""
+def discovery(config: EdgeConfig, paths: Paths) -> Mapping[str, tuple[str, Sequence[Resource]]]:
+    """Resources by the file that holds them, with their type."""
     files = {config.routes["name"]: paths.routes, **{name: paths.routes_of(name) for name in config.more_routes}}
 
     def rds(name: str) -> dict[str, Any]:
         return {"rds": {"route_config_name": name, "config_source": _watched(files[name])}}
 
     listeners = [connection_manager(item, rds) for item in config.listeners]
+    routes = f"{_TYPES}.route.v3.RouteConfiguration"
     return {
-        paths.listeners: [_typed("listener.v3.Listener", item) for item in listeners],
-        paths.clusters: [_typed("cluster.v3.Cluster", item) for item in config.clusters],
-        paths.routes: [_typed("route.v3.RouteConfiguration", config.routes)],
-        paths.runtime: [runtime_layer(config.runtime)],
-        **{files[name]: [_typed("route.v3.RouteConfiguration", item)] for name, item in config.more_routes.items()},
+        paths.listeners: (f"{_TYPES}.listener.v3.Listener", listeners),
+        paths.clusters: (f"{_TYPES}.cluster.v3.Cluster", config.clusters),
+        paths.routes: (routes, (config.routes,)),
+        paths.runtime: (_RUNTIME, (runtime_layer(config.runtime),)),
+        **{files[name]: (routes, (item,)) for name, item in config.more_routes.items()},
     }
 
 
 def runtime_layer(values: Mapping[str, Any]) -> dict[str, Any]:
-    """envoy.service.runtime.v3.Runtime, with its type."""
-    return {"@type": _RUNTIME, "name": RUNTIME_NAME, "layer": dict(values)}
+    """envoy.service.runtime.v3.Runtime, with its type. Envoy tells its runtime, and with it the mark of all that is
+    there, without looking through its statistics."""
+    text = json.dumps(values, sort_keys=True)
+    layer = {**values, RUNTIME_MARK: hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return {"@type": _RUNTIME, "name": RUNTIME_NAME, "layer": layer}
 
 
 def secrets(identity: str, authority: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,10 +109,6 @@ def secrets(identity: str, authority: str) -> tuple[dict[str, Any], dict[str, An
         {"@type": _CREDENTIALS, "name": "identity", "tls_certificate": own},
         {"@type": _CREDENTIALS, "name": "peers", "validation_context": theirs},
     )
-
-
-def _typed(kind: str, resource: Mapping[str, Any]) -> dict[str, Any]:
-    return {"@type": f"{_TYPES}.{kind}", **resource}
 
 
 def _watched(path: str) -> dict[str, Any]:

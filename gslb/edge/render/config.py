@@ -20,10 +20,12 @@ __all__ = [
     "PEER_HOST",
     "PROBE_HEADER",
     "ROUTES_NAME",
+    "RUNTIME_MARK",
     "RUNTIME_NAME",
     "SNI_HEADER",
     "SPLIT_RUNTIME",
     "STAT_PREFIX",
+    "AppParts",
     "EdgeConfig",
     "Peering",
     "Resource",
@@ -56,6 +58,9 @@ CAPACITY_FILTER = "gslb.capacity"
 CAPACITY_STATS = "capacity"
 RUNTIME_NAME = "shares"
 """The layer of Envoy's runtime that comes from a file of its own."""
+
+RUNTIME_MARK = "gslb.mark"
+"""The runtime key of a digest of all the others in that layer."""
 
 SPLIT_RUNTIME = "gslb.split"
 """Runtime keys `gslb.split.SHARES.APP/ROUTE/BACKEND` (a weight) override one side of a split; see `shares`."""
@@ -139,12 +144,22 @@ class StatsIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class AppParts:
+    """What one app brings: `hosts` are its virtual hosts, by `also` port; None: at the http and https ports."""
+
+    clusters: tuple[Resource, ...]
+    hosts: Mapping[int | None, Resource]
+    runtime: Mapping[str, Any]
+    splits: Mapping[RouteId, tuple[Share, ...]]
+    index: StatsIndex
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeConfig:
     """Everything that the Envoy of one site serves. `closing`: what was open when this began is closed. `more_routes`
     are those of `also` ports, by name; `runtime` the shares that are not the policy's, by key; `secrets` the hosts by
-    the certificate that clients see. Listeners have no
-    routes yet: where those come from (a watched file, or inline for validation) is decided by `discovery` and
-    `static_bootstrap`."""
+    the certificate that clients see; `apps` what all this was put together from. Listeners have no routes yet: where
+    those come from (a watched file, or inline for validation) is decided by `discovery` and `static_bootstrap`."""
 
     site: SiteName
     version: str
@@ -158,6 +173,7 @@ class EdgeConfig:
     secrets: Mapping[str, tuple[str, ...]]
     splits: Mapping[RouteId, tuple[Share, ...]]
     index: StatsIndex
+    apps: Mapping[AppName, AppParts]
 
 
 def leaf_name(app: AppName, backend: BackendName, site: SiteName) -> str:

@@ -1,40 +1,83 @@
-"""Puts a site's resources together, with the index that gives its counters their meaning."""
+"""Puts a site's resources together, with the index that gives its counters their meaning.
+
+What one app brings is made in `app`; here it is put beside the others, and kept for the next time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from gslb.edge.render.clusters import Place, app_clusters
-from gslb.edge.render.comparing import capture_filters, comparer_cluster, compares, overriding_samples
+from gslb.edge.render.app import Ground, render_app
+from gslb.edge.render.clusters import Place
+from gslb.edge.render.comparing import capture_filters, comparer_cluster
 from gslb.edge.render.config import (
     PEER_HOST,
     PROBE_HEADER,
     SNI_HEADER,
+    AppParts,
     EdgeConfig,
     Peering,
-    Skip,
+    Resource,
     StatsIndex,
     Stores,
-    alias_name,
-    compared_name,
     hop_stats_prefix,
     route_stats,
     routes_name,
-    shadow_name,
-    skip_prefix,
 )
 from gslb.edge.render.doors import Door, site_doors, tls_hosts
 from gslb.edge.render.filters import capacity_filter, http_filters
-from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER, overriding_fractions, variants
+from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER
 from gslb.edge.render.peers import HOP_HEADER, hops, needs_peers, peer_listeners
-from gslb.edge.render.routes import virtual_host
-from gslb.edge.render.shares import overriding_weights
-from gslb.snapshot.types import App, ClientTls, RouteId, Site, SiteName, Snapshot
+from gslb.snapshot.types import App, AppName, ClientTls, SiteName, Snapshot
 
-__all__ = ["render"]
+__all__ = ["Renderer", "changed_part", "render"]
 
 _STORES = Stores()
+
+
+class Renderer:
+    """Renders one snapshot after the other for one edge: what is equal to what it was stays the same object, and apps
+    that are the same objects are not rendered again. It may be called from several threads at once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Ground, Mapping[AppName, App], EdgeConfig] | None = None
+
+    def render(
+        self, snapshot: Snapshot, place: tuple[SiteName, Peering | None, Stores], *, closing: bool = False
+    ) -> EdgeConfig:
+        """As the function `render`."""
+        site, peering, stores = place
+        apps, here = tuple(snapshot.apps.values()), snapshot.sites[site]
+        chains = tls_hosts(here, apps)
+        ground = Ground(Place(site, snapshot.sites, peering, stores), chains)
+        before = self._last
+        parts = _parts(snapshot.apps, ground, before)
+        mirrored = any(route.mirrors for app in apps for route in app.routes)
+        filters = [*capacity_filter(here), *http_filters(apps), *capture_filters(apps, site)]
+        door = Door(here, apps, filters, mirrored, stores, closing)
+        clusters = (cluster for part in parts.values() for cluster in part.clusters)
+        made = EdgeConfig(
+            site=site,
+            version=f"{snapshot.version} {snapshot.digest}",
+            drained=here.drained,
+            closing=closing,
+            listeners=(*site_doors(door), *peer_listeners(snapshot, site, peering)),
+            clusters=(*clusters, *comparer_cluster(apps, stores.comparer)),
+            routes=_routes(parts.values(), None, _removed(snapshot, chains)),
+            more_routes={
+                routes_name(port): _routes(parts.values(), port, _removed(snapshot, {})) for port in here.listening.also
+            },
+            runtime={key: value for part in parts.values() for key, value in part.runtime.items()},
+            secrets=_secrets(chains),
+            splits={route: split for part in parts.values() for route, split in part.splits.items()},
+            index=_index(snapshot, site, parts.values()),
+            apps=parts,
+        )
+        config = _keeping(before[2], made) if before else made
+        self._last = ground, snapshot.apps, config
+        return config
 
 
 def render(
@@ -47,50 +90,101 @@ def render(
 ) -> EdgeConfig:
     """What the Envoy of `site` shall serve. `site` must be a site of the snapshot. `peering` None: this edge has no
     identity. `closing`: the deadline of its drain is over. Raises RefusedError (`no-identity`) where it needs one."""
-    apps, here = tuple(snapshot.apps.values()), snapshot.sites[site]
-    chains = tls_hosts(here, apps)
-    mirrored = any(route.mirrors for app in apps for route in app.routes)
-    filters = [*capacity_filter(here), *http_filters(apps), *capture_filters(apps, site)]
-    door = Door(here, apps, filters, mirrored, stores, closing)
-    return EdgeConfig(
-        site=site,
-        version=f"{snapshot.version} {snapshot.digest}",
-        drained=here.drained,
-        closing=closing,
-        listeners=(*site_doors(door), *peer_listeners(snapshot, site, peering)),
-        clusters=(
-            *(cluster for app in apps for cluster in app_clusters(app, Place(site, snapshot.sites, peering, stores))),
-            *comparer_cluster(apps, stores.comparer),
-        ),
-        routes=_routes(snapshot, here, None, chains),
-        more_routes={routes_name(port): _routes(snapshot, here, port, {}) for port in here.listening.also},
-        runtime={key: value for app in apps for key, value in _overriding(app)},
-        secrets=_secrets(chains),
-        splits={RouteId(app.name, route.name): route.split for app in apps for route in app.routes},
-        index=_index(snapshot, site),
+    return Renderer().render(snapshot, (site, peering, stores), closing=closing)
+
+
+def changed_part(before: EdgeConfig, now: EdgeConfig) -> EdgeConfig | None:
+    """`now` with no other apps than those that are not as in `before`: enough for Envoy to say whether it can take
+    them, as no app names the clusters of another. None where the listeners differ, which have to do with all."""
+    if before.listeners != now.listeners:
+        return None
+    changed = {name: part for name, part in now.apps.items() if not _is_alike(before.apps.get(name), part)}
+    own = {id(cluster) for part in now.apps.values() for cluster in part.clusters}
+    shared = [cluster for cluster in now.clusters if id(cluster) not in own]
+
+    def narrowed(port: int | None, routes: Resource) -> Resource:
+        return {**routes, "virtual_hosts": [part.hosts[port] for part in changed.values() if port in part.hosts]}
+
+    ports = {routes_name(port): port for part in changed.values() for port in part.hosts}
+    return replace(
+        now,
+        listeners=tuple(item for item in now.listeners if not _has_own_routes(item)),
+        clusters=(*(cluster for part in changed.values() for cluster in part.clusters), *shared),
+        routes=narrowed(None, now.routes),
+        more_routes={
+            name: narrowed(ports[name], routes) if name in ports else {**routes, "virtual_hosts": []}
+            for name, routes in now.more_routes.items()
+        },
+        apps=changed,
     )
 
 
-def _overriding(app: App) -> Iterator[tuple[str, Any]]:
-    yield from overriding_weights(app)
-    yield from overriding_fractions(app)
-    yield from overriding_samples(app)
+def _has_own_routes(listener: Resource) -> bool:
+    """As those for other edges, whose routes name the clusters of many apps."""
+    return any("route_config" in chain["filters"][0]["typed_config"] for chain in listener["filter_chains"])
 
 
-def _routes(
-    snapshot: Snapshot, site: Site, port: int | None, chains: Mapping[ClientTls, Sequence[str]]
-) -> dict[str, Any]:
+def _is_alike(before: AppParts | None, now: AppParts) -> bool:
+    return before is not None and (before.clusters, before.hosts) == (now.clusters, now.hosts)
+
+
+def _parts(
+    apps: Mapping[AppName, App], ground: Ground, before: tuple[Ground, Mapping[AppName, App], EdgeConfig] | None
+) -> Mapping[AppName, AppParts]:
+    if before is None or before[0] != ground:
+        return {name: render_app(app, ground) for name, app in apps.items()}
+    _, old_apps, old = before
+    return {
+        name: old.apps[name] if old_apps.get(name) is app else _taking_over(old.apps.get(name), render_app(app, ground))
+        for name, app in apps.items()
+    }
+
+
+def _taking_over(old: AppParts | None, new: AppParts) -> AppParts:
+    """`new` with the very clusters and hosts of `old` where they are equal."""
+    if old is None:
+        return new
+    clusters = {cluster["name"]: cluster for cluster in old.clusters}
+    return replace(
+        new,
+        clusters=tuple(_kept(clusters.get(cluster["name"]), cluster) for cluster in new.clusters),
+        hosts={port: _kept(old.hosts.get(port), host) for port, host in new.hosts.items()},
+    )
+
+
+def _keeping(old: EdgeConfig, new: EdgeConfig) -> EdgeConfig:
+    """`new` with the very resources of `old` where they are equal. Most of them are the same objects, so that this is
+    quick."""
+    more = {name: _kept(old.more_routes.get(name), routes) for name, routes in new.more_routes.items()}
+    return replace(
+        new,
+        listeners=old.listeners if old.listeners == new.listeners else new.listeners,
+        clusters=old.clusters if old.clusters == new.clusters else new.clusters,
+        routes=_kept(old.routes, new.routes),
+        more_routes=more,
+    )
+
+
+def _kept(old: Resource | None, new: Resource) -> Resource:
+    return old if old is not None and old == new else new
+
+
+def _routes(parts: Iterable[AppParts], port: int | None, removed: Sequence[str]) -> dict[str, Any]:
     """The RouteConfiguration of an `also` port, with the apps that name it, or (None) of the http and https ports."""
-    apps = [app for app in snapshot.apps.values() if (port in app.ports if port else _is_at_main_ports(app, site))]
-    hop = [HOP_HEADER] if needs_peers(snapshot) else []
-    sni = [SNI_HEADER] if len(chains) > 1 else []
     return {
         "name": routes_name(port),
-        "virtual_hosts": [virtual_host(app, site, port or site.http_port, chains) for app in apps],
+        "virtual_hosts": [part.hosts[port] for part in parts if port in part.hosts],
         "ignore_port_in_host_matching": True,
         "validate_clusters": True,
-        "request_headers_to_remove": [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop, *sni],
+        "request_headers_to_remove": removed,
     }
+
+
+def _removed(snapshot: Snapshot, chains: Mapping[ClientTls, Sequence[str]]) -> list[str]:
+    """The headers that no backend sees."""
+    hop = [HOP_HEADER] if needs_peers(snapshot) else []
+    sni = [SNI_HEADER] if len(chains) > 1 else []
+    return [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop, *sni]
 
 
 def _secrets(chains: Mapping[ClientTls, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
@@ -100,32 +194,14 @@ def _secrets(chains: Mapping[ClientTls, Sequence[str]]) -> Mapping[str, tuple[st
     return found
 
 
-def _is_at_main_ports(app: App, site: Site) -> bool:
-    return not app.ports or site.http_port in app.ports
-
-
-def _index(snapshot: Snapshot, site: SiteName) -> StatsIndex:
-    routes = [(RouteId(app.name, route.name), route) for app in snapshot.apps.values() for route in app.routes]
-    skips = {}
-    for route_id, route in routes:
-        for variant in variants(route.mirrors):
-            if variant.skip:
-                prefix = skip_prefix(route.name, variant.skip, variant.missed)
-                skips[route_stats(route_id.app, prefix)] = Skip(route_id, variant.skip, variant.missed)
+def _index(snapshot: Snapshot, site: SiteName, parts: Collection[AppParts]) -> StatsIndex:
     return StatsIndex(
-        aliases={
-            alias_name(key, share.backend): (key, share.backend) for key, route in routes for share in route.split
-        },
-        shadows={
-            name(key, index, mirror.to): (key, index)
-            for key, route in routes
-            for index, mirror in enumerate(route.mirrors)
-            for name in ((shadow_name, compared_name) if compares(mirror) else (shadow_name,))
-        },
-        skips=skips,
+        aliases={key: value for part in parts for key, value in part.index.aliases.items()},
+        shadows={key: value for part in parts for key, value in part.index.shadows.items()},
+        skips={key: value for part in parts for key, value in part.index.skips.items()},
         hops={
             route_stats(PEER_HOST, hop_stats_prefix(app.name, backend)): (app.name, backend)
             for app, backend in hops(snapshot, site)
         },
-        stopped=frozenset(key for key, route in routes if any(mirror.stopped for mirror in route.mirrors)),
+        stopped=frozenset(route for part in parts for route in part.index.stopped),
     )

@@ -228,8 +228,8 @@ def test_each_address_is_bound_once():
 def test_discovery_and_static_hold_the_same_resources():
     config = at()
     files = discovery(config, PATHS)
-    assert [item["name"] for item in files[PATHS.clusters]] == [item["name"] for item in config.clusters]
-    (listener,) = files[PATHS.listeners]
+    assert [item["name"] for item in files[PATHS.clusters][1]] == [item["name"] for item in config.clusters]
+    _, (listener,) = files[PATHS.listeners]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["rds"]["config_source"]["path_config_source"] == {
         "path": PATHS.routes, "watched_directory": {"path": "/data/rds"},
