@@ -95,7 +95,7 @@ def agree(votes: Mapping[str, View | None], *, edge_lives: bool) -> Seen:
     if state == "disputed":
         return Seen(state, _disputed(votes, up, down, edge_lives=edge_lives), 0.0, len(votes))
     winning, losing = (up, down) if state == "up" else (down, up)
-    reasons = dict.fromkeys(view.reason for view in winning.values())
+    reasons = dict.fromkeys(view.reason for view in winning.values() if view.reason)
     return Seen(state, "; ".join(reasons), _flip_s(len(votes), winning, losing), len(votes))
 
 

@@ -1,6 +1,7 @@
 """One game: a scenario, tick by tick, and the invariants that are looked at after each. Pure.
 
-Never is an answer empty. Never does a site leave, or come back, against what more than half of the places honestly see.
+Never is an answer empty. Never does a site leave, or come back, against what more than half of the places honestly see,
+nor on the word of fewer, nor on one that is too old. Nobody believes an older word after a newer one.
 Nobody changes an answer more often than there were faults to answer to. A dead site is out within seconds where nothing
 else is wrong; and when all is well again, all is as it was.
 """
@@ -18,7 +19,7 @@ from gslb.health.standing import hold_s
 from gslb.model.policy import Policy
 from gslb.simulate.dice import Dice
 from gslb.simulate.network import Network
-from gslb.simulate.place import CHECK, LIE_TURNS_S, Place
+from gslb.simulate.place import CHECK, LIE_TURNS_S, Message, Place
 from gslb.simulate.scenario import FAULTS_S, QUIET_S, Fault, Scenario, make_scenario
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
@@ -88,13 +89,21 @@ class _Game:
                 for other in place.others:
                     self.network.send(place.name, other, message, now_s)
         for receiver, message in self.network.arrived(now_s):
-            self.places[receiver].take(message, now_s)
+            self._take(self.places[receiver], message, now_s)
         for place in self.places.values():
             dead = self._fault("observer-dies", place.name)
             own = None if dead else place.told(now_s, self._lie(place.name))
             if place.look(own, self._serves(place.name, now_s), now_s):
                 self._judge_answer(place, now_s)
             self._judge(place, now_s)
+
+    def _take(self, place: Place, message: Message, now_s: float) -> None:
+        """Nobody believes an older word after a newer one, unless its sender had been silent for long."""
+        before, heard = place.newest.get(message.sender), place.heard.get(message.sender)
+        place.take(message, now_s)
+        after = place.newest[message.sender]
+        if before and heard and heard.is_fresh(now_s) and after.number < before.number:
+            self._against(place, now_s, f"an older word of {message.sender} is believed")
 
     # What is true -------------------------------------------------------------------------------------------------
 
@@ -139,6 +148,8 @@ class _Game:
             wrong = "up" if change.action == "left" else "down"
             if len(self.places) > 2 and self._majority(change.key, wrong, now_s):
                 self._against(place, now_s, f"{change.site} {change.action} against a majority")
+            if len(self.places) > 2 and not self._spoke(change.key, "down" if change.action == "left" else "up", now_s):
+                self._against(place, now_s, f"{change.site} {change.action} without a majority")
         if self.is_plain:
             self._judge_failover(place, now_s)
 
@@ -151,6 +162,23 @@ class _Game:
             if place.saw(key, since_s, now_s) == {state} and not self._lied(place.name, since_s, now_s)
         ]
         return len(agreed) >= needed(len(self.places))
+
+    def _spoke(self, key: Key, state: str, now_s: float) -> bool:
+        """May more than half of all places have said so, as lately as words are believed?"""
+        since_s = now_s - STALE_S - self.scenario.delay_s - TICK_S
+        said = [
+            place
+            for place in self.places.values()
+            if not self._silent(place.name, since_s, now_s)
+            and (state in place.saw(key, since_s, now_s) or self._lied(place.name, since_s, now_s))
+        ]
+        return len(said) >= needed(len(self.places))
+
+    def _silent(self, place: str, from_s: float, until_s: float) -> bool:
+        return any(
+            it.kind == "observer-dies" and it.who == place and it.start_s <= from_s and it.end_s > until_s
+            for it in self.scenario.faults
+        )
 
     def _lied(self, place: str, from_s: float, until_s: float) -> bool:
         return any(

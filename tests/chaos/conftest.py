@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.places import placed
 from tests.chaos.world import built
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
@@ -19,7 +20,7 @@ APPS = 10
 def pytest_collection_modifyitems(items):
     """One round runs with all tests; more only where somebody asks for them (`make chaos`)."""
     for item in items:
-        if item.path == Path(__file__).with_name("test_failover.py"):
+        if item.path in (Path(__file__).with_name("test_failover.py"), Path(__file__).with_name("test_places.py")):
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(240 + 240 * ROUNDS))
             if ROUNDS > 1:
@@ -43,5 +44,15 @@ def build(namespaces):
 
     def made(**options):
         return built(Path(tempfile.mkdtemp(prefix="gslb", dir="/tmp")), **options)
+
+    return made
+
+
+@pytest.fixture
+def places(namespaces):
+    """`placed` with a folder of its own."""
+
+    def made(**options):
+        return placed(Path(tempfile.mkdtemp(prefix="gslb", dir="/tmp")), **options)
 
     return made

@@ -1,12 +1,15 @@
 """Games in the virtual world: some hundred seeds, and every seed that has ever found a bug."""
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
+from gslb.health import guard, quorum, standing, standings
 from gslb.simulate import play
 from gslb.simulate.scenario import make_scenario
+from gslb.steering import chain
 
 FOUND = [
     int(line.split()[0])
@@ -47,8 +50,52 @@ def test_the_games_are_not_idle():
     assert sum(play(seed).changes > 0 for seed in range(12)) >= 3
 
 
-def test_the_judge_of_games_sees_what_is_wrong(monkeypatch):
-    """An invariant that nothing can break proves nothing: with one place's word taken for a majority, some game breaks."""
-    monkeypatch.setattr("gslb.health.quorum.needed", lambda places: 1)
-    broken = [seed for seed in range(60) if play(seed).violations]
-    assert broken
+def planted(monkeypatch, bug):
+    """A bug in the parts that are played."""
+    if bug == "one place's word is taken for a majority":
+        monkeypatch.setattr(quorum, "needed", lambda _places: 1)
+    elif bug == "silence counts as a death":
+        agree = quorum.agree
+        silent = quorum.View("down", "silent")
+        monkeypatch.setattr(
+            quorum, "agree", lambda votes, **how: agree({k: v or silent for k, v in votes.items()}, **how)
+        )
+    elif bug == "a word never gets too old":
+        monkeypatch.setattr(quorum.Heard, "is_fresh", lambda heard, _now_s: heard.number >= 0)
+    elif bug == "a late word counts":
+        monkeypatch.setattr(quorum.Heard, "told", lambda _, life, number, now_s: quorum.Heard(life, number, now_s))
+    elif bug == "nothing is held down":
+        monkeypatch.setattr(standing, "hold_s", lambda *_: 0.0)
+    elif bug == "the guard rail lets nobody go":
+        monkeypatch.setattr(guard.GuardRail, "may_go", lambda *_: False)
+    elif bug == "what is dead never leaves":
+        step = standings.step
+        deaf = {"dead": "doubt"}
+        monkeypatch.setattr(standings, "step", lambda now, event, *more: step(now, deaf.get(event, event), *more))
+    elif bug == "everything is down, and nobody is answered":
+        healthy = chain._FILTERS["healthy"]
+
+        def nobody(*asked):
+            found = healthy(*asked)
+            return dataclasses.replace(found, candidates=()) if found.all_down else found
+
+        monkeypatch.setitem(chain._FILTERS, "healthy", nobody)
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        "one place's word is taken for a majority",
+        "silence counts as a death",
+        "a word never gets too old",
+        "a late word counts",
+        "nothing is held down",
+        "the guard rail lets nobody go",
+        "what is dead never leaves",
+        "everything is down, and nobody is answered",
+    ],
+)
+def test_games_find_what_is_planted(monkeypatch, bug):
+    """An invariant that nothing can break proves nothing."""
+    planted(monkeypatch, bug)
+    assert any(play(seed).violations for seed in range(100))

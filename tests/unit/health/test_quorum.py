@@ -37,6 +37,10 @@ def test_the_rule(marks, edge_lives, state):
     assert agree(votes(marks), edge_lives=edge_lives).state == state
 
 
+def test_who_has_nothing_to_say_adds_no_words():
+    assert agree({"dc": View("up", "web: 200"), "aws": View("up")}, edge_lives=True).reason == "web: 200"
+
+
 def test_a_dispute_says_who_says_what():
     seen = agree({"dc": View("up"), "aws": View("down", "edge: connect refused"), "office": None}, edge_lives=True)
     assert seen.reason == (
