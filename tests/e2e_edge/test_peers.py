@@ -8,6 +8,7 @@ import ssl
 import pytest
 
 from gslb.edge import EdgeRunner, find_envoy
+from gslb.edge.admin import Admin
 from gslb.errors import HostError, RefusedError
 from gslb.roles.edge_credentials import edge_credentials
 from gslb.snapshot.intent import Drain, Overrides, Provenance
@@ -239,6 +240,29 @@ async def test_the_resources_pass_envoys_own_validation(stage, peers, authority,
         SiteName("dc"), tmp_path / "dc", find_envoy(None), 1, lambda: edge_credentials(authority.trust, "edge-dc")
     )
     await runner.prepare(stage.snapshot(backends, routes, DRAINED, peers=peers))
+
+
+async def test_copies_go_through_a_peer_and_a_stalled_one_holds_up_nobody(stage, peers, authority):
+    old, copy, stalled = stage.backend("old"), stage.backend("copy"), stage.backend("stalled", stall="yes")
+    backends = {"old": {"dc": [old.endpoint]}}
+    backends |= {name: {"aws": [it.endpoint], "via": "edge"} for name, it in (("copy", copy), ("stalled", stalled))}
+    mirror = {"percent": 100, "methods": ["GET", "POST"], "max_body": 200_000}
+    route = {**ROUTES[0], "mirror": [{"to": name, **mirror} for name in ("copy", "stalled")]}
+    async with stage.edge("dc") as dc, stage.edge("aws") as aws:
+        snapshot = stage.snapshot(backends, [route], peers=peers)
+        await aws.publish(snapshot)
+        await dc.publish(snapshot)
+        sent = [stage.connection().ask("/", "POST", b"x" * 100_000) for _ in range(40)]
+        assert {reply.status for reply in await asyncio.gather(*sent)} == {200}
+
+        async def all_in():
+            got = await seen(copy)
+            return got if len(got) == 40 else None
+
+        got = await eventually(all_in)
+        given_up = await Admin(str(stage.folder / "dc" / "admin.sock")).stats("stalled~mirror1.*max_duration_reached")
+    assert {(item["body"], item["headers"]["x-gslb-shadow"]) for item in got} == {(100_000, "1")}
+    assert sum(given_up.values()) == 0
 
 
 async def test_a_websocket_goes_through_a_peer(stage, peers, authority):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 
 import pytest
@@ -14,7 +15,7 @@ from gslb.model.policy import Policy
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.targets import probe_targets
-from tests.e2e_edge.conftest import DC, eventually, seen
+from tests.e2e_edge.conftest import DC, counts, eventually, seen
 from tests.support.certificates import Authority, put
 from tests.support.ports import free_port
 
@@ -181,6 +182,51 @@ async def test_a_backend_with_tls_a_host_of_its_own_and_names_that_are_checked(s
             assert (reply.status == 200) == works
             if works:
                 assert reply.json()["headers"]["host"] == "host.example"
+
+
+async def test_a_mirror_speaks_tls_to_a_server_name_and_a_host_of_its_own(stage, authority):
+    folder = stage.folder / "dc" / "certificates"
+    folder.parent.mkdir()
+    put(folder, "inner", authority.leaf("inner.example"))
+    (folder / "ca.pem").write_bytes(authority.pem())
+    old = stage.backend("old")
+    copy = stage.backend("copy", tls_cert=str(folder / "inner.crt"), tls_key=str(folder / "inner.key"))
+    tls = {"sni": "inner.example", "ca": "ca.pem"}
+    backends = {
+        "old": {"dc": [old.endpoint]},
+        "copy": {"dc": [copy.endpoint], "tls": tls, "host": "host.example"},
+        "wrong": {"dc": [copy.endpoint], "tls": {**tls, "sni": "wrong.example"}},
+    }
+    route = {
+        "name": "all",
+        "split": {"old": 100},
+        "mirror": [{"to": name, "percent": 100} for name in ("copy", "wrong")],
+    }
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, [route]))
+        reply = await stage.connection().ask("/x")
+        assert reply.json()["headers"]["host"] == "shop.gslb.test"
+
+        async def settled():
+            got = await counts(runner, "all")
+            return got if got.skipped.get("target_down") else None
+
+        got = await eventually(settled)
+        assert (got.mirrored, got.skipped) == (1, {"target_down": 1})
+        (shadow,) = await seen_over_tls(copy, authority)
+    assert shadow["headers"]["host"] == "host.example"
+
+
+async def seen_over_tls(backend, authority):
+    """What a backend saw that speaks TLS alone."""
+    context = ssl.create_default_context(cadata=authority.pem().decode())
+    reader, writer = await asyncio.open_connection(
+        backend.address, backend.port, ssl=context, server_hostname="inner.example"
+    )
+    writer.write(b"GET /~seen HTTP/1.1\r\nhost: backend\r\nconnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
 async def test_trusted_proxies_may_say_who_the_client_is_and_others_may_not(stage):

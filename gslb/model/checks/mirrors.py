@@ -57,7 +57,12 @@ def _credentials(report: Report, path: Path, route: Route) -> None:
 
 def _shown(route: Route) -> str | None:
     """By what the requests of the route show who somebody is, where that is known."""
+    if route.cors is not None and route.cors.credentials:
+        return "cors has credentials"
+    given = {name.lower() for edits in [route.request] if edits for name in (*edits.set, *edits.add)}
     for name in _CREDENTIALS:
+        if name in given:
+            return f"the edge gives them {name}"
         if route.auth is not None and name in map(str.lower, route.auth.send):
             return f"auth sends {name}"
         if any(_demands(name, match.headers) for match in route.match):

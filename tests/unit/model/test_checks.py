@@ -126,6 +126,17 @@ PAY = "match: {path: /pay}"
         (PAY, "match: {path: /pay, headers: {Cookie: {present: false}}}", []),
         ("percent: 10}]", "percent: 10}]\n        auth: {backend: old}", [(29, 19, "mirror-credentials")]),
         ("percent: 10}]", "percent: 10}]\n        auth: {backend: old, send: x-key}", []),
+        (
+            "percent: 10}]",
+            "percent: 10}]\n        request: {set: {authorization: x}}",
+            [(29, 19, "mirror-credentials")],
+        ),
+        ("percent: 10}]", "percent: 10}]\n        request: {set: {x-key: x}}", []),
+        (
+            "percent: 10}]",
+            "percent: 10}]\n        cors: {origins: 'https://a.example', credentials: true}",
+            [(29, 19, "mirror-credentials")],
+        ),
         ("percent: 10}]", "percent: 10, credentials: true}]\n        auth: {backend: old}", []),
         ("percent: 10}]", "percent: 10, credentials: false}]\n        auth: {backend: old}", []),
         (PAY, 'match: {path: "/pay?x=1"}', [(27, 23, "path-query")]),
