@@ -5,17 +5,18 @@ Each part in its order: the order of the sites means something (`first`, failove
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from gslb.snapshot.types import App, AppName, Snapshot
 
 __all__ = ["Digests", "digests"]
 
+_AS_IT_IS = frozenset({str, int, float, bool, NoneType})
 _PARTS = ("environment", "zone", "sites", "zones", "latency", "checks", "guard")
 
 
@@ -48,11 +49,15 @@ def _known(value: Any, before: tuple[Any, bytes] | None) -> tuple[Any, bytes]:
 
 
 def _plain(value: Any) -> Any:
-    """As dataclasses.asdict, in and below tuples and mappings, too."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+    """As dataclasses.asdict, in and below tuples and mappings, too; but nothing is copied that JSON takes as it is,
+    which is where asdict spends its time."""
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if fields := getattr(kind, "__dataclass_fields__", None):
+        return {name: _plain(getattr(value, name)) for name in fields}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
