@@ -11,7 +11,7 @@ from gslb.errors import Problem
 from gslb.model.policy import Policy
 from gslb.plan.moves import serving_sites
 from gslb.plan.types import Conflict, Side
-from gslb.snapshot.intent import Drain, Provenance, Shift
+from gslb.snapshot.intent import Drain, MirrorStop, Provenance, Shift
 from gslb.snapshot.types import AppName
 
 __all__ = ["blocking", "conflicts"]
@@ -32,6 +32,9 @@ def conflicts(after: Side, wall_s: float) -> Iterator[Conflict]:
     for drain in overrides.drains:
         if _active(drain.by, wall_s):
             yield from _drain(after, drain)
+    for stop in overrides.mirror_stops:
+        if _active(stop.by, wall_s):
+            yield from _stop(policy, stop)
     if overrides.latency is not None and policy.latency:
         yield Conflict(
             message=f"the policy's latencies do not count: those set {_by(overrides.latency.by)} do",
@@ -49,6 +52,23 @@ def _shift(policy: Policy, shift: Shift) -> Iterator[Conflict]:
         yield Conflict(
             message=f"{what} stays at {_split(effective)} {shifted}; the policy says {_split(written)}",
             remedy=f"to follow the policy: gslb shift {what} --undo",
+            blocks=False,
+        )
+
+
+def _stop(policy: Policy, stop: MirrorStop) -> Iterator[Conflict]:
+    held = [
+        f"{name}/{route.name}"
+        for name, app in policy.apps.items()
+        for route in app.routes
+        if route.mirror and stop.app in (None, name) and stop.route in (None, route.name)
+    ]
+    if held:
+        scope = " ".join(filter(None, ["gslb mirror start", "/".join(filter(None, [stop.app, stop.route]))]))
+        what = held[0] if len(held) == 1 else f"{len(held)} routes"
+        yield Conflict(
+            message=f"mirrors of {what} stay stopped {_by(stop.by)}",
+            remedy=f"to let them copy: {scope}",
             blocks=False,
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gslb.plan.exposure import exposure_of, ttl_words
 from gslb.plan.groups import Audience, FoundGroup, find_groups
 from gslb.plan.types import AppChange, Kind, Pair, RouteChange
-from gslb.snapshot.types import WHOLE_BP, App, AppName, Route, SiteName, Snapshot
+from gslb.snapshot.types import WHOLE_BP, App, AppName, Mirror, Route, SiteName, Snapshot
 
 __all__ = ["AppMove", "app_moves", "serving_sites"]
 
@@ -134,12 +134,17 @@ def _split(route: Route | None) -> dict[str, int]:
 
 
 def _mirrors(before: Route | None, after: Route | None) -> Iterator[str]:
-    old, new = (
-        {str(mirror.to): mirror.share_bp / 100 for mirror in one.mirrors} if one else {} for one in (before, after)
-    )
-    for name, percent in new.items():
+    old, new = ({str(mirror.to): mirror for mirror in one.mirrors} if one else {} for one in (before, after))
+    for name, mirror in new.items():
         if name not in old:
-            yield f"mirror to {name} begins: {percent:g} %"
-        elif old[name] != percent:
-            yield f"mirror to {name}: {old[name]:g} % -> {percent:g} %"
+            yield f"mirror to {name} begins: {_copied(mirror)}"
+        elif _copied(old[name]) != _copied(mirror):
+            yield f"mirror to {name}: {_copied(old[name])} -> {_copied(mirror)}"
+        if mirror.credentials and not (name in old and old[name].credentials):
+            yield f"mirror to {name}: copies keep authorization and cookie"
     yield from (f"mirror to {name} ends" for name in old if name not in new)
+
+
+def _copied(mirror: Mirror) -> str:
+    whom = "" if mirror.by is None else f" of users by {mirror.by.header or 'cookie'}"
+    return f"{mirror.share_bp / 100:g} %{whom}"

@@ -9,7 +9,7 @@ from gslb.model.policy import Policy
 from gslb.plan import Plan, Side, blocked_plan, make
 from gslb.plan.make import make_plan
 from gslb.snapshot import compile_snapshot
-from gslb.snapshot.intent import Drain, Intent, Latency, Overrides, Provenance, Shift
+from gslb.snapshot.intent import Drain, Intent, Latency, MirrorStop, Overrides, Provenance, Shift
 from gslb.snapshot.types import LiveState
 from tests.unit.plan.world import BASE, NOW_S, changed, cut, dead, in_countries, planned, put, rules, side
 
@@ -81,6 +81,11 @@ def test_split_mirror_ttl_and_match_of_a_route():
     assert app.groups == ()
     assert planned(put("apps.shop.routes.0.mirror.0.percent", 20)).apps[0].routes[0].mirrors == (
         "mirror to checkout: 10 % -> 20 %",
+    )
+    wanted = {"to": "checkout", "percent": 10, "by": {"header": "X-User"}, "credentials": True}
+    assert planned(put("apps.shop.routes.0.mirror.0", wanted)).apps[0].routes[0].mirrors == (
+        "mirror to checkout: 10 % -> 10 % of users by x-user",
+        "mirror to checkout: copies keep authorization and cookie",
     )
 
 
@@ -224,6 +229,12 @@ def test_overrides_that_have_their_way_are_told_with_their_undoing():
             Drain(site="lab", by=BY),
             Drain(site="aws", app="shop", by=OVER),
         ),
+        mirror_stops=(
+            MirrorStop(by=BY),
+            MirrorStop(app="shop", route="pay", by=BY),
+            MirrorStop(app="blog", by=BY),
+            MirrorStop(app="shop", by=OVER),
+        ),
         latency=Latency(measured={"10.0.0.0/8": {"dc": "1ms"}}, by=BY),
     )
     plan = planned(put("latency", {"10.0.0.0/8": {"aws": "1ms"}}), overrides=overrides)
@@ -231,12 +242,15 @@ def test_overrides_that_have_their_way_are_told_with_their_undoing():
         ("gslb shift shop/pay --undo", False),
         ("gslb undrain dc", False),
         ("gslb undrain aws --app blog", False),
+        ("gslb mirror start", False),
+        ("gslb mirror start shop/pay", False),
         ("gslb latency clear", False),
     ]
     assert plan.conflicts[0].message == (
         "shop/pay stays at checkout 50 %, monolith 50 % by a shift by ann (try);"
         " the policy says checkout 5 %, monolith 95 %"
     )
+    assert plan.conflicts[3].message == "mirrors of shop/pay stay stopped by ann (try)"
     assert not plan.is_refused
     assert planned(overrides=overrides).is_empty
 
