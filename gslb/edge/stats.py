@@ -72,7 +72,7 @@ def parse_stats(body: bytes) -> dict[str, int | str]:
 
 def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCounts]:
     """What `counters` say of every route of `index`. A request counts once, for the side that it was drawn to, when
-    its answer is complete, whatever retries it took. Reasons for not mirroring: `method`, `body_too_large`,
+    its answer is complete, whatever retries it took. Reasons for not mirroring: `method`, `upgrade`, `body_too_large`,
     `body_unknown_length` (the request was not fit, whatever percent is mirrored), `target_down`, `target_busy`. Copies
     that nobody asked for are `Uncopied`'s to count."""
     requests: dict[RouteId, dict[BackendName, int]] = {}

@@ -9,7 +9,8 @@ import pytest
 
 from gslb.edge.admin import Admin
 from gslb.snapshot.intent import MirrorStop, Overrides, Provenance
-from tests.e2e_edge.conftest import CHECK, counted, counts, eventually
+from tests.e2e_edge.conftest import CHECK, DC, counted, counts, eventually
+from tests.e2e_edge.test_routes import upgrade
 
 SICK = {"dead": {}, "stalled": {"stall": "yes"}, "slow": {"delay": "10"}, "resetting": {"reset": "yes"}}
 
@@ -93,3 +94,32 @@ async def test_what_was_not_drawn_and_what_was_stopped_is_counted(stage):
     assert got.skipped.pop("stopped") == 200
     assert got.mirrored + got.skipped.pop("not_drawn") == 400
     assert got.skipped == {}
+
+
+async def test_a_websocket_is_never_copied(stage):
+    """Envoy would copy every octet of it, for as long as it lasts."""
+
+    async def swallow(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        await reader.readexactly(10_000_000)
+        writer.write(b"done")
+        writer.close()
+
+    server, stalled = await asyncio.start_server(swallow, "127.0.7.9", 0), sick_target(stage, "stalled")
+    backends = {
+        "old": {"dc": [f"127.0.7.9:{server.sockets[0].getsockname()[1]}"]},
+        "copy": {"dc": [stalled.endpoint]},
+    }
+    route = {"name": "ws", "split": {"old": 100}, "websocket": True, "mirror": [{"to": "copy", "percent": 100}]}
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, [route]))
+        reader, writer = await asyncio.open_connection(DC, stage.port)
+        writer.write(upgrade("/ws"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.write(b"x" * 10_000_000)
+        assert await reader.readexactly(4) == b"done"
+        writer.close()
+        got = await counted(runner, "ws", 1)
+    server.close()
+    assert (got.mirrored, got.skipped) == (0, {"upgrade": 1})

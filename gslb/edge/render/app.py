@@ -73,7 +73,7 @@ def _index(app: App) -> StatsIndex:
     routes = [(RouteId(app.name, route.name), route) for route in app.routes]
     skips = {}
     for route_id, route in routes:
-        for variant in variants(route.mirrors):
+        for variant in variants(route.mirrors, upgrades=route.websocket):
             if variant.skip:
                 prefix = skip_prefix(route.name, variant.skip, variant.missed)
                 skips[route_stats(route_id.app, prefix)] = Skip(route_id, variant.skip, variant.missed)

@@ -42,6 +42,7 @@ _NEVER_COPIED = ("proxy-authorization",)
 _ENDLESS = 2**62
 _AROUND_BYTES = 65_536
 _NOT_CHUNKED = {"name": CODING_HEADER, "present_match": True, "invert_match": True}
+_UPGRADE = {"name": "upgrade", "present_match": True}
 _HAS_LENGTH = {"name": "content-length", "present_match": True}
 
 
@@ -59,11 +60,14 @@ class Variant:
     outside_bp: int | None = None
 
 
-def variants(mirrors: Sequence[Mirror]) -> Iterator[Variant]:
+def variants(mirrors: Sequence[Mirror], *, upgrades: bool = False) -> Iterator[Variant]:
     """The twins that `mirrors` and retries need, first match first; the last has no guards and takes what is left.
+    `upgrades`: requests of the route may become websockets, whose every octet would be copied.
 
     Users outside the largest share come first, and those in the smallest last, who need no guard any more.
     """
+    if mirrors and upgrades:
+        yield Variant((_UPGRADE,), safe=True, skip="upgrade", missed=len(mirrors))
     shares_bp = sorted({mirror.share_bp for mirror in mirrors if mirror.by}, reverse=True)
     for share_bp in shares_bp:
         if share_bp < WHOLE_BP:

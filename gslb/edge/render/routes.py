@@ -147,7 +147,7 @@ def _testers(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> It
 
 
 def _split(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for variant in variants(route.mirrors):
+    for variant in variants(route.mirrors, upgrades=route.websocket):
         action = _action(app, route, match, variant)
         twin = dict(on_all)
         if variant.mirrors:

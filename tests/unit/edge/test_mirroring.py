@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gslb.edge.render.mirroring import CODING_HEADER, variants
 from gslb.model.policy import SAFE_METHODS
-from gslb.snapshot.types import BackendName, Mirror
+from gslb.snapshot.types import BackendName, Mirror, Users
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "OPTIONS")
 
@@ -92,3 +92,39 @@ def test_why_a_request_is_not_mirrored(headers, skip):
 
 def test_without_mirrors_only_safe_methods_stand_apart():
     assert [(one.safe, one.mirrors, one.skip) for one in variants([])] == [(True, (), None), (False, (), None)]
+
+
+def test_websockets_are_never_copied():
+    mirror = Mirror(BackendName("new"), 100, ("GET", "POST"), 100, by=Users())
+    first, *others = variants([mirror, mirror], upgrades=True)
+    assert (first.mirrors, first.skip, first.missed, first.outside_bp) == ((), "upgrade", 2, None)
+    assert holds(first.guards[0], {"upgrade": "websocket"})
+    assert not holds(first.guards[0], {})
+    assert others == list(variants([mirror, mirror]))
+    assert list(variants([], upgrades=True)) == list(variants([]))
+
+
+def shares(*mirrors):
+    return [
+        Mirror(BackendName(str(share)), share, ("GET",), 0, by=Users() if by == "user" else None)
+        for share, by in mirrors
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "expected"),
+    [
+        (shares((100, "user")), {50: (0,), 100: (), 9999: ()}),
+        (shares((10_000, "user")), {0: (0,), 9999: (0,)}),
+        (shares((0, "user")), {0: (), 9999: ()}),
+        (shares((100, "user"), (300, "user")), {50: (0, 1), 100: (1,), 299: (1,), 300: ()}),
+        (shares((100, "user"), (10, "request")), {99: (0, 1), 100: (1,)}),
+        (shares((0, "user"), (300, "user")), {0: (1,), 300: ()}),
+    ],
+)
+def test_users_are_due_below_the_share(mirrors, expected):
+    def due(point):
+        made = (one for one in variants(mirrors) if one.outside_bp is None or point >= one.outside_bp)
+        return next(one.mirrors for one in made if all(holds(guard, request("GET")) for guard in one.guards))
+
+    assert {point: due(point) for point in expected} == expected
