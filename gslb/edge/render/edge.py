@@ -184,7 +184,9 @@ def _removed(snapshot: Snapshot, chains: Mapping[ClientTls, Sequence[str]]) -> l
     """The headers that no backend sees."""
     hop = [HOP_HEADER] if needs_peers(snapshot) else []
     sni = [SNI_HEADER] if len(chains) > 1 else []
-    return [SHADOW_HEADER, PROBE_HEADER, CODING_HEADER, *hop, *sni]
+    mirrored = any(route.mirrors for app in snapshot.apps.values() for route in app.routes)
+    coding = [CODING_HEADER] if mirrored else []
+    return [SHADOW_HEADER, PROBE_HEADER, *coding, *hop, *sni]
 
 
 def _secrets(chains: Mapping[ClientTls, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:

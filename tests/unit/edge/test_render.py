@@ -193,6 +193,11 @@ def test_hosts_are_the_domains_and_marks_are_taken_off():
         "shop.gslb.example.com", "www.example.com",
         "shop--dc.gslb.example.com", "shop--aws.gslb.example.com", "shop--gcp.gslb.example.com",
     ]  # fmt: skip
+    assert config.routes["request_headers_to_remove"] == ["x-gslb-shadow", "x-gslb-probe"]
+
+
+def test_the_coding_is_taken_off_where_something_is_mirrored():
+    config = at(routes=[{"name": "pay", "split": {"mono": 100}, "mirror": [{"to": "new", "percent": 1}]}])
     assert config.routes["request_headers_to_remove"] == ["x-gslb-shadow", "x-gslb-probe", "x-gslb-transfer-encoding"]
 
 
