@@ -42,9 +42,9 @@ def main(rounds: int = 7, seconds: float = 3.0) -> None:
     with tempfile.TemporaryDirectory(prefix="gslb-bench-") as folder:
         started = []
         try:
-            started.append(_start(envoy, Path(folder), "backends", _backends(), core=1))
-            ours = _start(envoy, Path(folder), "ours", _ours(Path(folder)), core=0)
-            theirs = _start(envoy, Path(folder), "by-hand", _by_hand(), core=0)
+            started.append(start(envoy, Path(folder), "backends", static_backends(), core=1))
+            ours = start(envoy, Path(folder), "ours", _ours(Path(folder)), core=0)
+            theirs = start(envoy, Path(folder), "by-hand", _by_hand(), core=0)
             started += [ours, theirs]
             for address in (OURS, THEIRS):
                 _wait(f"http://{address}:{PORT}/rest")
@@ -90,7 +90,7 @@ def _by_hand() -> dict:
     return yaml.safe_load((HERE / "by_hand.yaml").read_text())
 
 
-def _backends(addresses: tuple[tuple[str, int], ...] = BACKENDS) -> dict:
+def static_backends(addresses: tuple[tuple[str, int], ...] = BACKENDS) -> dict:
     manager = {
         "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "backend",
@@ -124,7 +124,7 @@ def _backends(addresses: tuple[tuple[str, int], ...] = BACKENDS) -> dict:
     return {"static_resources": {"listeners": listeners}}
 
 
-def _start(envoy: Path, folder: Path, name: str, config: dict, core: int) -> subprocess.Popen:
+def start(envoy: Path, folder: Path, name: str, config: dict, core: int) -> subprocess.Popen:
     file = folder / f"{name}.json"
     file.write_text(json.dumps(config))
     arguments = [str(envoy), "-c", str(file), "--disable-hot-restart", "--concurrency", "1", "-l", "error"]

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.edge import _backends, _start, _wait
+from bench.edge import _wait, start, static_backends
 from bench.measure import spread
 from gslb import clock
 from gslb.edge.process import find_envoy
@@ -65,11 +65,11 @@ def _run(case: str, folder: Path, rounds: int, seconds: float) -> list[Arm]:
     arms = [Arm(f"127.0.8.{last}") for last in (31, 32, 33)]
     wanted = [_at(WELL), _at(WELL), {"no mirror": None, "by user": _at(WELL)}.get(case, target.endpoint)]
     draws = [{}, {}, {"percent": 99.99, "by": {"header": "x-user"}} if case == "by user" else {}]
-    started = [_start(find_envoy(None), folder, "answering", _backends((PRIMARY, WELL)), core=1)]
+    started = [start(find_envoy(None), folder, "answering", static_backends((PRIMARY, WELL)), core=1)]
     try:
         for arm, to, draw in zip(arms, wanted, draws, strict=True):
             config = _edge(arm.address, to, draw, folder / f"{arm.address}.sock")
-            started.append(_start(find_envoy(None), folder, arm.address, config, core=0))
+            started.append(start(find_envoy(None), folder, arm.address, config, core=0))
             arm.pid = started[-1].pid
             _wait(f"http://{arm.address}:{PORT}/")
         asyncio.run(_round(arms, seconds))  # to warm up, and to fill what can be full
