@@ -131,6 +131,7 @@ class Mirror(Model):
     credentials: StrictBool | None = Field(
         None, description="true: copies keep authorization and cookie; default false, and check may warn of it"
     )
+    remove: HeaderNames = Field((), description="more headers that copies do not get, such as x-api-key")
     methods: Methods = SAFE_METHODS
     max_body: Annotated[int, Field(ge=0, le=1_048_576, strict=True)] = Field(
         16_384, description="octets; a larger body is not mirrored, because a slow target would slow the client"

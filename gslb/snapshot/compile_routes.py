@@ -92,6 +92,7 @@ def _mirror(mirror: written.Mirror, split: Mapping[str, float], stop: MirrorStop
         max_body_bytes=mirror.max_body,
         by=_users(mirror.by),
         credentials=bool(mirror.credentials),
+        removed=tuple(name.lower() for name in mirror.remove),
         stopped=Source("stop", _detail(stop.by)) if stop else None,
         compare=compile_comparison(mirror, split),
     )

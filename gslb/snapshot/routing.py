@@ -85,7 +85,8 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """`share_bp` of the requests (or, with `by`, of the users) are due for copying; of those, none are copied while a
-    person has `stopped` it, which says who. `credentials`: copies keep what shows who somebody is."""
+    person has `stopped` it, which says who. `credentials`: copies keep what shows who somebody is; `removed` are more
+    headers (lower-case) that they do not get."""
 
     to: BackendName
     share_bp: int
@@ -93,6 +94,7 @@ class Mirror:
     max_body_bytes: int
     by: Users | None = None
     credentials: bool = False
+    removed: tuple[str, ...] = ()
     stopped: Source | None = None
     compare: Comparison | None = None
 

@@ -94,11 +94,13 @@ async def test_copies_keep_credentials_where_the_policy_says_so(stage):
     old, copy = stage.backend("old"), stage.backend("copy")
     backends = {"old": {"dc": [old.endpoint]}, "copy": {"dc": [copy.endpoint]}}
     async with stage.edge() as runner:
-        await runner.publish(stage.snapshot(backends, [mirrored_route(credentials=True)]))
-        await stage.connection().ask("/", authorization="Bearer x", cookie="session=1", proxy_authorization="Basic y")
+        await runner.publish(stage.snapshot(backends, [mirrored_route(credentials=True, remove="X-Api-Key")]))
+        secrets = {"authorization": "Bearer x", "cookie": "session=1", "proxy_authorization": "Basic y"}
+        reply = await stage.connection().ask("/", **secrets, x_api_key="z")
         (shadow,) = await eventually(lambda: seen(copy))
     assert shadow["headers"].items() >= {"authorization": "Bearer x", "cookie": "session=1"}.items()
-    assert "proxy-authorization" not in shadow["headers"]
+    assert not shadow["headers"].keys() & {"proxy-authorization", "x-api-key"}
+    assert reply.json()["headers"]["x-api-key"] == "z"
 
 
 async def test_a_stopped_mirror_copies_nothing(stage):

@@ -136,7 +136,8 @@ def mirror_policies(app: App, route: Route, chosen: Sequence[int]) -> list[dict[
 
 
 def _without(mirror: Mirror) -> tuple[str, ...]:
-    return _NEVER_COPIED if mirror.credentials else (*_CREDENTIALS, *_NEVER_COPIED)
+    names = _NEVER_COPIED if mirror.credentials else (*_CREDENTIALS, *_NEVER_COPIED)
+    return tuple(dict.fromkeys((*names, *mirror.removed)))
 
 
 def buffer_bytes(mirror: Mirror) -> int:

@@ -11,7 +11,7 @@ from gslb.model.policy import App
 from gslb.model.routing import Auth, Cors, Edits, Redirect, Rewrite, Route
 from gslb.model.tree import Path
 
-__all__ = ["check_actions"]
+__all__ = ["check_actions", "check_edited"]
 
 _FRAMING = frozenset(
     {
@@ -66,14 +66,15 @@ def _edits(report: Report, path: Path, edits: Edits) -> None:
     for word in ("set", "add"):
         seen: set[str] = set()
         for name, value in getattr(edits, word).items():
-            _edited(report, (*path, word, name), name, seen)
+            check_edited(report, (*path, word, name), name, seen)
             check_header_value(report, (*path, word, name), value)
     seen = set()
     for index, name in enumerate(edits.remove):
-        _edited(report, report.item((*path, "remove"), index), name, seen)
+        check_edited(report, report.item((*path, "remove"), index), name, seen)
 
 
-def _edited(report: Report, path: Path, name: str, seen: set[str]) -> None:
+def check_edited(report: Report, path: Path, name: str, seen: set[str]) -> None:
+    """The name of a header that is to be changed; `seen` as in `check_header_name`."""
     check_header_name(report, path, name, seen)
     if name.lower() in _FRAMING:
         message = f"{name} says how a message is framed and routed: changing it could make two requests of one"

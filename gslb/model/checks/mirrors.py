@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gslb.model.checks.actions import check_edited
 from gslb.model.checks.headers import check_header_name
 from gslb.model.checks.report import Report
 from gslb.model.policy import App
@@ -26,6 +27,9 @@ def check_mirrors(report: Report, path: Path, route: Route, app: App) -> None:
             message = f"{mirror.to} is a mirror of this route already"
             report.error((*place, "to"), "duplicate-mirror", message, "keep one of them, with the percentage you mean")
         seen.add(mirror.to)
+        removed: set[str] = set()
+        for number, name in enumerate(mirror.remove):
+            check_edited(report, report.item((*place, "remove"), number), name, removed)
         if isinstance(mirror.by, ByHeader):
             check_header_name(report, (*place, "by", "header"), mirror.by.header, set())
     _users(report, path, route)

@@ -124,6 +124,12 @@ PAY = "match: {path: /pay}"
         ),
         (PAY, "match: {path: /pay, headers: {Cookie: {present: true}}}", [(29, 19, "mirror-credentials")]),
         (PAY, "match: {path: /pay, headers: {Cookie: {present: false}}}", []),
+        ("{to: new, percent: 10}", "{to: new, percent: 10, remove: x-api-key}", []),
+        (
+            "{to: new, percent: 10}",
+            "{to: new, percent: 10, remove: [x-a, X-A, host, x y]}",
+            [(29, 55, "duplicate-header"), (29, 60, "header-framing"), (29, 66, "header-name")],
+        ),
         ("percent: 10}]", "percent: 10}]\n        auth: {backend: old}", [(29, 19, "mirror-credentials")]),
         ("percent: 10}]", "percent: 10}]\n        auth: {backend: old, send: x-key}", []),
         (
