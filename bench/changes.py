@@ -4,7 +4,8 @@
 
 An installation of control, dns and one edge with a policy of APPS apps with ten routes each (1,000). Three kinds of
 change, one after the other, each from the call of the API to its return, when every role and Envoy have it in force:
-SHIFTS shifts of a route that change shares alone (100), POLICIES policies that differ in one route of one app (5), and
+SHIFTS shifts of a route that change shares alone (100), POLICIES policies that differ in one route of one app (5; their
+plans are made before, and `apply` makes them again), and
 UNDER_LOAD shifts (1,000) while `wrk` asks random apps as fast as two connections go. Nothing may fail.
 """
 
@@ -145,6 +146,8 @@ def _installation(folder: Path, apps: int) -> Iterator[Client]:
     (folder / "policy").mkdir()
     (folder / "policy" / "bench.yaml").write_text(json.dumps(policy(apps)))
     options = [
+        "--concurrency",
+        "1",
         "--dns",
         f"{EDGE}:15353",
         "--api",

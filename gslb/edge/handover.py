@@ -26,8 +26,8 @@ __all__ = ["Handover"]
 
 _SOON_S = 0.002
 _POLL_S = 0.02
-_TAKE_LIMIT_S = 120.0
-"""Longer than the largest policy takes on a busy machine: what Envoy refuses, it says so at once."""
+_TAKE_LIMIT_S = 20.0
+"""For a small policy; what Envoy refuses, it says at once."""
 _REFUSAL_S = 0.5
 _WARM_LIMIT_S = 5.0
 """How long new clusters may warm (a first health check, a first name resolution) before routes use them anyway: what
@@ -155,8 +155,8 @@ class Handover:
             past_s = clock.mono_s() - begun_s
             if past_s > _REFUSAL_S and _REFUSAL.search(self._files.log_after(log_begin_bytes)):
                 raise self._refused()
-            if past_s > _TAKE_LIMIT_S:
-                raise _not_taken(self._runtime.path)
+            if past_s > self._take_limit_s():
+                raise self._not_taken(self._runtime.path)
             await asyncio.sleep(_SOON_S if past_s < _POLL_S else _POLL_S)
 
     async def _runtime_mark(self) -> str:
@@ -172,9 +172,17 @@ class Handover:
             f"nothing has changed; change what the reason names, or see {self._files.log}",
         )
 
+    def _take_limit_s(self) -> float:
+        return _TAKE_LIMIT_S + self._files.patience_s()
+
+    def _not_taken(self, path: str) -> HostError:
+        return HostError(
+            f"Envoy did not take {path} within {self._take_limit_s():.0f} s", "see envoy.log in the same data folder"
+        )
+
     async def _first_stats(self) -> Mapping[str, int | str]:
         """What Envoy shows before a change; waits for one that is just being started."""
-        deadline_s = clock.mono_s() + _TAKE_LIMIT_S
+        deadline_s = clock.mono_s() + self._take_limit_s()
         while True:
             try:
                 return await self._admin.stats(_PATTERN)
@@ -185,10 +193,10 @@ class Handover:
 
     async def _taken(self, item: _Subscription, document: Document, rejected_before: int) -> None:
         """Wait for the acknowledgement of `document`, then for it to be warm."""
-        deadline_s = clock.mono_s() + _TAKE_LIMIT_S
+        deadline_s = clock.mono_s() + self._take_limit_s()
         while not await self._is_taken(item, document, rejected_before):
             if clock.mono_s() > deadline_s:
-                raise _not_taken(item.path)
+                raise self._not_taken(item.path)
             await asyncio.sleep(_POLL_S)
         deadline_s = clock.mono_s() + _WARM_LIMIT_S
         while item.warming and clock.mono_s() < deadline_s:
@@ -232,10 +240,6 @@ def _joined_runtime(before: Document | None, new: Document) -> Document:
 def _differ(before: Mapping[str, Document | None], new: Mapping[str, Document], paths: Iterable[str]) -> bool:
     found = ((before.get(path), new[path]) for path in paths)
     return any(old is None or old.digest != document.digest for old, document in found)
-
-
-def _not_taken(path: str) -> HostError:
-    return HostError(f"Envoy did not take {path} within {_TAKE_LIMIT_S:g} s", "see envoy.log in the same data folder")
 
 
 def _number(stats: Mapping[str, int | str], name: str) -> int:
