@@ -55,9 +55,11 @@ __all__ = ["Credentials", "EdgeRunner", "Places", "RouteState"]
 _VALIDATE_LIMIT_S = 110.0
 _LIVE_LIMIT_S = 10.0
 _DEADLINE_LOOK_S = 0.5
+_STATE_WAIT_S = 0.5
+"""How long a state may wait for Envoy's statistics: whoever asks for it gives up after a second."""
 _LONG_COUNT_S, _COUNT_PAUSES = 0.2, 10.0
 """An Envoy of 20,000 clusters looks through its statistics for a third of a second, in the thread that takes changes:
-who asks every second must not have it do little else."""
+who asks every second must not have it do little else. A split that changes then counts from the next look on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ class EdgeRunner:
         self._tally = Tally()
         self._uncopied = Uncopied()
         self._connections = 0
-        self._count_again_s = 0.0
+        self._count_again_s = self._count_took_s = 0.0
+        self._moved: set[str] = set()
+        self._told: tuple[RouteState, ...] | None = None
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
@@ -158,13 +162,17 @@ class EdgeRunner:
     async def _put_in_force(self, config: EdgeConfig) -> None:
         await self._hand_over(config)
         await self._keeper.live(_LIVE_LIMIT_S + self._files.patience_s())
-        await self._count()
+        if self._counts_quickly:
+            await self._count()
         before = self._config
         self._config = config
         await self.look_at_certificates()
         self._certificates.forget(config.secrets)
-        self._tally.rebase(_moved(before, config))
-        self._uncopied.begin(config.index, route_counts(config.index, self._tally.sums()))
+        self._moved.update(_moved(before, config))
+        if self._counts_quickly:
+            self._begin_anew()
+        self._told = None
+        self._uncopied.begin(config.index, self._whole_counts(config.index))
         await self._admin.set_leaving(config.drained)
 
     async def run(self) -> None:
@@ -186,16 +194,19 @@ class EdgeRunner:
 
     async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
         """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
-        does not answer; of a large policy they may be some seconds old."""
+        does not answer; of a large policy they may be some seconds old, and then the routes are the same object."""
         if self._keeper.running and clock.mono_s() >= self._count_again_s:
-            with contextlib.suppress(HostError):
-                await self._count()
+            with contextlib.suppress(HostError, TimeoutError):
+                async with asyncio.timeout(_STATE_WAIT_S):
+                    await self._count()
         envoy = self._keeper.state()
         if self._config is None:
             return envoy, ()
-        counts = self._counts(self._config.index)
-        self._arrivals.take(counts, self._connections, clock.mono_s())
-        return envoy, tuple(RouteState(route, counts[route]) for route in counts)
+        if self._told is None:
+            counts = self._counts(self._config.index)
+            self._arrivals.take(counts, self._connections, clock.mono_s())
+            self._told = tuple(RouteState(route, counts[route]) for route in counts)
+        return envoy, self._told
 
     async def close(self, end_envoy: bool) -> None:
         """After `run` was cancelled: end Envoy, or leave it serving for the next run to adopt."""
@@ -219,15 +230,16 @@ class EdgeRunner:
 
     def refused(self) -> int:
         """Requests that got 503 because they were beyond the capacity, as of the last `state`."""
-        return self._tally.totals().get(REFUSED, 0)
+        return self._tally.total(REFUSED)
 
     def captures_dropped(self) -> int:
         """Captured answers that the comparer did not take in time, as of the last `state`."""
-        return self._tally.totals().get(CAPTURES_DROPPED, 0)
+        return self._tally.total(CAPTURES_DROPPED)
 
     def hops(self) -> Mapping[tuple[AppName, BackendName], int]:
         """Requests that were answered for other edges, as of the last `state`."""
-        return hop_counts(self._config.index, self._tally.totals()) if self._config else {}
+        index = self._config.index if self._config else None
+        return hop_counts(index, self._tally.totals()) if index and index.hops else {}
 
     def _render(self, snapshot: Snapshot) -> EdgeConfig:
         credentials = self._credentials() if needs_peers(snapshot) else None
@@ -283,26 +295,44 @@ class EdgeRunner:
 
     def _counts(self, index: StatsIndex) -> dict[RouteId, RouteCounts]:
         counts = route_counts(index, self._tally.totals())
-        return {
-            route: replace(seen, skipped={**seen.skipped, **self._uncopied.reasons(route)})
-            for route, seen in counts.items()
+        more = {route: reasons for route in counts if (reasons := self._uncopied.reasons(route))}
+        return counts | {
+            route: replace(counts[route], skipped={**counts[route].skipped, **reasons})
+            for route, reasons in more.items()
         }
+
+    def _whole_counts(self, index: StatsIndex) -> Mapping[RouteId, RouteCounts]:
+        """Since the start, of routes whose copies are counted; where no route has any, nobody asks."""
+        return route_counts(index, self._tally.sums()) if index.shadows else {}
+
+    @property
+    def _counts_quickly(self) -> bool:
+        return self._count_took_s <= _LONG_COUNT_S
+
+    def _begin_anew(self) -> None:
+        """Splits that changed count from what was seen last."""
+        self._tally.rebase(self._moved)
+        self._moved.clear()
 
     async def _count(self) -> None:
         begun_s = clock.mono_s()
-        stats = await self._admin.stats(COUNTERS_FILTER)
-        took_s = clock.mono_s() - begun_s
-        self._count_again_s = begun_s + took_s * _COUNT_PAUSES if took_s > _LONG_COUNT_S else begun_s
+        try:
+            stats = await self._admin.stats(COUNTERS_FILTER)
+        finally:  # also where nobody answered, or was waited for: Envoy may be at it still
+            self._count_took_s = clock.mono_s() - begun_s
+            self._count_again_s = begun_s + (0.0 if self._counts_quickly else self._count_took_s * _COUNT_PAUSES)
         numbers = {name: value for name, value in stats.items() if isinstance(value, int)}
         self._connections = numbers.pop(CONNECTIONS, 0)
         index = self._config.index if self._config else StatsIndex({}, {}, {})
         waiting = take_waiting(index, numbers)
         self._tally.observe(numbers)
-        self._uncopied.look(index, route_counts(index, self._tally.sums()), waiting)
+        self._begin_anew()
+        self._told = None
+        self._uncopied.look(index, self._whole_counts(index), waiting)
 
     def _ended(self) -> None:
         self._tally.process_ended()
-        self._connections = 0
+        self._connections, self._told = 0, None
 
 
 def _addresses(document: Document | None) -> list[tuple[IpAddress, int]]:

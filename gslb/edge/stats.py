@@ -137,6 +137,9 @@ class Tally:
     def totals(self) -> dict[str, int]:
         return {name: value - self._base.get(name, 0) for name, value in self.sums().items()}
 
+    def total(self, name: str) -> int:
+        return self._ended.get(name, 0) + self._current.get(name, 0) - self._base.get(name, 0)
+
     def sums(self) -> dict[str, int]:
         """As `totals`, of all splits that there were."""
         names = self._ended.keys() | self._current.keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 
 import structlog
 
@@ -23,6 +24,7 @@ from gslb.control.protocol import (
     SideOutcome,
     role_name,
 )
+from gslb.edge import runner as edge_runner
 from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner, Places
 from gslb.errors import HostError, RefusedError
@@ -38,7 +40,7 @@ from gslb.roles.process import Stop
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot.targets import check_targets, probe_targets
-from gslb.snapshot.types import AppName, LiveState, SiteName, Snapshot
+from gslb.snapshot.types import AppName, LiveState, RouteCounts, RouteId, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
@@ -63,6 +65,8 @@ class EdgeRole:
         self._started_wall_s = clock.wall_s()
         self._prober = prober
         self._told = Told(prober) if prober else None
+        self._route_messages: dict[RouteId, tuple[RouteCounts, RouteState]] = {}
+        self._routes_told: tuple[Sequence[edge_runner.RouteState], tuple[RouteState, ...]] = (), ()
         nothing = LiveState()
         self._outlook = Outlook(
             lambda: prober.live if prober else nothing, lambda: prober is not None and prober.running, site
@@ -98,16 +102,7 @@ class EdgeRole:
             probing=probing_told(self._prober) if self._prober else None,
             edge=EdgeState(
                 envoy=EnvoyState.model_validate(envoy, from_attributes=True),
-                routes=tuple(
-                    RouteState(
-                        app=item.route.app,
-                        route=item.route.route,
-                        requests=dict(item.counts.requests),
-                        mirrored=item.counts.mirrored,
-                        skipped=dict(item.counts.skipped),
-                    )
-                    for item in routes
-                ),
+                routes=self._told_routes(routes),
                 certificates=tuple(
                     CertificateSeen(name=item.secret, hosts=item.hosts, ends_wall_s=item.ends_s, problem=item.problem)
                     for item in self._runner.certificates()
@@ -124,6 +119,17 @@ class EdgeRole:
                 captures_dropped=self._runner.captures_dropped(),
             ),
         )
+
+    def _told_routes(self, routes: Sequence[edge_runner.RouteState]) -> tuple[RouteState, ...]:
+        """Of ten thousand routes most have counted nothing since: their messages are kept."""
+        if routes is not self._routes_told[0]:
+            before = self._route_messages
+            self._route_messages = {
+                item.route: known if (known := before.get(item.route)) and known[0] == item.counts else _message(item)
+                for item in routes
+            }
+            self._routes_told = routes, tuple(message for _, message in self._route_messages.values())
+        return self._routes_told[1]
 
     async def outcomes(self, app: str) -> Outcomes:
         seen = await self._runner.outcomes(AppName(app))
@@ -151,6 +157,17 @@ def _shut_out(runner: EdgeRunner, roster: Roster) -> None:
         runner.shut_out(roster.removed)
     except HostError as error:
         _log.error("machines that were removed may still come in", machines=roster.removed, why=str(error))
+
+
+def _message(item: edge_runner.RouteState) -> tuple[RouteCounts, RouteState]:
+    counts = item.counts
+    return counts, RouteState(
+        app=item.route.app,
+        route=item.route.route,
+        requests=dict(counts.requests),
+        mirrored=counts.mirrored,
+        skipped=dict(counts.skipped),
+    )
 
 
 async def _watch_certificates(runner: EdgeRunner) -> None:
