@@ -121,8 +121,11 @@ def recompose(tables: Tables, old: Snapshot, snapshot: Snapshot, live: LiveState
 
 
 def _same_but_for_apps(old: Snapshot, new: Snapshot) -> bool:
+    """A drain of a site stands in the apps that it is about, too, where steering finds it."""
+
     def ground(one: Snapshot) -> object:
-        return one.version.revision, one.zone, one.zones, list(one.sites), one.sites, one.latency, list(one.apps)
+        sites = [dataclasses.replace(site, drained=False, closing_wall_s=None) for site in one.sites.values()]
+        return one.version.revision, one.zone, one.zones, sites, one.latency, list(one.apps)
 
     return ground(old) == ground(new)
 
