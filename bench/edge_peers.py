@@ -46,7 +46,7 @@ def main(rounds: int = 15, seconds: float = 2) -> None:
         nginx(made)
         haproxy(made)
         made.ready()
-        found = rates(made, Case(), rounds, seconds)
+        found = rates(made, lambda _: Case(), rounds, seconds)
     print(f"{rounds} rounds of {seconds:g} s, interleaved, medians (min to max); load {load_of_machine()}")
     print("| | requests per CPU second | | requests per CPU second | ratio | target |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -6,6 +6,7 @@ What each of them does stands in the files of `bench/peers` and in the benches t
 import contextlib
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -80,6 +81,8 @@ class Stage:
         listen = " ".join(f"listen {host}:{port};" for host, port in BACKENDS)
         file = self.folder / "backends.conf"
         file.write_text(_NGINX.format(folder=self.folder, listen=listen))
+        if shutil.which("nginx") is None:
+            raise SystemExit("nginx is not installed: sh bench/peers/install")
         self.start(["nginx", "-e", "stderr", "-c", str(file)], LOAD_CORE)
 
     def ready(self, path: str = "/") -> None:
@@ -117,14 +120,13 @@ def rendered(folder: Path, policy: str, site: str = "dc") -> dict:
 Rates = Mapping[str, list[float]]
 
 
-def rates(stage: Stage, case: Case, rounds: int, seconds: float, only: Callable[[str], bool] = bool) -> Rates:
+def rates(stage: Stage, case_of: Callable[[str], Case], rounds: int, seconds: float) -> Rates:
     """Requests per second of processor time, by proxy and round. Rounds are interleaved, and every second one is run
     backwards, so that what comes after what does not matter. One round more than asked warms up and is thrown away."""
-    chosen = [name for name in stage.pids if only(name)]
-    found: dict[str, list[float]] = {name: [] for name in chosen}
+    found: dict[str, list[float]] = {name: [] for name in stage.pids}
     for turn in range(rounds + 1):
-        for name in reversed(chosen) if turn % 2 else chosen:
-            address, pid = stage.pids[name]
+        for name in reversed(stage.pids) if turn % 2 else stage.pids:
+            (address, pid), case = stage.pids[name], case_of(name)
             before = cpu_s(pid)
             answered, bad = wrk(f"http://{address}:{PORT}{case.path}", HOST, seconds, case.headers, case.connections)
             if bad:
