@@ -89,6 +89,8 @@ class Stage:
         for address, _ in self.pids.values():
             _wait(f"http://{address}:{PORT}{path}")
         time.sleep(2)  # health checks of all have come round
+        if ended := [process.args for process in self._started if process.poll() is not None]:
+            raise SystemExit(f"not running (is its address taken?): {ended}")
 
     def stop(self) -> None:
         for process in self._started:
@@ -139,6 +141,12 @@ def rates(stage: Stage, case_of: Callable[[str], Case], rounds: int, seconds: fl
 def ratio(rates: Rates, one: str, other: str) -> str:
     """Of the two, round by round."""
     return spread([a / b for a, b in zip(rates[one], rates[other], strict=True)])
+
+
+def undisturbed(rates: Rates, one: str, other: str) -> str:
+    """Of the upper quartiles of the two: on a machine with other work, of the rounds that it disturbed least."""
+    upper = [statistics.quantiles(rates[name], n=4)[2] for name in (one, other)]
+    return f"{upper[0] / upper[1]:.2f}"
 
 
 def median(rates: Rates, name: str) -> str:

@@ -34,7 +34,7 @@ from gslb.edge.render.tls import RAW_SOCKET, backend_socket
 from gslb.snapshot.routing import BackendName, Comparison, Mirror
 from gslb.snapshot.types import App, Backend, BackendTls, Endpoint, Route, RouteId, Share, Site, SiteName
 
-__all__ = ["Place", "app_clusters", "has_local_probe", "takers"]
+__all__ = ["OthersToTry", "Place", "app_clusters", "has_local_probe", "others_to_try", "takers"]
 
 _CONNECT_TIMEOUT = duration(1)
 _BUFFER_BYTES = 32_768  # Envoy's edge guide
@@ -86,6 +86,14 @@ class Place:
     stores: Stores
 
 
+@dataclass(frozen=True, slots=True)
+class OthersToTry:
+    """Whether a further try of a route can go to another pool (site, or side behind a canary), or endpoint."""
+
+    pools: bool
+    endpoints: bool
+
+
 def app_clusters(app: App, here: Place) -> Iterable[dict[str, Any]]:
     """Every cluster that `app` needs at the edge `here`: leaves before what stands on them."""
     site = here.site
@@ -118,6 +126,16 @@ def takers(app: App, route: Route, share: Share) -> list[Backend]:
     others.sort(key=lambda other: -other.share_bp)
     names = [share.backend, *(other.backend for other in others if share.backend not in app.needed)]
     return [app.backends[name] for name in names]
+
+
+def others_to_try(app: App, route: Route) -> OthersToTry:
+    """Whatever the shares are now: an override does not change what a route is."""
+    backends = [app.backends[share.backend] for share in route.split]
+    pools = [endpoints for backend in backends for endpoints in backend.endpoints.values()]
+    hidden = any(backend.via_edge for backend in backends) or any(
+        not _is_address(endpoint.host) for endpoints in pools for endpoint in endpoints
+    )
+    return OthersToTry(pools=len(pools) > 1, endpoints=hidden or sum(map(len, pools)) > 1)
 
 
 def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gslb.edge.render.clusters import OthersToTry
 from gslb.edge.render.config import duration
 from gslb.snapshot.routing import Route
 
@@ -20,14 +21,14 @@ _LONGEST_BACK_OFF = 10
 """How many times the first pause the longest is."""
 
 
-def retry_parts(route: Route, *, safe: bool) -> dict[str, Any]:
-    """`safe`: for the methods that may be repeated."""
+def retry_parts(route: Route, others: OthersToTry, *, safe: bool) -> dict[str, Any]:
+    """`safe`: for the methods that may be repeated. What chooses among `others` is there only where there are some."""
     if not route.retry.count:
         return {"retry_policy": {"per_try_timeout": duration(route.try_timeout_s)}} if route.try_timeout_s else {}
     freely = safe or (route.retry.any_method and bool(route.retry.statuses))
     if not freely:
-        return _with_try_timeout(route, {"retry_policy": _policy(route, _UNSENT)})
-    policy = _policy(route, _STATUSES if route.retry.statuses else _SAFE)
+        return _with_try_timeout(route, {"retry_policy": _policy(route, _UNSENT, others)})
+    policy = _policy(route, _STATUSES if route.retry.statuses else _SAFE, others)
     if route.retry.statuses:
         policy["retriable_status_codes"] = list(route.retry.statuses)
     return _hedged(route, {"retry_policy": policy})
@@ -51,28 +52,32 @@ def _with_try_timeout(route: Route, parts: dict[str, Any]) -> dict[str, Any]:
     return {"retry_policy": {**parts["retry_policy"], "per_try_timeout": duration(route.try_timeout_s)}}
 
 
-def _policy(route: Route, conditions: str) -> dict[str, Any]:
-    """Each try goes to another site (or, behind a canary, side) where there is one, else to another endpoint."""
+def _policy(route: Route, conditions: str, others: OthersToTry) -> dict[str, Any]:
     back_off = _BACK_OFF
     if route.retry.backoff_s is not None:
         longest = duration(_LONGEST_BACK_OFF * route.retry.backoff_s)
         back_off = {"base_interval": duration(route.retry.backoff_s), "max_interval": longest}
-    return {
-        "retry_on": conditions,
-        "num_retries": route.retry.count,
-        "retry_back_off": back_off,
-        "retry_priority": {
-            "name": "envoy.retry_priorities.previous_priorities",
-            "typed_config": {
-                "@type": f"{_RETRY}.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-                "update_frequency": 1,
-            },
+    policy = {"retry_on": conditions, "num_retries": route.retry.count, "retry_back_off": back_off}
+    return policy | (_ANOTHER_POOL if others.pools else {}) | (_ANOTHER_ENDPOINT if others.endpoints else {})
+
+
+_ANOTHER_POOL = {
+    "retry_priority": {
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": f"{_RETRY}.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            "update_frequency": 1,
         },
-        "retry_host_predicate": [
-            {
-                "name": "envoy.retry_host_predicates.previous_hosts",
-                "typed_config": {"@type": f"{_RETRY}.host.previous_hosts.v3.PreviousHostsPredicate"},
-            }
-        ],
-        "host_selection_retry_max_attempts": 3,
-    }
+    },
+}
+"""Each try goes to another site (or, behind a canary, side)."""
+
+_ANOTHER_ENDPOINT = {
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": f"{_RETRY}.host.previous_hosts.v3.PreviousHostsPredicate"},
+        }
+    ],
+    "host_selection_retry_max_attempts": 3,
+}

@@ -18,7 +18,7 @@ from gslb.edge.render.actions import (
     side_parts,
 )
 from gslb.edge.render.checks import added_headers
-from gslb.edge.render.clusters import has_local_probe
+from gslb.edge.render.clusters import has_local_probe, others_to_try
 from gslb.edge.render.comparing import compared_mirror, compared_twins
 from gslb.edge.render.config import (
     PROBE_HEADER,
@@ -142,7 +142,10 @@ def _testers(app: App, route: Route, match: Match, on_all: dict[str, Any]) -> It
         picked = header_equals(VARIANT_HEADER, share.backend)
         for variant in variants(()):
             cluster = {"name": variant_name(route_id, share.backend), "weight": 1, **_side(app, route, share.backend)}
-            action = {"weighted_clusters": {"clusters": [cluster]}, **_action_parts(route, match, safe=variant.safe)}
+            action = {
+                "weighted_clusters": {"clusters": [cluster]},
+                **_action_parts(app, route, match, safe=variant.safe),
+            }
             yield {**on_all, "match": route_match(match, [picked, *variant.guards]), "route": action}
 
 
@@ -178,7 +181,7 @@ def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str,
         for backend, weight in written_weights(route)
     ]
     split = {"clusters": sides, **runtime_parts(route)}
-    action = {"weighted_clusters": split, **_action_parts(route, match, safe=variant.safe)}
+    action = {"weighted_clusters": split, **_action_parts(app, route, match, safe=variant.safe)}
     if variant.mirrors:
         action["request_mirror_policies"] = mirror_policies(app, route, variant.mirrors)
     return action
@@ -192,9 +195,12 @@ def _side(app: App, route: Route, backend: BackendName) -> dict[str, Any]:
     return parts if host is None or rewritten else {"host_rewrite_literal": host, **parts}
 
 
-def _action_parts(route: Route, match: Match, *, safe: bool) -> dict[str, Any]:
+def _action_parts(app: App, route: Route, match: Match, *, safe: bool) -> dict[str, Any]:
     """Of a RouteAction, all but where it goes."""
-    parts: dict[str, Any] = {"timeout": duration(route.timeout_s), **retry_parts(route, safe=safe)}
+    parts: dict[str, Any] = {
+        "timeout": duration(route.timeout_s),
+        **retry_parts(route, others_to_try(app, route), safe=safe),
+    }
     if route.rewrite is not None:
         parts |= rewrite_parts(route.rewrite, match)
     if route.websocket:

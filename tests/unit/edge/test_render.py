@@ -201,6 +201,25 @@ def test_the_coding_is_taken_off_where_something_is_mirrored():
     assert config.routes["request_headers_to_remove"] == ["x-gslb-shadow", "x-gslb-probe", "x-gslb-transfer-encoding"]
 
 
+@pytest.mark.parametrize(
+    ("endpoints", "split", "chosen"),
+    [
+        ({"dc": ["10.0.0.1:80"]}, {"web": 100}, set()),
+        ({"dc": ["10.0.0.1:80", "10.0.0.2:80"]}, {"web": 100}, {"retry_host_predicate"}),
+        ({"dc": ["web.example.com:80"]}, {"web": 100}, {"retry_host_predicate"}),
+        ({"dc": ["10.0.0.1:80"], "aws": ["10.0.0.2:80"]}, {"web": 100}, {"retry_host_predicate", "retry_priority"}),
+        ({"dc": ["10.0.0.1:80"]}, {"web": 100, "new": 0}, {"retry_host_predicate", "retry_priority"}),
+    ],
+)
+def test_a_further_try_chooses_only_where_there_is_a_choice(endpoints, split, chosen):
+    backends = {**BACKENDS, "web": endpoints}
+    config = at(backends=backends, routes=[{"name": "pay", "split": split}])
+    policies = [route["route"]["retry_policy"] for route in routes_of(config, "shop/pay")]
+    assert len(policies) == 2
+    for policy in policies:
+        assert policy.keys() & {"retry_host_predicate", "retry_priority"} == chosen
+
+
 # Index, listeners, bootstrap ------------------------------------------------------------------------------------------
 
 
