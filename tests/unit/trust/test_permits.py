@@ -25,6 +25,7 @@ TABLE = {
     "GET /state": READERS,
     "GET /observations": READERS,
     "GET /comparisons/{app}/{route}": {"control"},
+    "GET /outcomes/{app}": READERS,
     "POST /v1/drains": set(),
     "DELETE /v1/drains/{site}": set(),
     "POST /v1/override": {*WHO, None},
