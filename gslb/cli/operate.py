@@ -65,10 +65,12 @@ def taking(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Ca
 
 
 def seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    from gslb.model.words import parse_duration
+    if value is None:
+        return None
+    from gslb.model.words import parse_duration  # slow to import, and seldom needed: a stop must be quick
 
     try:
-        return None if value is None else parse_duration(value)
+        return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
