@@ -132,7 +132,7 @@ class Composer:
         live, served, old = self._live(), self.tables, self._snapshot
         known = recompose(served, old, snapshot, live) if served is not None and old is not None else None
         tables = known or compose(snapshot, live)
-        if not signers or (served is not None and tables.pools is served.pools):
+        if not signers or (known is not None and served is not None and known.pools is served.pools):
             return tables
         ahead = bodies_ahead(tables, snapshot)
         return seal(tables, signers, clock.wall_s(), ahead=ahead, previous=self.tables)

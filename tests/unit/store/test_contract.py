@@ -8,12 +8,11 @@ import threading
 
 import pytest
 
-from gslb import store as stores
 from gslb.control import changes
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import Key, Overrides
 from gslb.snapshot.types import Version
-from gslb.store import TERM, Document, open_store
+from gslb.store import TERM, Document, embedded, etcd, open_store
 from gslb.store.rules import DOCUMENT_LIMIT_BYTES, LIMIT_BYTES
 from tests.support.intents import EmbeddedStore, EtcdStore, version_of
 from tests.support.trust import STRANGER, bundle
@@ -300,8 +299,8 @@ def test_who_waits_is_woken(store, other, entry):
 
 def test_a_store_is_opened_by_its_name(tmp_path):
     with contextlib.closing(open_store("sqlite", tmp_path)) as opened:
-        assert isinstance(opened, stores.EmbeddedStore)
-    assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), stores.EtcdStore)
+        assert isinstance(opened, embedded.EmbeddedStore)
+    assert isinstance(open_store("etcd://127.0.0.1:1/x", tmp_path), etcd.EtcdStore)
 
 
 def refusal(work):
