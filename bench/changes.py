@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bench.measure import cpu_s
 from gslb import clock
-from gslb.control.client import Client, control_socket
+from gslb.control.http.client import Client, control_socket
 from gslb.edge.process import find_envoy
 from gslb.errors import GslbError
 

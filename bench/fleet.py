@@ -26,15 +26,15 @@ import structlog
 
 from gslb import clock
 from gslb.control.changes import drain, require, set_policy, undrain
+from gslb.control.installation.registry import Machine, Registry
 from gslb.control.planning import plan_policy
 from gslb.control.protocol import RoleState
-from gslb.control.registry import Machine, Registry
 from gslb.dns.compose import compose, recompile
 from gslb.edge.render import render
 from gslb.model.policy import Policy
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.publish import RolePublisher
-from gslb.roles.signing import Signing
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.publishing.publish import RolePublisher
+from gslb.roles.publishing.signing import Signing
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import LiveState

@@ -23,7 +23,7 @@ import aiohttp
 from aiohttp import web
 
 from gslb import clock
-from gslb.control.client import Client, control_socket
+from gslb.control.http.client import Client, control_socket
 
 GSLB = str(Path(sys.executable).parent / "gslb")
 EDGES, PORT, TARGET = {"dc": "127.0.8.51", "aws": "127.0.8.52"}, 8080, "127.0.8.53"

@@ -22,9 +22,9 @@ import dns.message
 from gslb import clock
 from gslb.control.protocol import Offer
 from gslb.model.policy import Policy
-from gslb.roles.node_client import NodeClient
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.publishing.signing import Signing
 from gslb.roles.settings import Settings
-from gslb.roles.signing import Signing
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.trust.signer_files import TrustFolder

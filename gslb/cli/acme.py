@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking, tell
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 
 __all__ = ["acme"]
 

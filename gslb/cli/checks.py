@@ -10,7 +10,7 @@ import click
 
 from gslb.cli.operate import JSON, REASON, SERVER, Wish, author, taking
 from gslb.cli.tables import add_row, checks_table, console, new_table
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 from gslb.errors import RefusedError
 
 if TYPE_CHECKING:

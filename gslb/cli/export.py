@@ -75,7 +75,7 @@ def _of_server(wish: Wish, how: Mapping[str, Any]) -> Ask:
 
 def _of_folder(folder: Path, how: Mapping[str, Any]) -> Ask:
     from gslb import clock
-    from gslb.control.export_messages import ZoneFileQuery
+    from gslb.control.bodies.export_messages import ZoneFileQuery
     from gslb.control.zone_export import zone_file
     from gslb.model.folder import load_folder
     from gslb.snapshot import compile_snapshot

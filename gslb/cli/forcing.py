@@ -9,7 +9,7 @@ import click
 
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking, tell
 from gslb.cli.tables import add_row, console, new_table
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 
 __all__ = ["failover", "force", "resume", "unforce"]
 

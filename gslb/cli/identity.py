@@ -95,7 +95,7 @@ def init(*, policy: Path | None, domain: str | None, roles: str, **given: Any) -
 
     Refuses where there is an authority already. Restart gslb run afterwards.
     """
-    from gslb.roles.authority_work import Beginning, begin
+    from gslb.roles.identities.authority_work import Beginning, begin
 
     if domain is None and policy is None:
         raise click.UsageError("say the trust domain: --domain NAME, or --policy DIR to take its zone")
@@ -165,7 +165,7 @@ def renew_issuer(*, root_key: Path, data: Path, store: str | None) -> None:
 
     Running controls take it within seconds.
     """
-    from gslb.roles.authority_work import renew
+    from gslb.roles.identities.authority_work import renew
 
     click.echo(f"a new issuer signs, until {renew(data, store, root_key, author())}")
 
@@ -175,7 +175,7 @@ def renew_issuer(*, root_key: Path, data: Path, store: str | None) -> None:
 @_DATA
 def export_root(*, folder: Path, data: Path) -> None:
     """Copy the root's key and certificate to DIR, and say how to take the key away from here."""
-    from gslb.roles.authority_work import export
+    from gslb.roles.identities.authority_work import export
 
     key = export(data, folder)
     click.echo(f"{folder}/root.key and {folder}/root.pem are written, and read back\nnow take it away: shred -u {key}")
@@ -197,7 +197,7 @@ def issue() -> None:
 @_STORE
 def operator(*, name: str, role: Any, apps: tuple[str, ...], **given: Any) -> None:
     """A client certificate for a person, to be used beside tokens. A former one of that name is believed no more."""
-    from gslb.roles.authority_work import Person, issue_operator
+    from gslb.roles.identities.authority_work import Person, issue_operator
 
     if apps and role != "operator":
         raise click.UsageError("--app is for the role operator: a viewer sees and an admin changes everything")
@@ -218,8 +218,8 @@ def server(
     *, name: str, hosts: tuple[str, ...], addresses: tuple[str, ...], data: Path, store: str | None, **given: Any
 ) -> None:
     """A certificate for a server, such as a member of etcd. It is for both ends of TLS, as etcd's gateway needs it."""
-    from gslb.roles.authority_work import issue_server
-    from gslb.roles.trust_home import home_at
+    from gslb.roles.identities.authority_work import issue_server
+    from gslb.roles.identities.trust_home import home_at
 
     if not hosts and not addresses:
         raise click.UsageError("say what it is reached by: --dns NAME, --ip ADDRESS")
@@ -233,7 +233,7 @@ def server(
 @_STORE
 def revoke(*, name: str, data: Path, store: str | None) -> None:
     """Believe the client certificate of a person no more. Running controls know within seconds."""
-    from gslb.roles.authority_work import revoke_operator
+    from gslb.roles.identities.authority_work import revoke_operator
 
     revoke_operator(data, store, name, author())
     click.echo(f"the certificate of {name} is believed no more")

@@ -12,7 +12,7 @@ import click
 
 from gslb.cli.identity import machine_name
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 
 __all__ = ["join", "remove", "token"]
 
@@ -61,8 +61,8 @@ def join(*, token: str | None, control: str, as_json: bool, **given: Any) -> Non
     Without TOKEN it is taken from $GSLB_JOIN_TOKEN, with - from standard input. Nothing is told to a control that is
     not of the installation that made the token. Afterwards: gslb run.
     """
-    from gslb.roles.joining import Joiner
-    from gslb.roles.joining import join as do_join
+    from gslb.roles.identities.joining import Joiner
+    from gslb.roles.identities.joining import join as do_join
     from gslb.trust.join import parse_token
 
     joined = do_join(parse_token(_token(token)), control, Joiner(**given))

@@ -12,7 +12,7 @@ import click
 
 from gslb.cli.operate import JSON, SERVER, Wish, taking
 from gslb.cli.tables import add_row, console, new_table
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 from gslb.errors import HostError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import click
 from gslb.cli.joining import join, remove, token
 from gslb.cli.operate import FOR, JSON, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
-from gslb.control.client import Client, TlsFiles, control_socket, path_of, runtime_folder
+from gslb.control.http.client import Client, TlsFiles, control_socket, path_of, runtime_folder
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 
 __all__ = ["node"]

@@ -27,8 +27,8 @@ OFFLINE = click.option(
 
 def explain_offline(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """As `GET /v1/explain` would answer, with verdicts and loads unknown. Raises GslbError."""
+    from gslb.control.bodies.messages import ExplainQuery
     from gslb.control.explain import explain
-    from gslb.control.messages import ExplainQuery
     from gslb.snapshot import compile_snapshot
 
     try:
@@ -54,8 +54,8 @@ def _intent(folder: Path) -> tuple[Intent, str]:
 
 def _kept(folder: Path) -> tuple[Intent, str]:
     """The newest generation that reads. That it was signed is the node's to look at, before it serves it."""
-    from gslb.roles.generation_files import GenerationFiles
-    from gslb.roles.offers import kept_offer
+    from gslb.roles.keeping.generation_files import GenerationFiles
+    from gslb.roles.keeping.offers import kept_offer
 
     files = GenerationFiles(folder)
     for generation in files.load().generations:

@@ -18,7 +18,7 @@ import click
 
 from gslb.cli.server import SERVER, client_of
 from gslb.cli.tables import change_lines, console, history_page, status_page
-from gslb.control.client import Client, path_of
+from gslb.control.http.client import Client, path_of
 from gslb.errors import HostError
 
 if TYPE_CHECKING:

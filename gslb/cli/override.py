@@ -186,7 +186,7 @@ def _trust(data: Path) -> TrustFolder:
 def _believe(data: Path, make: Callable[[Signers], Signers]) -> str:
     """Change whom the installation believes; how far that has got. An emergency does not wait for a store that is
     silent."""
-    from gslb.roles.believing import believing_at
+    from gslb.roles.publishing.believing import believing_at
 
     believing = believing_at(data)
     if believing is None:
@@ -203,7 +203,7 @@ def _believe(data: Path, make: Callable[[Signers], Signers]) -> str:
 
 def _record(data: Path, action: str, signer: Signer) -> None:
     """In the history. An emergency does not wait for a store that is silent."""
-    from gslb.roles.trust_home import home_at
+    from gslb.roles.identities.trust_home import home_at
 
     try:
         home_at(data).record(author(), action, f"{signer.id} of {signer.name}")

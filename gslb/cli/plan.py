@@ -17,7 +17,7 @@ from gslb.cli.operate import JSON, SERVER, Wish, author, require_acknowledged, t
 from gslb.cli.plan_file import read_plan_file, write_plan_file
 from gslb.cli.printing import problem_text
 from gslb.cli.waves import Pace, pacing, say_wave, wait_for_waves
-from gslb.control.client import Client
+from gslb.control.http.client import Client
 from gslb.errors import RefusedError
 
 if TYPE_CHECKING:

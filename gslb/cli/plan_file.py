@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gslb.control.plan_messages import PlanFile
+from gslb.control.bodies.plan_messages import PlanFile
 from gslb.errors import HostError, PolicyError, Problem
 from gslb.plan.types import Plan
 from gslb.whole_file import read_limited

@@ -15,7 +15,7 @@ import click
 
 from gslb.cli.dns_options import ADDRESS, dns_options, take_dns_options
 from gslb.cli.operate import seconds
-from gslb.control.client import runtime_folder
+from gslb.control.http.client import runtime_folder
 from gslb.errors import HostError
 
 __all__ = ["demo", "run"]
@@ -59,7 +59,7 @@ def _reachable(context: click.Context, _option: click.Parameter, address: tuple[
 
 
 def _git(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
-    from gslb.roles.git import parse_source
+    from gslb.roles.publishing.git import parse_source
 
     if text is None:
         return None
@@ -167,7 +167,7 @@ def run(**options: Any) -> None:
       gslb run policies --api 10.0.0.4:8053 --api-cert api.pem --api-key api.key
       gslb run policies --site dc --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379/gslb
     """
-    from gslb.control.access import require_guarded
+    from gslb.control.http.access import require_guarded
     from gslb.roles.installation import run_installation
     from gslb.trust.identity_files import read_machine, trust_folder
 

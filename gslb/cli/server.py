@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from gslb.cli.contexts import require_context
-from gslb.control.client import Client, TlsFiles
+from gslb.control.http.client import Client, TlsFiles
 from gslb.errors import HostError
 
 __all__ = ["SERVER", "client_of"]

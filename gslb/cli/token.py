@@ -8,7 +8,7 @@ import click
 
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, require_acknowledged, taking
 from gslb.cli.tables import add_row, console, new_table
-from gslb.control.client import path_of
+from gslb.control.http.client import path_of
 
 __all__ = ["token"]
 

@@ -63,7 +63,7 @@ def tell(*, yes: bool, as_json: bool, **where: Any) -> None:
       gslb trust tell
     """
     from gslb.errors import RefusedError
-    from gslb.roles.believing import believing_at
+    from gslb.roles.publishing.believing import believing_at
 
     data, *_ = found(where)
     require_folder(data)
@@ -94,7 +94,7 @@ def adopt(*, yes: bool, as_json: bool, **where: Any) -> None:
       gslb trust adopt --store etcd://10.0.0.1:2379/gslb --data /var/lib/gslb
     """
     from gslb import clock
-    from gslb.roles import adoption
+    from gslb.roles.publishing import adoption
     from gslb.store import open_store
     from gslb.trust.signer_files import FOLDER, TrustFolder
 

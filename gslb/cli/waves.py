@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gslb.cli.operate import seconds
-from gslb.control.client import Client
+from gslb.control.http.client import Client
 from gslb.errors import HostError, RefusedError
 
 __all__ = ["Pace", "pacing", "say_wave", "wait_for_waves", "wave_line"]

@@ -23,7 +23,7 @@ WHERE = (
 def found(where: Mapping[str, Any]) -> tuple[Path, str, Path | None]:
     """Data folder, store and DNSSEC secret: as they are said, else as this machine's gslb was started, else the
     defaults of gslb run."""
-    from gslb.control.client import runtime_folder
+    from gslb.control.http.client import runtime_folder
     from gslb.roles.settings import Settings
     from gslb.store import SQLITE
 

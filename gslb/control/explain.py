@@ -13,8 +13,8 @@ from typing import Any
 
 from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 
+from gslb.control.bodies.messages import ExplainQuery
 from gslb.control.changes import require
-from gslb.control.messages import ExplainQuery
 from gslb.control.protocol import RoleState
 from gslb.control.request import explain_request, read_headers
 from gslb.control.status import UNREACHABLE_S, loads_of, ramps_of, reachable

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Mapping
 
-from gslb.control import keyring
+from gslb.control.bodies.plan_messages import ApplyRequest
 from gslb.control.changes import set_policy
-from gslb.control.keyring import Maker, Role
-from gslb.control.plan_messages import ApplyRequest
+from gslb.control.dnskeys import keyring
+from gslb.control.dnskeys.keyring import Maker, Role
 from gslb.control.protocol import role_name
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Geo, Policy

@@ -8,11 +8,11 @@ from typing import Literal, Protocol
 
 from gslb.control.checks import PushBoard
 from gslb.control.compared import Compared
-from gslb.control.fleet import Fleet
 from gslb.control.followed import Followed
+from gslb.control.installation.fleet import Fleet
+from gslb.control.installation.waves import Wave
 from gslb.control.protocol import Outcomes, RoleState
 from gslb.control.registrar import Registrar
-from gslb.control.waves import Wave
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent

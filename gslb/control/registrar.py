@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gslb.control.join_messages import CertificateRequest, JoinRequest, JoinTokenRequest
+from gslb.control.bodies.join_messages import CertificateRequest, JoinRequest, JoinTokenRequest
 from gslb.errors import RefusedError
 from gslb.trust.spiffe import SpiffeId
 from gslb.trust.state import Operator

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gslb.control.checks import checks_seen, prober_trouble
+from gslb.control.installation.standing import is_in_sync
 from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, RouteState, VerdictState
-from gslb.control.standing import is_in_sync
 from gslb.control.tail import tail_of
 from gslb.model.words import iso
 from gslb.plan import serving_sites

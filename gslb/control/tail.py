@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gslb.control.installation.standing import is_in_sync
 from gslb.control.protocol import EdgeState, RoleState
-from gslb.control.standing import is_in_sync
 from gslb.model.words import iso
 from gslb.plan import serving_sites
 from gslb.snapshot.intent import Drain, Intent

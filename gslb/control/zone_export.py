@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gslb.control.export_messages import ZoneFileQuery
+from gslb.control.bodies.export_messages import ZoneFileQuery
 from gslb.dns.zone_export import export_zone, zone_names
 from gslb.model.words import iso
 from gslb.snapshot.types import LiveState, Snapshot

@@ -21,7 +21,7 @@ from gslb.model.folder import load_folder
 from gslb.model.reader import Loaded
 from gslb.model.words import format_endpoint, parse_endpoint
 from gslb.roles import logs
-from gslb.roles.authority_work import Beginning, begin, settle
+from gslb.roles.identities.authority_work import Beginning, begin, settle
 from gslb.roles.process import stop_signal
 from gslb.roles.settings import Settings
 from gslb.roles.supervisor import Supervisor, lock_folder, make_folders

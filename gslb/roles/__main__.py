@@ -36,7 +36,7 @@ def main() -> int:
 
         return run_role(name, settings, run_dns)
     if options.role == "comparer":
-        from gslb.roles.comparer import run as run_comparer
+        from gslb.roles.comparisons.comparer import run as run_comparer
 
         return run_role(name, settings, run_comparer)
     if options.role == "observer":

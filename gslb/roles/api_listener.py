@@ -14,11 +14,11 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gslb.control.access import is_loopback, require_guarded
-from gslb.control.problems import BadRequestError, new_request_id, problem_of
+from gslb.control.http.access import is_loopback, require_guarded
+from gslb.control.http.problems import BadRequestError, new_request_id, problem_of
 from gslb.control.publishing import Publisher
 from gslb.errors import HostError
-from gslb.roles.identity import Identity
+from gslb.roles.identities.identity import Identity
 from gslb.roles.settings import Settings
 from gslb.trust.tls import IDENTITY_NAME
 
@@ -202,7 +202,7 @@ async def open_api(publisher: Publisher, settings: Settings, identity: Identity 
     Raises RefusedError, rule `api-open`, where it could be reached from elsewhere without TLS, and HostError where a
     certificate or the address cannot be used.
     """
-    from gslb.control.api import build_app  # nodes use this module too, and start quicker without the whole API
+    from gslb.control.http.api import build_app  # nodes use this module too, and start quicker without the whole API
 
     host, port = settings.api
     certificate = Certificate(settings.api_cert, settings.api_key) if settings.api_cert and settings.api_key else None

@@ -10,31 +10,33 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from gslb import clock
-from gslb.control import keyring, plan_routes, rosters
-from gslb.control.api import build_app
 from gslb.control.changes import prune_expired, require, set_policy
-from gslb.control.leader import BEAT_S
+from gslb.control.dnskeys import keyring
+from gslb.control.handlers import plan_routes
+from gslb.control.http.api import build_app
+from gslb.control.installation import rosters
+from gslb.control.installation.leader import BEAT_S
 from gslb.errors import GslbError, PolicyError, RefusedError
 from gslb.model.folder import load_folder
 from gslb.model.policy import Policy
-from gslb.roles.alarm_log import follow_alarms
 from gslb.roles.api_listener import open_api
-from gslb.roles.believing import Believing, follow_signers
-from gslb.roles.geo import GeoFile
-from gslb.roles.git_follow import GitFollower
+from gslb.roles.endpoint.node import serve_unix
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.identities.secret_file import dnssec_secret
+from gslb.roles.identities.trust_desk import TrustDesk
 from gslb.roles.keys import KeyKeeper, KeyVault
-from gslb.roles.leading import Leading
-from gslb.roles.node import serve_unix
-from gslb.roles.node_client import NodeClient
 from gslb.roles.process import Stop
-from gslb.roles.publish import RolePublisher
-from gslb.roles.secret_file import dnssec_secret
+from gslb.roles.publishing.alarm_log import follow_alarms
+from gslb.roles.publishing.believing import Believing, follow_signers
+from gslb.roles.publishing.git_follow import GitFollower
+from gslb.roles.publishing.leading import Leading
+from gslb.roles.publishing.publish import RolePublisher
+from gslb.roles.publishing.shared_store import follow_machines, follow_store, reach_store, read_machines
+from gslb.roles.publishing.signing import Signing
+from gslb.roles.publishing.watch import changes
+from gslb.roles.seeing.geo import GeoFile
 from gslb.roles.settings import Settings
-from gslb.roles.shared_store import follow_machines, follow_store, reach_store, read_machines
-from gslb.roles.signing import Signing
 from gslb.roles.tasks import keep_running
-from gslb.roles.trust_desk import TrustDesk
-from gslb.roles.watch import changes
 from gslb.snapshot import next_expiry_s
 from gslb.snapshot.intent import Intent
 from gslb.store import SQLITE, AuditEntry, open_store

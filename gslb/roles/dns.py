@@ -25,17 +25,17 @@ from gslb.dns.ratelimit import Limiter
 from gslb.dns.responder import Responder
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import Told, probing_told, tools_of
-from gslb.roles.composer import Composer
-from gslb.roles.exchange import Exchange, Outlook, own_machine
-from gslb.roles.geo import GeoFile
-from gslb.roles.holding import Holding
-from gslb.roles.judge import Judge
-from gslb.roles.last_seen import LastSeen
-from gslb.roles.loads import LoadReader
+from gslb.roles.answering.composer import Composer
+from gslb.roles.answering.query_log import QueryLog
+from gslb.roles.identities.secret_file import cookie_secret, dnssec_secret
+from gslb.roles.keeping.holding import Holding
 from gslb.roles.process import Stop
-from gslb.roles.query_log import QueryLog
-from gslb.roles.secret_file import cookie_secret, dnssec_secret
+from gslb.roles.seeing.checking import Told, probing_told, tools_of
+from gslb.roles.seeing.exchange import Exchange, Outlook, own_machine
+from gslb.roles.seeing.geo import GeoFile
+from gslb.roles.seeing.judge import Judge
+from gslb.roles.seeing.last_seen import LastSeen
+from gslb.roles.seeing.loads import LoadReader
 from gslb.roles.settings import DnsSettings, Settings
 from gslb.snapshot.targets import check_targets, probe_targets
 from gslb.snapshot.types import LiveState, Snapshot

@@ -8,12 +8,12 @@ import asyncio
 
 from gslb.errors import HostError
 from gslb.health.checks import ask  # noqa: F401 - the first look at a named check does not wait for it
-from gslb.roles.checking import Pushes, watch_prober
 from gslb.roles.dns import NAME, DnsRole
-from gslb.roles.holding import Holding
-from gslb.roles.identity import Identity
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_door import being_known
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_door import being_known
+from gslb.roles.identities.identity import Identity
+from gslb.roles.keeping.holding import Holding
+from gslb.roles.seeing.checking import Pushes, watch_prober
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.trust.signer_files import TrustFolder

@@ -29,14 +29,14 @@ from gslb.edge.process import find_envoy
 from gslb.edge.runner import EdgeRunner, Places
 from gslb.errors import HostError, RefusedError
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
-from gslb.roles.comparing import ComparerDesk
-from gslb.roles.edge_credentials import edge_credentials
-from gslb.roles.exchange import Outlook
-from gslb.roles.identity import Identity
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_door import being_known
+from gslb.roles.comparisons.comparing import ComparerDesk
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_door import being_known
+from gslb.roles.identities.edge_credentials import edge_credentials
+from gslb.roles.identities.identity import Identity
 from gslb.roles.process import Stop
+from gslb.roles.seeing.checking import Pushes, Told, probing_told, tools_of, watch_prober
+from gslb.roles.seeing.exchange import Outlook
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot.targets import check_targets, probe_targets

@@ -48,7 +48,7 @@ async def run_installation(folder: Path | None, **given: Any) -> None:
 def _settle(settings: Settings) -> None:
     """A machine without a control has nobody to settle anything with, and does not wait for what that takes."""
     if "control" in settings.roles:
-        from gslb.roles.authority_work import settle
+        from gslb.roles.identities.authority_work import settle
 
         settle(settings)
 
@@ -80,7 +80,7 @@ def _without_policy(draft: Settings) -> Settings:
 
 def _policy_of_git(settings: Settings) -> Policy | None:
     """None where something was in force before, and the repository cannot give anything better."""
-    from gslb.roles.git_follow import newest_policy
+    from gslb.roles.publishing.git_follow import newest_policy
 
     try:
         return newest_policy(settings)
@@ -92,7 +92,7 @@ def _policy_of_git(settings: Settings) -> Policy | None:
 
 
 def _stored_policy(settings: Settings) -> Policy:
-    from gslb.roles.signing import Signing, understood
+    from gslb.roles.publishing.signing import Signing, understood
 
     stored = open_store(settings.store, settings.data).read()
     if stored is None:

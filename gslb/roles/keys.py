@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from gslb import clock
-from gslb.control import keyring, rollover
 from gslb.control.changes import require
-from gslb.control.keyring import Role
-from gslb.control.keys_seen import moves
+from gslb.control.dnskeys import keyring, rollover
+from gslb.control.dnskeys.keyring import Role
+from gslb.control.dnskeys.keys_seen import moves
 from gslb.control.publishing import Publisher
 from gslb.control.status import is_in_sync, role_state
 from gslb.dns.dnssec import making
 from gslb.errors import GslbError, HostError
 from gslb.outside.delegation import parent_ds
 from gslb.outside.delegation_seen import DsObservation
-from gslb.roles.secret_file import SecretFile
-from gslb.roles.waving import Term
+from gslb.roles.identities.secret_file import SecretFile
+from gslb.roles.publishing.waving import Term
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot, ZoneKey
 from gslb.store import AuditEntry

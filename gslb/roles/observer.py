@@ -10,12 +10,12 @@ import os
 from gslb import clock
 from gslb.control.protocol import RoleState
 from gslb.health.probes import Prober
-from gslb.roles.checking import Pushes, Told, probing_told, tools_of, watch_prober
-from gslb.roles.exchange import Outlook
-from gslb.roles.identity import Identity
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_door import being_known
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_door import being_known
+from gslb.roles.identities.identity import Identity
 from gslb.roles.process import Stop
+from gslb.roles.seeing.checking import Pushes, Told, probing_told, tools_of, watch_prober
+from gslb.roles.seeing.exchange import Outlook
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot import probe_targets

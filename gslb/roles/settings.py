@@ -9,8 +9,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from gslb.control.installation.waves import BAKE_S
 from gslb.control.protocol import role_name
-from gslb.control.waves import BAKE_S
 from gslb.model.words import IpNetwork
 from gslb.store import SQLITE
 from gslb.trust.signer_files import FOLDER

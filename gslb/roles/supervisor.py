@@ -18,8 +18,8 @@ from gslb import clock
 from gslb.control.compared import COMPARER
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
-from gslb.roles.comparing import forget_comparisons, is_wanted
-from gslb.roles.node_client import NodeClient
+from gslb.roles.comparisons.comparing import forget_comparisons, is_wanted
+from gslb.roles.endpoint.node_client import NodeClient
 from gslb.roles.process import first_error, forget_last_words, read_last_words
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import back_off_s

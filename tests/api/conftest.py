@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gslb.control.api import build_app
+from gslb.control.http.api import build_app
 from gslb.control.tokens import create, hash_of, secret_of
 from gslb.roles.api_listener import serve_tcp
 from gslb.snapshot.intent import Token

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gslb.control.routes import TABLE
+from gslb.control.http.routes import TABLE
 from tests.api.conftest import bearer
 from tests.api.test_who_may import problem
 

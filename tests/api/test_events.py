@@ -9,9 +9,9 @@ import json
 import aiohttp
 import pytest
 
-from gslb.control import api as api_module
-from gslb.control import events
-from gslb.control.api import build_app
+from gslb.control.http import api as api_module
+from gslb.control.http import events
+from gslb.control.http.api import build_app
 from gslb.control.status import UNREACHABLE_S
 from gslb.roles.api_listener import serve_tcp
 from tests.api.conftest import bearer

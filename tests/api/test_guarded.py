@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 
 from gslb.cli.main import run
-from gslb.control.access import NEEDS
-from gslb.control.api import build_app
-from gslb.control.client import Client
-from gslb.control.routes import TABLE
+from gslb.control.http.access import NEEDS
+from gslb.control.http.api import build_app
+from gslb.control.http.client import Client
+from gslb.control.http.routes import TABLE
 from gslb.errors import HostError, RefusedError
 from gslb.roles import api_listener
 from gslb.roles.api_listener import Certificate, open_api, serve_tcp

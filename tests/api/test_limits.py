@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gslb.control import api as api_module
-from gslb.control.api import build_app
-from gslb.control.routes import TABLE
+from gslb.control.http import api as api_module
+from gslb.control.http.api import build_app
+from gslb.control.http.routes import TABLE
 from gslb.roles import api_listener
 from gslb.roles.api_listener import serve_tcp
 from tests.api.conftest import bearer

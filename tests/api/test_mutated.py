@@ -11,7 +11,7 @@ import random
 import pytest
 
 from gslb import clock
-from gslb.control.client import Client
+from gslb.control.http.client import Client
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.reader import parse_policy

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from gslb.control import rate
-from gslb.control.openapi import describe
-from gslb.control.routes import TABLE
+from gslb.control.http import rate
+from gslb.control.http.openapi import describe
+from gslb.control.http.routes import TABLE
 from gslb.control.tokens import create, hash_of, secret_of
 from gslb.snapshot.intent import Token
 from tests.unit.control.serving import served

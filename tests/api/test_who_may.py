@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gslb.control import rate
+from gslb.control.http import rate
 from tests.api.conftest import SECRETS, bearer
 
 DRAIN = {"site": "dc", "app": "shop", "author": "somebody else", "reason": "try"}

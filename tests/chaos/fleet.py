@@ -11,11 +11,11 @@ from gslb import clock
 from gslb.control import changes
 from gslb.control.protocol import RoleState
 from gslb.errors import GslbError, RefusedError
-from gslb.roles.leading import Leading
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_client import NodeClient
-from gslb.roles.publish import RolePublisher
-from gslb.roles.shared_store import follow_store
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.publishing.leading import Leading
+from gslb.roles.publishing.publish import RolePublisher
+from gslb.roles.publishing.shared_store import follow_store
 from gslb.store import AuditEntry
 from gslb.store.etcd import EtcdStore
 from tests.support.trust import signing_in, trust_in

@@ -17,7 +17,7 @@ import pytest
 
 from gslb import clock
 from gslb.control import changes
-from gslb.control.leader import LEASE_S
+from gslb.control.installation.leader import LEASE_S
 from gslb.errors import GslbError, HostError, RefusedError
 from gslb.store import TERM, etcd_client
 from gslb.store.etcd import EtcdStore

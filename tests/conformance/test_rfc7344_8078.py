@@ -12,9 +12,10 @@ import dns.rrset
 import pytest
 
 from gslb import clock
-from gslb.control import changes, keyring
-from gslb.control.keys_seen import tag_of
-from gslb.control.rollover import Times
+from gslb.control import changes
+from gslb.control.dnskeys import keyring
+from gslb.control.dnskeys.keys_seen import tag_of
+from gslb.control.dnskeys.rollover import Times
 from gslb.dns.dnssec.making import make_key
 from gslb.roles.dns import DnsRole
 from gslb.roles.settings import Settings

@@ -11,8 +11,8 @@ import signal
 import aiohttp
 import pytest
 
-from gslb.roles.identity import Identity
-from gslb.roles.node_client import NodeClient
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.identities.identity import Identity
 from gslb.trust.identity_files import IdentityFolder, read_machine
 from tests.support.running_demo import GSLB, eventually, run_gslb, running_demo
 

@@ -11,7 +11,7 @@ import pytest
 from gslb.edge import EdgeRunner, find_envoy
 from gslb.edge.runner import Places
 from gslb.model.policy import Policy
-from gslb.roles.edge_credentials import edge_credentials
+from gslb.roles.identities.edge_credentials import edge_credentials
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent, Overrides
 from gslb.snapshot.types import RouteId, SiteName

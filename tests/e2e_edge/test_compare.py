@@ -15,7 +15,7 @@ import pytest
 
 from gslb.compare.noise import judge
 from gslb.control.compared import Compared
-from gslb.roles.comparing import ComparerDesk
+from gslb.roles.comparisons.comparing import ComparerDesk
 from gslb.roles.settings import Settings
 from gslb.snapshot.intent import MirrorStop, Overrides, Provenance
 from gslb.snapshot.types import SiteName

@@ -10,7 +10,7 @@ import pytest
 from gslb.edge import EdgeRunner, find_envoy
 from gslb.edge.admin import Admin
 from gslb.errors import HostError, RefusedError
-from gslb.roles.edge_credentials import edge_credentials
+from gslb.roles.identities.edge_credentials import edge_credentials
 from gslb.snapshot.intent import Drain, Overrides, Provenance
 from gslb.snapshot.types import SiteName
 from tests.e2e_edge.conftest import AWS, CHECK, DC, HOST, eventually, seen

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gslb import clock
-from gslb.control.leader import BEAT, LEASE_S
+from gslb.control.installation.leader import BEAT, LEASE_S
 from gslb.errors import RefusedError
 from gslb.store import TERM, open_store
 from tests.fleet.clients import answers, ask, load, served

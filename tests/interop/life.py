@@ -7,8 +7,8 @@ The parent points to what the zone announces by its CDS records, but only when i
 import functools
 from typing import NamedTuple
 
-from gslb.control import keyring
-from gslb.control.rollover import times_of
+from gslb.control.dnskeys import keyring
+from gslb.control.dnskeys.rollover import times_of
 from gslb.dns.dnssec.keys import dnskey_rdata, ds_rdata
 from gslb.dns.dnssec.making import make_key
 from gslb.model.wire_name import from_text

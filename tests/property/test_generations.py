@@ -13,8 +13,19 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gslb.control.protocol import Applied
-from gslb.roles.generation_files import RECORD, GenerationFiles
-from gslb.roles.generations import BAKE_S, GOOD_KEPT, looked, lost, pruned, refuses, serving, started, stopped, took
+from gslb.roles.keeping.generation_files import RECORD, GenerationFiles
+from gslb.roles.keeping.generations import (
+    BAKE_S,
+    GOOD_KEPT,
+    looked,
+    lost,
+    pruned,
+    refuses,
+    serving,
+    started,
+    stopped,
+    took,
+)
 from tests.support.examples import examples
 
 

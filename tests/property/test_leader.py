@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gslb.control.leader import BEAT_S, HOLD_S, LEASE_S, Candidate, Look, Seen, beaten, looked, refused, ticked, took
+from gslb.control.installation.leader import (
+    BEAT_S,
+    HOLD_S,
+    LEASE_S,
+    Candidate,
+    Look,
+    Seen,
+    beaten,
+    looked,
+    refused,
+    ticked,
+    took,
+)
 from tests.support.examples import examples
 
 CALM_S = 4 * LEASE_S

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gslb.control import rollover
-from gslb.control.rollover import PROPAGATION_S, Times
+from gslb.control.dnskeys import rollover
+from gslb.control.dnskeys.rollover import PROPAGATION_S, Times
 from gslb.errors import RefusedError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Key, Overrides

@@ -16,17 +16,17 @@ from gslb.control.changes import drain, require, set_policy
 from gslb.errors import HostError
 from gslb.model.policy import Policy
 from gslb.roles.dns import DnsRole
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_client import NodeClient
-from gslb.roles.publish import RolePublisher
-from gslb.roles.shared_store import follow_store
-from gslb.roles.signing import Signing
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.publishing.publish import RolePublisher
+from gslb.roles.publishing.shared_store import follow_store
+from gslb.roles.publishing.signing import Signing
 from gslb.snapshot.intent import Drain, Provenance
 from gslb.store import AuditEntry, open_store
 from gslb.trust.signer_files import TrustFolder
 from tests.support.etcd import Etcd, needs_etcd
 from tests.support.ports import free_port
-from tests.unit.roles.test_loads import settings, told
+from tests.unit.roles.seeing.test_loads import settings, told
 
 HOUR_S = 3600.0
 DC, AWS = "127.0.7.81", "127.0.7.82"

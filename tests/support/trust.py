@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gslb.control.protocol import Offer
-from gslb.roles.signing import Signing
+from gslb.roles.publishing.signing import Signing
 from gslb.snapshot.bundle import Bundle
 from gslb.trust.bundles import signed
 from gslb.trust.signer_files import TrustFolder

@@ -1,7 +1,7 @@
 """The keys of a signed zone: their DNSKEY and DS records, their signatures, and the seal around their private halves.
 
 Pure: the same key gives the same octets on every node, signatures included. Making keys and choosing nonces need
-randomness and stand in `making`; which key is in use when is `gslb.control.rollover`'s to say.
+randomness and stand in `making`; which key is in use when is `gslb.control.dnskeys.rollover`'s to say.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def asked(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr("gslb.cli.operate.client_of", keep)
-    monkeypatch.setattr("gslb.control.client.Client._call", lambda *_: {"changes": []})
+    monkeypatch.setattr("gslb.control.http.client.Client._call", lambda *_: {"changes": []})
     return lambda: (made[-1].server, made[-1]._token, made[-1]._tls)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from gslb import clock
 from gslb.cli.main import run
-from gslb.control import changes, keyring
-from gslb.control.metrics import exposition
-from gslb.control.rollover import Times
+from gslb.control import changes
+from gslb.control.dnskeys import keyring
+from gslb.control.dnskeys.rollover import Times
+from gslb.control.scrape.metrics import exposition
 from gslb.dns.dnssec.making import make_key
 from tests.unit.control.serving import served
 from tests.unit.control.world import POLICY, MemoryPublisher, dns_state, intent, policy

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from gslb.cli.main import run
-from gslb.control import changes, messages
+from gslb.control import changes
+from gslb.control.bodies import messages
 from gslb.control.protocol import Applied, Offer
-from gslb.roles.generation_files import GenerationFiles
-from gslb.roles.generations import Record
+from gslb.roles.keeping.generation_files import GenerationFiles
+from gslb.roles.keeping.generations import Record
 from gslb.snapshot.bundle import Bundle
 from tests.unit.control.serving import served
 from tests.unit.control.world import NOW_S, POLICY, MemoryPublisher, by, dns_state, intent, verdict

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from gslb.cli.main import run
 from gslb.errors import RefusedError
-from gslb.roles.trust_home import TrustHome
+from gslb.roles.identities.trust_home import TrustHome
 from gslb.trust.authority import certificates_of, identity_of, lifetime_s
 from gslb.trust.join import parse_token
 from tests.unit.control.serving import served

@@ -12,8 +12,8 @@ import structlog.testing
 
 from gslb.cli.main import run
 from gslb.errors import HostError
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_client import NodeClient
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_client import NodeClient
 from tests.support.trust import offer, trust_in
 from tests.unit.control.world import NOW_S, intent
 from tests.unit.roles.node_process import Role

@@ -6,9 +6,9 @@ import pytest
 
 from gslb.cli.main import run
 from gslb.control.followed import Commit, Followed
-from gslb.control.leader import Lead
+from gslb.control.installation.leader import Lead
+from gslb.control.installation.waves import begun
 from gslb.control.protocol import EdgeState, EnvoyState
-from gslb.control.waves import begun
 from tests.unit.control.serving import served
 from tests.unit.control.world import (
     NOW_S,

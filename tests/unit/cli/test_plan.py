@@ -10,7 +10,7 @@ import pytest
 
 from gslb.cli import plan as commands
 from gslb.cli.main import run
-from gslb.control.waves import BAKE_S, begun
+from gslb.control.installation.waves import BAKE_S, begun
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
 from tests.unit.control.serving import served

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from gslb.control.api import build_app
+from gslb.control.http.api import build_app
 from gslb.roles.api_listener import serve_tcp
 
 

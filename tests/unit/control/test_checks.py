@@ -9,12 +9,12 @@ from rich.console import Console
 
 from gslb.cli.main import run
 from gslb.cli.tables import status_page
-from gslb.control import check_messages, status_messages
 from gslb.control.alarms import alarms
-from gslb.control.api import build_app
+from gslb.control.bodies import check_messages, status_messages
 from gslb.control.checks import PushBoard, checks_seen, prober_trouble, pushed_check
-from gslb.control.metrics import exposition
+from gslb.control.http.api import build_app
 from gslb.control.protocol import CheckState, ProbingState, StateChange
+from gslb.control.scrape.metrics import exposition
 from gslb.control.status import status
 from gslb.errors import RefusedError
 from gslb.snapshot import compile_snapshot

@@ -5,7 +5,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from gslb.control import changes, messages
+from gslb.control import changes
+from gslb.control.bodies import messages
 from gslb.control.explain import explain, live_of
 from gslb.control.request import side_of
 from gslb.errors import PolicyError, RefusedError

@@ -8,10 +8,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gslb.cli.main import run
-from gslb.control import changes, messages
-from gslb.control.api import build_app
+from gslb.control import changes
+from gslb.control.bodies import messages
+from gslb.control.http.api import build_app
+from gslb.control.http.routes import LATENCY_LIMIT_BYTES
 from gslb.control.latency import clear_latency, latency_seen, latency_source, set_latency
-from gslb.control.routes import LATENCY_LIMIT_BYTES
 from gslb.errors import PolicyError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent

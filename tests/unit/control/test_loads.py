@@ -6,9 +6,9 @@ import re
 from rich.console import Console
 
 from gslb.cli.tables import status_page
-from gslb.control import messages, status_messages
+from gslb.control.bodies import messages, status_messages
 from gslb.control.explain import explain
-from gslb.control.metrics import exposition
+from gslb.control.scrape.metrics import exposition
 from gslb.control.status import status
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from gslb.control.api import build_app
+from gslb.control.bodies.mirror_report_messages import MirrorReport
 from gslb.control.compared import Compared, ComparedCounts, ComparedField, ComparerState, SideTraffic, TrafficCounts
-from gslb.control.metrics import exposition
+from gslb.control.http.api import build_app
 from gslb.control.mirror_report import mirror_report
-from gslb.control.mirror_report_messages import MirrorReport
 from gslb.control.mirror_traffic import quantile_s, traffic_seen
 from gslb.control.protocol import EdgeState, EnvoyState
+from gslb.control.scrape.metrics import exposition
 from gslb.errors import RefusedError
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent

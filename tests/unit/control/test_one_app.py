@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gslb.control.client import Client
+from gslb.control.http.client import Client
 from gslb.control.one_app import only_app
 from gslb.errors import PolicyError, RefusedError
 from gslb.model.policy import Policy

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gslb.control.client import Client
+from gslb.control.http.client import Client
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from gslb.control import changes, status_messages
+from gslb.control import changes
+from gslb.control.bodies import status_messages
 from gslb.control.protocol import BrokenGlass, Deed, EdgeState, EnvoyState
 from gslb.control.status import status
 from gslb.snapshot import compile_snapshot

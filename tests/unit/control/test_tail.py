@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from gslb.cli.tables import status_page
-from gslb.control import changes, status_messages
-from gslb.control.metrics import exposition
+from gslb.control import changes
+from gslb.control.bodies import status_messages
 from gslb.control.protocol import EdgeState, EnvoyState
+from gslb.control.scrape.metrics import exposition
 from gslb.control.status import status
 from gslb.control.tail import tail_of
 from gslb.snapshot import compile_snapshot

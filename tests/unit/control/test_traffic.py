@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from gslb.control.api import build_app
+from gslb.control.http.api import build_app
 from gslb.control.protocol import Outcomes, SideOutcome
 from gslb.control.traffic import quantile_ms
 from tests.unit.control.world import MemoryPublisher, intent

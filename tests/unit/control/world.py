@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gslb.control.checks import PushBoard
-from gslb.control.fleet import Fleet
-from gslb.control.leader import Lead
+from gslb.control.installation.fleet import Fleet
+from gslb.control.installation.leader import Lead
 from gslb.control.protocol import (
     Applied,
     EdgeState,

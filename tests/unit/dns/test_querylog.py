@@ -11,8 +11,8 @@ import dns.message
 import dns.opcode
 import pytest
 
+from gslb.control.bodies.messages import ExplainQuery
 from gslb.control.explain import explain
-from gslb.control.messages import ExplainQuery
 from gslb.dns.compose import compose
 from gslb.dns.cookies import stamp
 from gslb.dns.protocol import Protocol

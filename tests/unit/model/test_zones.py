@@ -5,7 +5,7 @@ import pytest
 from gslb.errors import PolicyError
 from gslb.model.folder import load_folder
 from gslb.model.reader import parse_policy
-from gslb.roles.watch import fingerprint
+from gslb.roles.publishing.watch import fingerprint
 from tests.unit.model.good_policy import GOOD, spoiled
 
 POLICY = spoiled("ttl: 10s", "ttl: 10s\n  records: static.zone")

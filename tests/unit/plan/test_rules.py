@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from gslb.control.plan_messages import Rule
+from gslb.control.bodies.plan_messages import Rule
 from gslb.plan import ROLLBACK_WAIVES, RULES
 from gslb.plan.rules import few
 from gslb.snapshot.intent import Drain, Overrides, Provenance

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 
 from gslb import clock
-from gslb.control.join_messages import CertificateRequest, JoinRequest, JoinTokenRequest
-from gslb.roles.registrar import StoreRegistrar
-from gslb.roles.trust_home import TrustHome, new_issuer, new_key, new_serial
+from gslb.control.bodies.join_messages import CertificateRequest, JoinRequest, JoinTokenRequest
+from gslb.roles.identities.registrar import StoreRegistrar
+from gslb.roles.identities.trust_home import TrustHome, new_issuer, new_key, new_serial
 from gslb.store.embedded import EmbeddedStore
 from gslb.trust.authority import make_request, make_root, pem_of
 from gslb.trust.identity_files import MachineFile, trust_folder

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from gslb.control.protocol import RoleState
-from gslb.roles.generations import BAKE_S
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_client import NodeClient
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.keeping.generations import BAKE_S
 from tests.support.trust import offer, trust_in
 from tests.unit.control.world import NOW_S, intent
 

@@ -12,7 +12,7 @@ from gslb.errors import HostError, RefusedError
 from gslb.roles.control import ControlRole
 from gslb.roles.settings import Settings
 from gslb.store import etcd_client
-from tests.unit.roles.test_publish import POLICY
+from tests.unit.roles.publishing.test_publish import POLICY
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import dns.message
 
 from gslb.control.protocol import Applied, Offer
 from gslb.model.policy import Policy
-from gslb.roles.generation_files import GenerationFiles
-from gslb.roles.node_client import NodeClient
+from gslb.roles.endpoint.node_client import NodeClient
+from gslb.roles.keeping.generation_files import GenerationFiles
 from gslb.roles.process import read_last_words
 from gslb.roles.settings import Settings
 from gslb.snapshot.intent import Intent
@@ -27,9 +27,9 @@ QUERY = dns.message.make_query(f"shop.{APEX}", "A")
 
 LATER = {
     "aiohttp", "rich", "h2", "sqlite3", "dns.message", "cryptography.x509", "yaml", "prometheus_client",
-    "gslb.edge", "gslb.plan", "gslb.simulate", "gslb.outside", "gslb.control.messages", "gslb.control.publishing",
-    "gslb.control.status", "gslb.control.join_messages", "gslb.store.etcd", "gslb.store.embedded",
-    "gslb.health.checks.ask", "gslb.roles.node", "gslb.roles.identity", "gslb.trust.authority",
+    "gslb.edge", "gslb.plan", "gslb.simulate", "gslb.outside", "gslb.control.bodies.messages", "gslb.control.publishing",
+    "gslb.control.status", "gslb.control.bodies.join_messages", "gslb.store.etcd", "gslb.store.embedded",
+    "gslb.health.checks.ask", "gslb.roles.endpoint.node", "gslb.roles.identities.identity", "gslb.trust.authority",
 }  # fmt: skip
 """What no answer needs."""
 

@@ -13,24 +13,32 @@ import pytest
 import structlog.testing
 
 from gslb import clock
-from gslb.control.client import Client, TlsFiles
+from gslb.control.http.client import Client, TlsFiles
+from gslb.control.installation.rosters import REGISTERED
 from gslb.control.protocol import CALLER, Offer, Peer, Roster
-from gslb.control.rosters import REGISTERED
 from gslb.errors import HostError, RefusedError
-from gslb.roles import authority_work
-from gslb.roles import identity as identity_module
 from gslb.roles.api_listener import open_api
-from gslb.roles.authority_work import Beginning, Person, begin, issue_operator, issue_server, renew, revoke_operator
-from gslb.roles.certificate_source import CertificateSource
-from gslb.roles.identity import Identity
-from gslb.roles.joining import Joiner, join
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.node_client import NodeClient, Remote
-from gslb.roles.node_door import address_of, being_known, serve_node
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.endpoint.node_client import NodeClient, Remote
+from gslb.roles.endpoint.node_door import address_of, being_known, serve_node
+from gslb.roles.identities import authority_work
+from gslb.roles.identities import identity as identity_module
+from gslb.roles.identities.authority_work import (
+    Beginning,
+    Person,
+    begin,
+    issue_operator,
+    issue_server,
+    renew,
+    revoke_operator,
+)
+from gslb.roles.identities.certificate_source import CertificateSource
+from gslb.roles.identities.identity import Identity
+from gslb.roles.identities.joining import Joiner, join
+from gslb.roles.identities.trust_desk import TrustDesk
+from gslb.roles.identities.trust_home import home_at
+from gslb.roles.keeping.signed_overrides import SignedOverrides
 from gslb.roles.settings import Settings
-from gslb.roles.signed_overrides import SignedOverrides
-from gslb.roles.trust_desk import TrustDesk
-from gslb.roles.trust_home import home_at
 from gslb.snapshot.bundle import Bundle
 from gslb.store.embedded import EmbeddedStore
 from gslb.trust import tls
@@ -88,7 +96,7 @@ class World:
         self.store.close()
 
     async def token(self, *roles, **given):
-        from gslb.control.join_messages import JoinTokenRequest
+        from gslb.control.bodies.join_messages import JoinTokenRequest
 
         made = await self.desk.registrar.new_token(JoinTokenRequest(roles=roles, **given))
         return parse_token(made["token"])
@@ -147,7 +155,7 @@ async def asking(remote, caller="x"):
 
 def shown(folder, who, authority=None, *, wall_s=None, life_s=DAY_S, data=None):
     """A client context with a certificate of `who`, made by whoever can."""
-    from gslb.roles.trust_home import home_at, new_key, new_serial
+    from gslb.roles.identities.trust_home import home_at, new_key, new_serial
 
     home = home_at(data) if data is not None else None
     state = home.read() if home else None
@@ -242,7 +250,7 @@ async def test_who_only_repeats_the_roots_is_told_nothing(tmp_path):
             ("m9/control", None),
             ("m2/dns", it.desk.registrar._home.signing(it.desk.registrar.state)),
         ):
-            from gslb.roles.trust_home import new_key, new_serial
+            from gslb.roles.identities.trust_home import new_key, new_serial
 
             key = new_key()
             authority = authority or make_root(new_key(), DOMAIN, new_serial(), clock.wall_s())
@@ -514,7 +522,7 @@ async def test_who_was_off_until_everything_had_ended_comes_back_alone(tmp_path,
     assert not identity.is_good
     assert identity.ready.is_set(), "it serves meanwhile with what it has"
     registrar = TrustDesk.of(it.settings, EmbeddedStore(it.data)).registrar
-    from gslb.control.join_messages import CertificateRequest
+    from gslb.control.bodies.join_messages import CertificateRequest
 
     async def ask(wanted):
         given = {name: value for name, value in wanted.items() if name != "process"}
@@ -587,7 +595,7 @@ async def test_where_no_control_answers_the_last_reason_is_told(tmp_path):
 
 
 async def test_a_process_beside_control_asks_over_its_socket(tmp_path):
-    from gslb.control.api import build_app
+    from gslb.control.http.api import build_app
 
     async with world(tmp_path) as it:
         server = await serve_unix(build_app(it.publisher, "local"), it.settings.socket("control"))

@@ -10,16 +10,17 @@ import pytest
 import structlog.testing
 
 from gslb import clock
-from gslb.control import changes, keyring
-from gslb.control.rollover import PROPAGATION_S
+from gslb.control import changes
+from gslb.control.dnskeys import keyring
+from gslb.control.dnskeys.rollover import PROPAGATION_S
 from gslb.dns.dnssec.keys import dnskey_rdata, ds_rdata, open_key
 from gslb.errors import HostError, RefusedError
 from gslb.model.wire_name import from_text
 from gslb.outside.delegation_seen import DsObservation, Server
 from gslb.roles.control import ControlRole
 from gslb.roles.dns import DnsRole
+from gslb.roles.identities.secret_file import dnssec_secret
 from gslb.roles.keys import PARENT_LATER_S, PARENT_S, KeyKeeper, KeyVault
-from gslb.roles.secret_file import dnssec_secret
 from gslb.roles.settings import Settings
 from gslb.snapshot import compile_snapshot
 from gslb.store.embedded import EmbeddedStore

@@ -7,10 +7,10 @@ import json
 import pytest
 import structlog.testing
 
+from gslb.control.bodies.messages import DEADLINE_S
 from gslb.control.changes import drain
-from gslb.control.messages import DEADLINE_S
 from gslb.errors import HostError, RefusedError
-from gslb.roles.generations import CRASHES
+from gslb.roles.keeping.generations import CRASHES
 from tests.unit.control.world import NOW_S, a_drain, intent
 from tests.unit.roles.node_process import good, process
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gslb.roles import api_listener
-from gslb.roles import node as node_module
+from gslb.roles.endpoint import node as node_module
 from gslb.trust import tls
 from gslb.trust.permits import NODE_PERMITS
 from tests.unit.roles.test_identity_tls import node, shown, world

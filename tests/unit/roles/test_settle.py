@@ -6,8 +6,8 @@ import pytest
 import structlog.testing
 
 from gslb import clock
-from gslb.roles.authority_work import Beginning, begin, settle
-from gslb.roles.edge_credentials import edge_credentials
+from gslb.roles.identities.authority_work import Beginning, begin, settle
+from gslb.roles.identities.edge_credentials import edge_credentials
 from gslb.roles.settings import Settings
 from gslb.trust.identity_files import IdentityFolder, MachineFile, read_machine, write_machine
 from gslb.trust.private_files import make_folder

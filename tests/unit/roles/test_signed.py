@@ -10,10 +10,10 @@ import structlog.testing
 from gslb.control.changes import drain, require
 from gslb.control.protocol import Offer
 from gslb.errors import HostError, RefusedError
-from gslb.roles.generation_files import GenerationFiles
-from gslb.roles.generations import Record, looked, took
-from gslb.roles.offers import applied_of
-from gslb.roles.signing import Signing
+from gslb.roles.keeping.generation_files import GenerationFiles
+from gslb.roles.keeping.generations import Record, looked, took
+from gslb.roles.keeping.offers import applied_of
+from gslb.roles.publishing.signing import Signing
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.bundle import Bundle
 from gslb.trust.bundles import signed, verified_by
@@ -22,7 +22,7 @@ from gslb.trust.signing import Signer, Signers, public_of
 from tests.support.trust import KEY, STRANGER, bundle, offer, trust_in
 from tests.unit.control.world import NOW_S, a_drain, intent
 from tests.unit.roles.node_process import good, process
-from tests.unit.roles.test_publish import AUDIT, world
+from tests.unit.roles.publishing.test_publish import AUDIT, world
 
 BELIEVED = Signers(signers=(Signer.of(public_of(KEY), "here"),))
 

@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gslb.control.changes import drain, require, set_policy
-from gslb.control.registry import Machine, Registry
-from gslb.control.waves import overtaken
+from gslb.control.installation.registry import Machine, Registry
+from gslb.control.installation.waves import overtaken
 from gslb.errors import RefusedError
 from gslb.model.policy import Policy
-from gslb.roles.node import Node, serve_unix
-from gslb.roles.publish import RolePublisher
+from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.publishing.publish import RolePublisher
 from gslb.snapshot.intent import Drain
 from gslb.store.embedded import EmbeddedStore
 from tests.support.trust import signing_in, trust_in
-from tests.unit.roles.test_publish import AUDIT, BY, POLICY, Role
+from tests.unit.roles.publishing.test_publish import AUDIT, BY, POLICY, Role
 
 FLEET = ("m1/edge-dc", "m2/edge-aws", "m3/dns", "m4/dns")
 """Four machines with a process each; controls run on machines of their own."""
@@ -26,11 +26,11 @@ FLEET = ("m1/edge-dc", "m2/edge-aws", "m3/dns", "m4/dns")
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    monkeypatch.setattr("gslb.roles.waving.LOOK_S", 0.05)
-    monkeypatch.setattr("gslb.roles.node_client.CONTACT_S", 0.1)
+    monkeypatch.setattr("gslb.roles.publishing.waving.LOOK_S", 0.05)
+    monkeypatch.setattr("gslb.roles.endpoint.node_client.CONTACT_S", 0.1)
     for module in ("publish", "nodes", "rounds"):
-        monkeypatch.setattr(f"gslb.roles.{module}.CONTACT_S", 0.1)
-    monkeypatch.setattr("gslb.roles.publish.HEAD_START_S", 0.1)
+        monkeypatch.setattr(f"gslb.roles.publishing.{module}.CONTACT_S", 0.1)
+    monkeypatch.setattr("gslb.roles.publishing.publish.HEAD_START_S", 0.1)
 
 
 class Fleet:
@@ -163,7 +163,7 @@ async def test_a_wave_that_alarms_goes_back_everywhere_as_a_newer_revision(tmp_p
 
 
 async def test_a_wave_whose_node_falls_silent_goes_back_without_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("gslb.control.waves.QUIET_S", 0.5)
+    monkeypatch.setattr("gslb.control.installation.waves.QUIET_S", 0.5)
     async with with_first_policy(tmp_path) as (it, control):
         await apply(control, "two", 30)
         await it.stop("m1/edge-dc")

@@ -9,8 +9,8 @@ import pytest
 
 from gslb import clock
 from gslb.errors import HostError
-from gslb.roles.authority_work import Beginning, begin, issue_server
-from gslb.roles.trust_home import home_at, new_key, new_serial
+from gslb.roles.identities.authority_work import Beginning, begin, issue_server
+from gslb.roles.identities.trust_home import home_at, new_key, new_serial
 from gslb.store import etcd_client
 from gslb.store.etcd import EtcdStore
 from gslb.trust.authority import Subject, make_leaf, pem_of
@@ -58,7 +58,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(installed, monkeypatch
     data, member = installed
     files = IdentityFolder(data / "trust", "control")
     good = files.read()
-    from gslb.roles.trust_home import TrustHome
+    from gslb.roles.identities.trust_home import TrustHome
 
     home = TrustHome(data, None)
     issuer, key = home.signing(home.read()), new_key()

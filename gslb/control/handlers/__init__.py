@@ -1,0 +1,1 @@
+"""What each line of the HTTP API's table does."""

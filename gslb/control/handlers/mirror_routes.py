@@ -1,0 +1,56 @@
+"""The handlers of stopping and starting mirrors: `mirrors` says what it means, `routes` has the lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gslb import clock
+from gslb.control import changes, mirrors
+from gslb.control.answers import common
+from gslb.control.bodies.mirror_messages import MirrorStopKey, MirrorStopRequest
+from gslb.control.publishing import Published, Publisher
+from gslb.model.words import format_duration
+from gslb.snapshot.intent import MirrorStop, Provenance
+from gslb.store import AuditEntry
+
+__all__ = ["start", "stop"]
+
+
+async def stop(publisher: Publisher, wanted: MirrorStopRequest) -> dict[str, Any]:
+    """As messages.MirrorChange."""
+    now_s = clock.wall_s()
+    expires_s = None if wanted.expires_in_s is None else now_s + wanted.expires_in_s
+    by = Provenance(author=wanted.author, reason=wanted.reason, at_s=now_s, expires_s=expires_s)
+    item = MirrorStop(app=wanted.app, route=wanted.route, by=by)
+    lasting = "" if wanted.expires_in_s is None else f" --for {format_duration(wanted.expires_in_s)}"
+    audit = _audit(by, "mirror-stop", f"{_scope(wanted)}{lasting}")
+    published = await publisher.change(lambda intent: mirrors.stop(changes.require(intent), item), audit)
+    undo = f"gslb mirror start {mirrors.scope(wanted.app, wanted.route)}".strip()
+    return _answer(published, wanted, undo)
+
+
+async def start(publisher: Publisher, query: MirrorStopKey) -> dict[str, Any]:
+    """As messages.MirrorChange."""
+    by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
+    audit = _audit(by, "mirror-start", _scope(query))
+    published = await publisher.change(
+        lambda intent: mirrors.start(changes.require(intent), query.app, query.route), audit
+    )
+    undo = f"gslb mirror stop {mirrors.scope(query.app, query.route)}".strip()
+    return _answer(published, query, undo)
+
+
+def _answer(published: Published, asked: MirrorStopRequest | MirrorStopKey, undo: str) -> dict[str, Any]:
+    before, after = (
+        mirrors.mirrors_told(snapshot, asked.app, asked.route) for snapshot in (published.before, published.after)
+    )
+    changed = published.before != published.after
+    return {"before": before, "after": after, "undo": undo if changed else None, **common(published)}
+
+
+def _scope(asked: MirrorStopRequest | MirrorStopKey) -> str:
+    return mirrors.scope(asked.app, asked.route) or "every mirror"
+
+
+def _audit(by: Provenance, action: str, detail: str) -> AuditEntry:
+    return AuditEntry(at_s=by.at_s, author=by.author, action=action, detail=detail, reason=by.reason)

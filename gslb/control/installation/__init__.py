@@ -1,0 +1,1 @@
+"""The machines of an installation: registry, rosters, leader, waves. Pure."""

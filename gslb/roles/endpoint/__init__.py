@@ -1,0 +1,1 @@
+"""Node endpoints: how role processes are asked, over a unix socket or mTLS."""

@@ -1,0 +1,343 @@
+"""The node endpoint: how a dns or edge role takes snapshots, over HTTP on a unix socket, and serves what it sees.
+
+A node compiles the offered Intent by itself, and never goes back to an older version because somebody asks it to. What
+it holds, on disk too, is `holding`'s business. Drains are taken here with the paths and bodies of control's API, for
+when control is gone; who may open the socket (its owner and root) may drain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from gslb import clock
+from gslb.control import answers, changes
+from gslb.control.bodies import messages
+from gslb.control.http.problems import new_request_id, problem_of
+from gslb.control.protocol import (
+    CALLER,
+    Applied,
+    Deed,
+    Observations,
+    Outcomes,
+    PushedStates,
+    Refusal,
+    RoleState,
+    RosterHeld,
+    SignersHeld,
+)
+from gslb.control.publishing import Published
+from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.roles.keeping.generation_files import MAX_OFFER_BYTES
+from gslb.roles.keeping.holding import Holding, NodeRole
+from gslb.roles.keeping.roster import MAX_BYTES as ROSTER_BYTES
+from gslb.roles.keeping.roster import RosterHolder
+from gslb.roles.keeping.signed_overrides import SignedOverrides
+from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.trust import emergency
+from gslb.trust.signer_files import TrustFolder
+from gslb.trust.signing import Signers
+
+__all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
+
+OPEN_MODE = 0o600
+BODY_TIMEOUT_S = 20.0
+"""How long a body may take to come: an offer of 64 MiB over 30 Mbit/s."""
+DRAIN_BYTES = 64 * 1024
+SIGNERS_BYTES = 256 * 1024
+PUSHED_BYTES = 4 * 1024 * 1024
+LOOK_S = 1.0
+"""How often it is looked whether a bake or a drain of limited time is over."""
+
+ASKED_BY = web.RequestKey("asked_by", str)
+"""Who asks, where that was proven; over the unix socket they say it themselves."""
+
+_log = structlog.get_logger(__name__)
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Node:
+    """One role process's side of publishing. `folder` is the role's own folder below the data folder; `trust` says whom
+    this machine believes; `identity_ends_s` is asked when the role's certificate ends; an edge's `comparison` for what
+    was compared of a route (APP/ROUTE), and its `outcomes` for what became of an app's requests."""
+
+    def __init__(
+        self,
+        role: NodeRole,
+        folder: Path,
+        trust: TrustFolder,
+        observations: Callable[[], Observations] | None = None,
+        take_pushed: Callable[[PushedStates], None] | None = None,
+        holding: Holding | None = None,
+    ) -> None:
+        """`observations` tells what the role sees; None: nothing, and nobody may ask. `take_pushed` None: it makes no
+        checks that could be told anything. `holding`: what the role serves from already; None: it is made here."""
+        self._role = role
+        self._trust = trust
+        self._take_pushed = take_pushed
+        self._observations = observations
+        self.identity_ends_s: Callable[[], float | None] = lambda: None
+        self.comparison: Callable[[str], Awaitable[bytes | None]] = _no_comparison
+        self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
+        self._holding = holding or Holding(role, folder, trust)
+        self._signed = SignedOverrides(folder, trust)
+        self.rosters = RosterHolder(folder)
+        self._heard_mono_s = clock.mono_s()
+        self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
+
+    async def resume(self) -> None:
+        """Serve what was served before the restart, if anything was."""
+        await self._holding.resume()
+
+    async def run(self) -> None:
+        """Ends only by raising what makes the role unable to go on."""
+        raise await self._fatal
+
+    async def look(self) -> None:
+        """For ever: what time brings to what is held."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._holding.look()
+
+    def stop(self) -> None:
+        """Must be called where the process ends because it was told to: any other end is a crash."""
+        self._holding.stop()
+
+    def app(self, *guards: Any) -> web.Application:
+        """The endpoint; `guards` are middlewares that say who may ask what."""
+        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=guards)
+        app.add_routes(
+            [
+                web.post("/prepare", self._prepare),
+                web.post("/publish", self._publish),
+                web.get("/state", self._state),
+                web.get("/observations", self._observed),
+                web.get("/comparisons/{app}/{route}", self._compared),
+                web.get("/outcomes/{app}", self._outcomes),
+                web.put("/roster", self._roster),
+                web.put("/pushed", self._pushed),
+                web.put("/signers", self._signers),
+                web.post("/v1/drains", _telling(self._drain)),
+                web.delete("/v1/drains/{site}", _telling(self._undrain)),
+                web.post("/v1/override", _telling(self._take_signed)),
+            ]
+        )
+        return app
+
+    # Control asks -----------------------------------------------------------------------------------------------------
+
+    async def _prepare(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        body = await _body(request, MAX_OFFER_BYTES)
+        try:
+            applied = await self._holding.prepare(body)
+        except Exception as error:  # noqa: BLE001 - a bug that a policy meets is a reason to refuse that policy
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _answer(applied)
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        body = await _body(request, MAX_OFFER_BYTES)
+        try:
+            applied = await self._holding.take(body)
+        except Exception as error:  # noqa: BLE001 - as in prepare
+            if isinstance(error, HostError) and self._holding.applied is None and not self._fatal.done():
+                self._holding.stop()
+                self._fatal.set_result(error)
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(applied)
+
+    async def _state(self, request: web.Request) -> web.Response:
+        silence_s = self._silence_s(request)
+        state = self._holding.told(await self._role.state())
+        return _answer(
+            state.model_copy(
+                update={
+                    "control_silence_s": silence_s,
+                    "roster": self.rosters.held,
+                    "signers": self._believed(),
+                    "identity_ends_wall_s": self.identity_ends_s(),
+                }
+            )
+        )
+
+    async def _observed(self, _request: web.Request) -> web.Response:
+        if self._observations is None:
+            raise web.HTTPNotFound
+        return _answer(self._observations())
+
+    async def _compared(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        told = await self.comparison(f"{request.match_info['app']}/{request.match_info['route']}")
+        if told is None:
+            raise web.HTTPNotFound
+        return web.Response(body=told, content_type="application/json")
+
+    async def _outcomes(self, request: web.Request) -> web.Response:
+        if self.outcomes is None:
+            raise web.HTTPNotFound
+        try:
+            return _answer(await self.outcomes(request.match_info["app"]))
+        except HostError as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _roster(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            held = await self.rosters.take(await _body(request, ROSTER_BYTES))
+        except (GslbError, ValidationError) as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(held)
+
+    async def _pushed(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            told = PushedStates.model_validate_json(await _body(request, PUSHED_BYTES))
+        except ValidationError as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        if self._take_pushed is not None:
+            self._take_pushed(told)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def _signers(self, request: web.Request) -> web.Response:
+        self._silence_s(request)
+        try:
+            told = Signers.model_validate_json(await _body(request, SIGNERS_BYTES))
+            taken = await asyncio.to_thread(self._trust.take, told)
+        except (GslbError, ValidationError) as error:
+            return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
+        return _answer(SignersHeld(number=taken.number))
+
+    def _believed(self) -> int:
+        try:
+            return self._trust.signers().number
+        except HostError:
+            return 0
+
+    def _silence_s(self, request: web.Request) -> float:
+        """How long control was silent before this request."""
+        now_s = clock.mono_s()
+        silence_s = now_s - self._heard_mono_s
+        if request.get(ASKED_BY, request.headers.get(CALLER)) == "control":
+            self._heard_mono_s = now_s
+        return silence_s
+
+    # Somebody at this machine asks ------------------------------------------------------------------------------------
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        wanted = messages.DrainRequest.model_validate_json(await _body(request, DRAIN_BYTES))
+        at_s = clock.wall_s()
+        ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
+        by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
+        drain = Drain(
+            site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by
+        )
+        did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
+        return await self._override(
+            Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app
+        )
+
+    async def _undrain(self, request: web.Request) -> web.Response:
+        site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
+        if query.over_s is not None:
+            raise RefusedError("over", "a node puts a site back at once", "leave --over out, or ask control")
+        by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
+        deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
+        return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
+
+    async def _take_signed(self, request: web.Request) -> web.Response:
+        """Whoever brings it: its signature is its authority. Nobody may have much read for nothing."""
+        body = await _body(request, emergency.LIMIT_BYTES)
+        environment = self._holding.environment
+        if environment is None:
+            raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
+        at_s = clock.wall_s()
+        wanted, signer = await asyncio.to_thread(self._signed.take, body, environment, at_s)
+        author = f"{wanted.author or 'somebody'} (signed: {signer})"
+        by = Provenance(author=author, reason=wanted.reason, at_s=at_s, expires_s=wanted.expires_s)
+        site, app = wanted.site, wanted.app
+        deed = Deed(did=f"{wanted.action} {_scope(site, app)}{' --entry' * wanted.entry_only}", by=by)
+        if wanted.action == "undrain":
+            return await self._override(deed, lambda intent: changes.undrain(intent, site, app), site, app)
+        drain = Drain(site=site, app=app, entry_only=wanted.entry_only, by=by)
+        return await self._override(deed, lambda intent: changes.drain(intent, drain, wanted.allow), site, app)
+
+    async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
+        before, after = await self._holding.override(deed, make)
+        return web.json_response(answers.drain_change(Published(before, after), site, app))
+
+
+async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
+    """Serve `app` on a unix socket that only its owner may open (mode 0600). Raises HostError."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    before = os.umask(0o777 - OPEN_MODE)
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    except OSError as error:
+        raise HostError(
+            f"cannot listen on the unix socket {path}: {error.strerror or error}",
+            "use a shorter runtime folder that you may write (--runtime DIR); socket paths end at 107 characters",
+        ) from error
+    finally:
+        os.umask(before)
+    return runner
+
+
+async def _body(request: web.Request, limit_bytes: int) -> bytes:
+    """Of one that somebody sends; status 413 beyond `limit_bytes`, 408 where it does not end."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.clone(client_max_size=limit_bytes).read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
+def _telling(handler: _Handler) -> _Handler:
+    """Every error as control's API tells it, so that one client understands both."""
+
+    async def serve(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: the node goes on, the log has the whole story
+            if not isinstance(error, GslbError | ValidationError | web.HTTPException):
+                _log.error("a request failed", path=request.path, exc_info=error)
+            return problem_of(error, new_request_id())
+
+    return serve
+
+
+async def _no_comparison(_key: str) -> bytes | None:
+    return None
+
+
+def _scope(site: str, app: str | None) -> str:
+    return site if app is None else f"{site} --app {app}"
+
+
+def _reasons(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, PolicyError):
+        return tuple(str(problem) for problem in error.problems)
+    if not isinstance(error, GslbError | ValidationError):
+        _log.error("an offer met a bug", exc_info=error)
+        return (f"unexpected {type(error).__name__}: {error}",)
+    return (str(error),)
+
+
+def _answer(
+    message: Applied | Observations | Outcomes | Refusal | RoleState | RosterHeld | SignersHeld,
+    status: int = HTTPStatus.OK,
+) -> web.Response:
+    return web.Response(text=message.model_dump_json(), status=status, content_type="application/json")

@@ -1,0 +1,1 @@
+"""Who a process is: certificates, joining, secrets that rest in files."""

@@ -1,0 +1,1 @@
+"""What a node observes, hears from others, and believes."""
