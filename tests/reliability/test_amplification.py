@@ -36,7 +36,7 @@ def test_signed_packets_where_signatures_are_asked_for(kind):
     assert ratio(SIGNED, kind, dnssec_ok=True, header_bytes=IPV6_BYTES) <= SIGNED_LIMIT
 
 
-@pytest.mark.parametrize("kind", set(KINDS) - {"ANY", "ANY of the zone", "DNSKEY", "CDS", "RRSIG"})
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"ANY", "ANY of the zone", "DNSKEY", "CDS", "RRSIG"}))
 def test_who_does_not_ask_for_signatures_gets_the_same_of_a_signed_zone(kind):
     for query in queries(kind, dnssec_ok=False):
         assert len(reply(SIGNED, query)) == len(reply(UNSIGNED, query))
