@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.examples import EFFORT, examples
 
 ROWS = {
-    "chaos": "edges",
+    "chaos": "installation",
     "e2e": "installation",
     "e2e_edge": "edges",
     "fleet": "installation",
