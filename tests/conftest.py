@@ -27,6 +27,7 @@ settings.register_profile(
 settings.load_profile("no-clock")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long rows begin first, so that the others fill the time beside them."""
     root = Path(__file__).parent
