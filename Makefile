@@ -23,7 +23,7 @@ run: install ## the demo: DNS, two Envoy edges and tiny backends on loopback
 
 .PHONY: test
 test: install ## every test, two at a time where they do not meet
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 .PHONY: lint
 lint: install ## style, types, import contracts

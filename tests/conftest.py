@@ -1,9 +1,10 @@
 """What all tests have in common."""
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.examples import EFFORT, examples
 
@@ -27,12 +28,12 @@ settings.register_profile(
 settings.load_profile("no-clock")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks for the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long rows begin first, so that the others fill the time beside them."""
-    root = Path(__file__).parent
-    for item in items:
-        row = ROWS.get(item.path.relative_to(root).parts[0])
-        if row is not None:
-            item.add_marker(pytest.mark.xdist_group(row))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+class RowScheduling(LoadScopeScheduling):
+    """A row is one piece of work, every other test is one of its own; the long ones begin first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return ROWS.get(nodeid.split("/")[1], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> RowScheduling:
+    return RowScheduling(config, log)
