@@ -108,7 +108,7 @@ def window_updates(connection: Http2) -> Iterator[list[Frame]]:
 
 FLOODS: dict[Flood, int] = {
     rapid_reset: 5_000, reset_by_error: 5_000, continuations: 500, empty_continuations: 20, compressed: 50,
-    settings: 50, pings: 50, priorities: 100, empty_data: 20, window_updates: 100,
+    settings: 3_000, pings: 3_000, priorities: 100, empty_data: 20, window_updates: 100,
 }  # fmt: skip
 """Each with the batches that must not all be taken."""
 
