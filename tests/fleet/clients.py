@@ -24,7 +24,9 @@ async def ask(fleet, nameserver: str, client: str | None = None, timeout_s: floa
     options = [dns.edns.ECSOption(client, 24)] if client else []
     query = dns.message.make_query(HOST, "A", use_edns=0, options=options)
     try:
-        reply = await dns.asyncquery.udp(query, ADDRESS[nameserver], port=fleet.dns_port, timeout=timeout_s)
+        reply, _ = await dns.asyncquery.udp_with_fallback(  # who is limited is told to come by TCP
+            query, ADDRESS[nameserver], port=fleet.dns_port, timeout=timeout_s
+        )
     except (OSError, dns.exception.DNSException):
         return None
     assert reply.rcode() == dns.rcode.NOERROR, reply
