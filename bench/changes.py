@@ -6,7 +6,7 @@ An installation of control, dns and one edge with a policy of APPS apps with ten
 change, one after the other, each from the call of the API to its return, when every role and Envoy have it in force:
 SHIFTS shifts of a route that change shares alone (100), POLICIES policies that differ in one route of one app (5, each
 planned and applied), and
-UNDER_LOAD shifts (1,000) while `wrk` asks random apps as fast as two connections go. Nothing may fail.
+UNDER_LOAD shifts (1,000) while `wrk` asks random apps as fast as eight connections go. Nothing may fail.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _loaded(folder: Path, client: Client, apps: int, count: int) -> None:
     script = folder / "load.lua"
     script.write_text(LOAD % (apps, ROUTES))
     wrk = subprocess.Popen(
-        ["wrk", "-t1", "-c2", "-d3600s", "-s", str(script), f"http://{EDGE}:{PORT}/"], stdout=subprocess.PIPE, text=True
+        ["wrk", "-t1", "-c8", "-d3600s", "-s", str(script), f"http://{EDGE}:{PORT}/"], stdout=subprocess.PIPE, text=True
     )
     begun_s = clock.mono_s()
     try:
