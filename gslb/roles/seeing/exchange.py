@@ -138,14 +138,15 @@ class Exchange:
         while True:
             began_s = clock.mono_s()
             await asyncio.gather(*(self._read(neighbour) for neighbour in self._neighbours.values()))
-            self._asked_all.set()
+            if self._knows_places():
+                self._asked_all.set()
             self.on_round()
             while self._given_up:
                 await self._given_up.pop().close()
             await asyncio.sleep(max(0.05, READ_S - (clock.mono_s() - began_s)))
 
     async def first_round(self) -> None:
-        """Until everybody was asked once since the roster came, at most a timeout."""
+        """Until a roster came and everybody in it was asked once, at most a timeout."""
         try:
             async with asyncio.timeout(_TIMEOUT_S + READ_S):
                 await self._asked_all.wait()
@@ -159,7 +160,12 @@ class Exchange:
             await self._given_up.pop().close()
 
     def sights(self, own: Sight | None) -> Mapping[str, list[Sight]]:
-        """By place, what each of its observers sees that is heard; `own` is this process's, None: it does not look."""
+        """By place, what each of its observers sees that is heard; `own` is this process's, None: it does not look.
+
+        None at all before a machine that has joined others knows of them: alone it would outvote them, and what it then
+        believed for a moment would be a change of mind when they are heard."""
+        if not self._knows_places():
+            return {}
         known = places(self._roster.peers, self._machine)
         found: dict[str, list[Sight]] = {known[self._machine]: [own] if own is not None else []}
         for peer in self._roster.peers:
@@ -176,6 +182,9 @@ class Exchange:
             for neighbour in self._neighbours.values()
             if neighbour.is_heard() and neighbour.newest and neighbour.newest.site and neighbour.newest.serves
         )
+
+    def _knows_places(self) -> bool:
+        return self._machine == HERE or self._roster != Roster()
 
     async def _read(self, neighbour: _Neighbour) -> None:
         try:

@@ -125,6 +125,24 @@ async def test_of_two_the_edges_own_word_decides(tmp_path):
             await server.until("down")
 
 
+async def test_a_machine_that_has_joined_believes_nobody_until_it_knows_who_else_looks(tmp_path):
+    """It once believed itself for a third of a second, changed its mind, and held that change against the next site to
+    fall: the guard rail of one machine kept what all three saw dead."""
+    async with Observer(tmp_path / "a", "m2/dns") as a, Observer(tmp_path / "b", "m3/dns") as b:
+        server = Server(tmp_path)
+        server.exchange = Exchange("dns", "m1")
+        server.judge = Judge(lambda: server.live, lambda: True, server.exchange, tmp_path, lambda: None)
+        server.judge.follow(WORLD)
+        assert server.verdict().state == "unknown", "its own probes say that it is up"
+        a.live = b.live = seeing("aws")
+        server.exchange.take_roster(Roster(number=1, peers=(Peer(name="m1/dns", role="dns"), a.peer, b.peer)))
+        async with server:
+            a.live = b.live = seeing()
+            await server.until("up")
+            server.live = a.live = seeing("dc")
+            await server.until("down")
+
+
 async def test_a_restart_remembers_what_was_out(tmp_path):
     async with Observer(tmp_path / "a", "m2/dns") as a, Observer(tmp_path / "b", "m3/dns") as b:
         async with Server(tmp_path, a, b) as server:
