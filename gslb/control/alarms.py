@@ -223,15 +223,16 @@ def _forced(snapshot: Snapshot) -> Iterator[Alarm]:
 
 
 def _apps(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:
-    told: dict[tuple[str, str], list[VerdictState]] = {}
+    by_app: dict[str, dict[str, list[VerdictState]]] = {}
     for state in reached:
         for verdict in state.verdicts:
-            told.setdefault((verdict.app, verdict.site), []).append(verdict)
+            by_app.setdefault(verdict.app, {}).setdefault(verdict.site, []).append(verdict)
     for app in snapshot.apps.values():
+        told = by_app.get(app.name, {})
         sites = [site for site in serving_sites(snapshot, app) if site not in app.no_entry]
-        dead = [site for site in sites if told.get((app.name, site)) and not _living(app, site, told[app.name, site])]
+        dead = [site for site in sites if site in told and not _living(app, site, told[site])]
         if sites and len(dead) == len(sites):
-            since = max(verdict.since_wall_s for site in dead for verdict in told[app.name, site])
+            since = max(verdict.since_wall_s for site in dead for verdict in told[site])
             yield Alarm("all-down", "critical", app.name, f"every site is down: {', '.join(dead)} are answered all the "
                         "same", "gslb status says why; gslb explain what is answered", since)  # fmt: skip
         else:
@@ -257,12 +258,10 @@ def _standby(app: App, dead: Iterable[str]) -> Iterator[Alarm]:
                     "answered", "bring the active sites back; they return by themselves")  # fmt: skip
 
 
-def _thresholds(
-    app: App, dead: Iterable[str], told: Mapping[tuple[str, str], Iterable[VerdictState]]
-) -> Iterator[Alarm]:
+def _thresholds(app: App, dead: Iterable[str], told: Mapping[str, Iterable[VerdictState]]) -> Iterator[Alarm]:
     least = max((item.threshold_ratio for item in app.chain), default=0.0)
-    for (name, site), verdicts in told.items():
-        if name != app.name or site in dead or not least:
+    for site, verdicts in told.items():
+        if site in dead or not least:
             continue
         by_address = {verdict.address: _alive(verdict) for verdict in verdicts}
         alive = sum(by_address.values())

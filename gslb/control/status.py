@@ -33,6 +33,8 @@ UNREACHABLE_S = 3.0
 """Three reads missed in a row, at one a second: a single slow answer is no outage."""
 
 Ramps = dict[tuple[AppName, SiteName], float]
+_Verdicts = Mapping[tuple[str, str], list[VerdictState]]
+"""By app and site."""
 
 _WORST = {"down": 0, "held": 1, "unknown": 2, "up": 3}
 
@@ -66,7 +68,7 @@ def status(
     if current is None:
         return seen
     intent, snapshot = current
-    verdicts = [verdict for state in reached for verdict in state.verdicts]
+    verdicts = _verdicts(reached)
     counted, loads, ramps = _counted(reached), loads_of(reached), ramps_of(reached)
     seen["checks"] = checks_seen(snapshot, reached)
     heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
@@ -166,7 +168,7 @@ def deed_line(deed: Deed) -> str:
 
 
 def _site(
-    current: tuple[Intent, Snapshot], site: SiteName, verdicts: Iterable[VerdictState], ramps: Ramps, wall_s: float
+    current: tuple[Intent, Snapshot], site: SiteName, verdicts: _Verdicts, ramps: Ramps, wall_s: float
 ) -> dict[str, Any]:
     intent, snapshot = current
     apps: dict[str, Any] = {}
@@ -175,7 +177,7 @@ def _site(
     for name, app in snapshot.apps.items():
         if site not in serving_sites(snapshot, app):
             continue
-        apps[name] = _verdict([v for v in verdicts if (v.app, v.site) == (name, site)])
+        apps[name] = _verdict(verdicts.get((name, site), []))
         forced = app.forced_state(site)
         apps[name]["forced"] = {"state": forced.state, "detail": forced.detail} if forced else None
         apps[name]["share_percent"] = 100 * ramps.get((name, site), 1.0)
@@ -197,6 +199,14 @@ def _site(
         "drained": bool(whole),
         "apps": apps,
     }
+
+
+def _verdicts(reached: Iterable[RoleState]) -> _Verdicts:
+    found: dict[tuple[str, str], list[VerdictState]] = {}
+    for state in reached:
+        for verdict in state.verdicts:
+            found.setdefault((verdict.app, verdict.site), []).append(verdict)
+    return found
 
 
 def _load(site: Site, load: float | None) -> dict[str, Any]:
