@@ -12,12 +12,13 @@ from typing import Any
 from gslb.errors import PolicyError, Problem
 from gslb.model.checks import check_policy
 from gslb.model.policy import Policy
-from gslb.model.tree import Node, Place
+from gslb.model.tree import Path, Place
 from gslb.model.zones import SUFFIX, all_zones, take_zone_files
 
 __all__ = ["check_given"]
 
 _WHOLE_NAMES = "$ORIGIN .\n"
+_ROOT = "policy"
 
 
 def check_given(policy: Policy) -> Policy:
@@ -26,13 +27,51 @@ def check_given(policy: Policy) -> Policy:
 
     Raises PolicyError with every problem; messages begin with the path of what is wrong, such as `apps.shop.hosts`.
     """
-    root = _tree(policy.model_dump(mode="json"), "policy")
+    places = _GivenPlaces(policy.model_dump(mode="json"))
     files = {f"{name}{SUFFIX}": (_WHOLE_NAMES + records).encode() for name, records in _records(policy)}
-    taken = take_zone_files(_naming_files(policy), root, files)
-    errors = [p for p in (*check_policy(policy, root), *taken.problems) if p.severity == "error"]
+    taken = take_zone_files(_naming_files(policy), places, files)
+    errors = [p for p in (*check_policy(policy, places), *taken.problems) if p.severity == "error"]
     if errors:
         raise PolicyError(map(_placed, errors))
     return taken.policy
+
+
+class _GivenPlaces:
+    """Paths for places."""
+
+    def __init__(self, value: Any) -> None:
+        """`value`: a policy as JSON has it."""
+        self._value = value
+
+    def locate(self, path: Path, *, key: bool = False) -> Place:  # noqa: ARG002 - a key stands where its value does
+        way = [_ROOT, *(str(step) for step, _ in zip(path, self._down(path), strict=False))]
+        return Place(".".join(way))
+
+    def keys(self, path: Path) -> tuple[str, ...]:
+        found = self._find(path)
+        return tuple(found) if isinstance(found, dict) else ()
+
+    def is_list(self, path: Path) -> bool:
+        return isinstance(self._find(path), list)
+
+    def _find(self, path: Path) -> Any:
+        """None where `path` does not lead that far."""
+        found = [self._value, *self._down(path)]
+        return found[-1] if len(found) > len(path) else None
+
+    def _down(self, path: Path) -> Iterator[Any]:
+        """What lies on the way to `path`, as far as there is something."""
+        value = self._value
+        for step in path:
+            is_there = step in value if isinstance(value, dict) else _has(value, step)
+            if not is_there:
+                return
+            value = value[step]
+            yield value
+
+
+def _has(value: Any, step: str | int) -> bool:
+    return isinstance(value, list) and isinstance(step, int) and step < len(value)
 
 
 def _records(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -49,19 +88,8 @@ def _naming_files(policy: Policy) -> Policy:
     return policy.model_copy(update={"zone": zone, "zones": tuple(zones)})
 
 
-def _tree(value: Any, path: str) -> Node:
-    """The tree that the rules look at, with paths for places."""
-    place = Place(path)
-    if isinstance(value, dict):
-        children = {key: _tree(child, f"{path}.{key}") for key, child in value.items()}
-        return Node(place, children, {key: child.place for key, child in children.items()})
-    if isinstance(value, list):
-        return Node(place, [_tree(child, f"{path}.{index}") for index, child in enumerate(value)])
-    return Node(place, value)
-
-
 def _placed(problem: Problem) -> Problem:
     """The API tells messages alone, so that they say where."""
-    where = problem.file.removeprefix("policy.").removesuffix(SUFFIX)
+    where = problem.file.removeprefix(f"{_ROOT}.").removesuffix(SUFFIX)
     where += f" line {problem.line - 1}" if problem.line else ""
-    return dataclasses.replace(problem, file="policy", line=0, column=0, message=f"{where}: {problem.message}")
+    return dataclasses.replace(problem, file=_ROOT, line=0, column=0, message=f"{where}: {problem.message}")

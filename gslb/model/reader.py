@@ -16,7 +16,7 @@ from gslb.model.dialects import translate
 from gslb.model.policy import Policy
 from gslb.model.reserved import drop_reserved
 from gslb.model.shape import read_shape
-from gslb.model.tree import Node, Place
+from gslb.model.tree import Node, Place, TreePlaces
 from gslb.model.yaml_reader import MAX_NODES, read_yaml
 from gslb.model.zones import SUFFIX, take_zone_files
 
@@ -99,9 +99,10 @@ def _judge(
     problems += [*reserved, *shape.problems]
     if shape.policy is None:
         return None
+    places = TreePlaces(shape.root)
     if complete:
-        problems += check_policy(shape.policy, shape.root)
-    taken = take_zone_files(shape.policy, shape.root, zone_files)
+        problems += check_policy(shape.policy, places)
+    taken = take_zone_files(shape.policy, places, zone_files)
     problems += taken.problems
     return taken.policy
 

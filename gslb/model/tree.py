@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Node", "Path", "Place", "Value", "find", "locate", "plain", "without"]
+__all__ = ["Node", "Path", "Place", "Places", "TreePlaces", "Value", "find", "locate", "plain", "without"]
 
 Path = Sequence[str | int]
 """Keys and list indices from the root, as in `("apps", "shop", "routes", 0, "split")`."""
@@ -78,6 +78,38 @@ def locate(root: Node, path: Path, *, key: bool = False) -> Place:
         place = node.keys.get(str(step), child.place) if key else child.place
         node = child
     return place
+
+
+class Places(Protocol):
+    """Where the parts of a policy were written: what rules about a whole policy ask for."""
+
+    def locate(self, path: Path, *, key: bool = False) -> Place:
+        """As `locate`."""
+        ...
+
+    def keys(self, path: Path) -> tuple[str, ...]:
+        """The keys of the mapping at `path`, as they were written; empty where there is none."""
+        ...
+
+    def is_list(self, path: Path) -> bool: ...
+
+
+class TreePlaces:
+    """The places of a tree."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+
+    def locate(self, path: Path, *, key: bool = False) -> Place:
+        return locate(self._root, path, key=key)
+
+    def keys(self, path: Path) -> tuple[str, ...]:
+        node = find(self._root, path)
+        return tuple(node.keys) if node else ()
+
+    def is_list(self, path: Path) -> bool:
+        node = find(self._root, path)
+        return node is not None and isinstance(node.value, list)
 
 
 def without(root: Node, paths: Iterable[Path]) -> Node:

@@ -13,7 +13,7 @@ from dns.rdatatype import RdataType as Type
 from gslb.errors import Problem
 from gslb.model.hosts import apexes, site_hosts, zone_of
 from gslb.model.policy import Policy, Zone
-from gslb.model.tree import Node, Path, locate
+from gslb.model.tree import Path, Places
 from gslb.model.wire_name import from_text
 from gslb.model.words import absolute
 from gslb.model.zone_check import Host, Place, check_records, own_records
@@ -38,8 +38,8 @@ def all_zones(policy: Policy) -> Iterator[tuple[Path, Zone]]:
         yield ("zones", index), zone
 
 
-def take_zone_files(policy: Policy, root: Node, files: Mapping[str, bytes]) -> Taken:
-    """`files` are the zone files of the folder. `root` is the tree that `policy` was made of, for the places."""
+def take_zone_files(policy: Policy, places: Places, files: Mapping[str, bytes]) -> Taken:
+    """`files` are the zone files of the folder. `places`: where `policy` was written."""
     problems: list[Problem] = []
     by_name = {name.rpartition("/")[2]: name for name in files}
     taken: list[Zone] = []
@@ -49,7 +49,7 @@ def take_zone_files(policy: Policy, root: Node, files: Mapping[str, bytes]) -> T
             file = by_name[zone.records]
             text = _read(_place(policy, zone, file), files[file], problems)
         elif zone.records is not None:
-            problems.append(_missing(root, (*path, "records"), zone.records))
+            problems.append(_missing(places, (*path, "records"), zone.records))
         taken.append(zone.model_copy(update={"records": text}))
     used = {zone.records for _, zone in all_zones(policy)}
     for name, file in by_name.items():
@@ -87,7 +87,7 @@ def _hosts(policy: Policy) -> Iterator[tuple[str, Host]]:
             yield absolute(host, policy.zone.name), Host(f"a host of the app {app_name}", types)
 
 
-def _missing(root: Node, path: Path, name: str) -> Problem:
+def _missing(places: Places, path: Path, name: str) -> Problem:
     message = f"there is no file {name[:80]} beside the policy"
     remedy = f"write the name of a file in this folder that ends in {SUFFIX}, such as static{SUFFIX}"
-    return Problem(*locate(root, path), "no-file", message, remedy)
+    return Problem(*places.locate(path), "no-file", message, remedy)

@@ -13,14 +13,14 @@ from gslb.model.checks.routes import check_routes
 from gslb.model.checks.sites import check_sites
 from gslb.model.checks.steering import check_steering
 from gslb.model.policy import Policy
-from gslb.model.tree import Node
+from gslb.model.tree import Places
 
 __all__ = ["check_policy"]
 
 
-def check_policy(policy: Policy, root: Node) -> list[Problem]:
-    """Every problem of `policy` as a whole; `root` is the tree that it was made of, for the places."""
-    report = Report(policy, root)
+def check_policy(policy: Policy, places: Places) -> list[Problem]:
+    """Every problem of `policy` as a whole; `places`: where it was written."""
+    report = Report(policy, places)
     for check in (
         check_names,
         check_sites,

@@ -9,7 +9,7 @@ from typing import Literal
 from gslb.errors import Problem
 from gslb.model.policy import Policy
 from gslb.model.shape import closest
-from gslb.model.tree import Node, Path, Place, find, locate
+from gslb.model.tree import Path, Place, Places
 
 __all__ = ["Report"]
 
@@ -20,29 +20,27 @@ _MAX_LISTED = 12
 class Report:
     """The policy that is being checked, and its problems so far."""
 
-    def __init__(self, policy: Policy, root: Node) -> None:
+    def __init__(self, policy: Policy, places: Places) -> None:
         self.policy = policy
         self.problems: list[Problem] = []
-        self._root = root
+        self._places = places
         self._guesses = 0
 
     def place(self, path: Path) -> Place:
         """Where the key (or list item) at `path` stands."""
-        return locate(self._root, path, key=True)
+        return self._places.locate(path, key=True)
 
     def keys(self, path: Path) -> tuple[str, ...]:
         """The keys of the mapping at `path`, as they were written."""
-        node = find(self._root, path)
-        return tuple(node.keys) if node else ()
+        return self._places.keys(path)
 
     def item(self, path: Path, index: int) -> Path:
         """The path of the item `index` of what may be written as one value or as a list."""
-        node = find(self._root, path)
-        return (*path, index) if node and isinstance(node.value, list) else tuple(path)
+        return (*path, index) if self._places.is_list(path) else tuple(path)
 
     def error(self, path: Path, rule: str, message: str, remedy: str) -> None:
         """The value at `path` is wrong."""
-        self._add(locate(self._root, path), rule, message, remedy, "error")
+        self._add(self._places.locate(path), rule, message, remedy, "error")
 
     def error_at_key(self, path: Path, rule: str, message: str, remedy: str) -> None:
         """The key at `path` is wrong, or the whole of what stands under it."""
@@ -58,7 +56,7 @@ class Report:
         guess = closest(name, known) if self._guesses <= _MAX_GUESSES else None
         listed = ", ".join(itertools.islice(known, _MAX_LISTED)) + (", ..." if len(known) > _MAX_LISTED else "")
         remedy = (f"write {guess}; " if guess else "") + (f"the {kind}s are {listed}" if known else f"add the {kind}")
-        place = locate(self._root, path, key=path[-1] == name)
+        place = self._places.locate(path, key=path[-1] == name)
         self._add(place, f"unknown-{kind}", f"there is no {kind} {name}", remedy, "error")
 
     def _add(self, place: Place, rule: str, message: str, remedy: str, severity: Literal["error", "warning"]) -> None:
