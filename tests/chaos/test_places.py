@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import time
 
-import pytest
-
 from tests.chaos.conftest import APPS, ROUNDS
 from tests.chaos.test_failover import LIMIT_S, figures
 from tests.chaos.world import ADDRESS
@@ -17,7 +15,6 @@ READ_S = 1.5
 MAJORITY = ("hub", "aws")
 
 
-@pytest.mark.chaos
 def test_the_majority_takes_out_who_is_dead_and_who_is_cut_off_changes_nothing(places):
     took_s: dict[str, list[float]] = {"front": [], "cut": []}
     with places(apps=APPS) as world:

@@ -87,21 +87,28 @@ class Outlook:
 
 @dataclass(slots=True)
 class _Neighbour:
-    """Another role process. `sight` stays the same object while it sees the same; empty: it has to be made anew."""
+    """Another role process. `sight` stays the same object while it sees the same; empty: it has to be made anew.
+    `reading` is the question that it is asked now or was asked last."""
 
     peer: Peer
     client: NodeClient
     newest: Observations | None = None
     heard: Heard = field(default_factory=Heard)
     sight: Sight = field(default_factory=dict)
+    reading: asyncio.Task[None] | None = None
+
+    def is_asked(self) -> bool:
+        """Is a question open, or none asked yet?"""
+        return self.reading is None or not self.reading.done()
 
     def is_heard(self) -> bool:
         return self.newest is not None and self.heard.is_fresh(clock.mono_s())
 
 
 class Exchange:
-    """Reads everybody of the roster but this process, which is `name` on `machine`. `on_round` is called after each
-    round. Without `tls`, which is looked at when a roster comes, nobody on other machines is asked."""
+    """Reads everybody of the roster but this process, which is `name` on `machine`. `on_news` is called when somebody
+    says something else than before. Without `tls`, which is looked at when a roster comes, nobody on other machines is
+    asked."""
 
     def __init__(self, name: str, machine: str) -> None:
         self.tls: Tls | None = None
@@ -112,7 +119,7 @@ class Exchange:
         self._given_up: list[NodeClient] = []
         self._addresses: dict[str, IpAddress] = {}
         self._asked_all = asyncio.Event()
-        self.on_round: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], None] = lambda: None
 
     def take_roster(self, roster: Roster) -> None:
         """Read these from now on."""
@@ -124,7 +131,10 @@ class Exchange:
                 self._neighbours[peer] = before[peer]
             elif (client := client_of(peer, self._name, self.tls)) is not None:
                 self._neighbours[peer] = _Neighbour(peer, client)
-        self._given_up += [old.client for peer, old in before.items() if peer not in self._neighbours]
+        for old in (old for peer, old in before.items() if peer not in self._neighbours):
+            if old.reading is not None:
+                old.reading.cancel()
+            self._given_up.append(old.client)
         self._asked_all.clear()
 
     def expect(self, addresses: Mapping[str, IpAddress]) -> None:
@@ -134,16 +144,25 @@ class Exchange:
             neighbour.sight = {}
 
     async def run(self) -> None:
-        """Read for ever."""
-        while True:
-            began_s = clock.mono_s()
-            await asyncio.gather(*(self._read(neighbour) for neighbour in self._neighbours.values()))
-            if self._knows_places():
-                self._asked_all.set()
-            self.on_round()
-            while self._given_up:
-                await self._given_up.pop().close()
-            await asyncio.sleep(max(0.05, READ_S - (clock.mono_s() - began_s)))
+        """Read for ever. Who does not answer holds up nobody: the others are asked meanwhile."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                began_s = clock.mono_s()
+                for neighbour in self._neighbours.values():
+                    if neighbour.reading is None or neighbour.reading.done():
+                        neighbour.reading = tasks.create_task(self._read(neighbour))
+                await self._answers(READ_S)
+                if self._knows_places() and not any(neighbour.is_asked() for neighbour in self._neighbours.values()):
+                    self._asked_all.set()
+                while self._given_up:
+                    await self._given_up.pop().close()
+                await asyncio.sleep(max(0.05, READ_S - (clock.mono_s() - began_s)))
+
+    async def _answers(self, patience_s: float) -> None:
+        """Until everybody has answered, at most so long."""
+        asked = [neighbour.reading for neighbour in self._neighbours.values() if neighbour.reading is not None]
+        if asked:
+            await asyncio.wait(asked, timeout=patience_s)
 
     async def first_round(self) -> None:
         """Until a roster came and everybody in it was asked once, at most a timeout."""
@@ -197,9 +216,12 @@ class Exchange:
         heard, newest = neighbour.heard.told(told.life, told.number, clock.mono_s()), neighbour.newest
         if heard is neighbour.heard:
             return
-        if newest is None or told.views != newest.views or not neighbour.sight:
+        sees_anew = newest is None or told.views != newest.views
+        if sees_anew or not neighbour.sight:
             neighbour.sight = self._sight(told)
         neighbour.newest, neighbour.heard = told, heard
+        if newest is None or sees_anew or (told.looking, told.serves) != (newest.looking, newest.serves):
+            self.on_news()
 
     def _sight(self, told: Observations) -> Sight:
         """What is said of addresses that nobody here knows is left out."""

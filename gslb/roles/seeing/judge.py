@@ -80,7 +80,7 @@ class Judge:
         self._sites: Mapping[Key, SiteName] = {}
         self._sight: tuple[LiveState | None, Sight] = (None, {})
         self._restored = False
-        exchange.on_round = self.look
+        exchange.on_news = self.look
         self._unkept = False
         self.live = LiveState()
 

@@ -114,6 +114,32 @@ async def test_whoever_is_silent_or_does_not_look_has_no_vote(tmp_path, monkeypa
             assert server.judge.places() == {"m1": True, "m2": False, "m3": False}
 
 
+async def test_who_does_not_answer_holds_up_nobody(tmp_path):
+    """A place that is cut off once made every reading of the others as slow as its own timeout."""
+    asked_of_living: list[int] = []
+
+    async def never(reader, writer):
+        asked_of_living.append(living.outlook.observations().number)
+        await reader.read()
+        writer.close()
+
+    async with Observer(tmp_path / "a", "m2/dns") as living:
+        frozen = await asyncio.start_unix_server(never, tmp_path / "frozen.sock")
+        silent = Peer(name="m3/dns", role="dns", address=f"unix:{tmp_path / 'frozen.sock'}")
+        server = Server(tmp_path, living)
+        server.exchange.take_roster(Roster(number=2, peers=(living.peer, silent)))
+        async with server:
+            living.live = seeing("dc")
+            server.live = seeing("dc")
+            await server.until("down")
+            async with asyncio.timeout(20):
+                while len(asked_of_living) < 3:
+                    await asyncio.sleep(0.05)
+        frozen.close()
+    first, second, third = asked_of_living[:3]
+    assert min(second - first, third - second) > 2, "the living one is asked on while the other keeps silent"
+
+
 async def test_of_two_the_edges_own_word_decides(tmp_path):
     async with Observer(tmp_path / "e", "m2/edge-dc", "dc") as edge:
         edge.looking, edge.outlook.serves = False, True
@@ -135,7 +161,8 @@ async def test_a_machine_that_has_joined_believes_nobody_until_it_knows_who_else
         server.judge.follow(WORLD)
         assert server.verdict().state == "unknown", "its own probes say that it is up"
         a.live = b.live = seeing("aws")
-        server.exchange.take_roster(Roster(number=1, peers=(Peer(name="m1/dns", role="dns"), a.peer, b.peer)))
+        own = Peer(name="m1/dns", role="dns", address="unix:/nobody")
+        server.exchange.take_roster(Roster(number=1, peers=(own, a.peer, b.peer)))
         async with server:
             a.live = b.live = seeing()
             await server.until("up")
