@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,18 +98,31 @@ class Places(World):
         words = [sys.executable, str(Path(__file__).with_name("watch.py")), PLACES[where], until, *self.names]
         return subprocess.Popen(self.command(where, *words), stdout=subprocess.PIPE, text=True)
 
-    def _states(self, where: str) -> set[str]:
-        """Of all verdicts of the nameserver of a place."""
+    def _told(self, where: str) -> dict:
+        """The state of the nameserver of a place; empty where it does not answer."""
         socket = str(self.folder / f"run-{where}" / "dns.sock")
-        told = json.loads(self.run(where, "curl", "-s", "--unix-socket", socket, "http://node/state"))
-        return {verdict["state"] for verdict in told["verdicts"]}
+        try:
+            return json.loads(self.run(where, "curl", "-s", "--unix-socket", socket, "http://node/state"))
+        except subprocess.CalledProcessError:
+            return {}
+
+    def fresh_dns(self) -> None:
+        """Nameservers without memories at every place, which have settled: a site that fell before would be held for
+        longer. The supervisors start them anew."""
+        for where in PLACES:
+            (self.folder / where / "dns" / "standings.json").unlink(missing_ok=True)
+            os.kill(self._told(where)["pid"], signal.SIGKILL)
+        for where in PLACES:
+            self.settle_at(where)
 
     def settle_at(self, where: str, site: str = "dc") -> None:
         """Until every site is up there, and every name has been answered with `site` alone for a second."""
         until_s = clock.mono_s() + 2 * START_S
         seen: dict = {}
         while clock.mono_s() < until_s:
-            if self._states(where) != {"up"}:
+            told = self._told(where)
+            if not told.get("ready") or {verdict["state"] for verdict in told["verdicts"]} != {"up"}:
+                time.sleep(0.1)
                 continue
             seen = json.loads(self.watching_at(where, 1.0).communicate()[0])
             if all(set(item["last"]) == {ADDRESS[site]} and not item["silent"] for item in seen.values()):

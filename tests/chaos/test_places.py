@@ -32,8 +32,7 @@ def test_the_majority_takes_out_who_is_dead_and_who_is_cut_off_changes_nothing(p
                 own = {item["changes"][-1][1] for item in seen["dc"].values()}
                 assert own == {ADDRESS["aws" if fault == "front" else "dc"]}, "who is cut off is outvoted by nobody"
                 world.heal(fault)
-                for where in (*MAJORITY, "dc"):
-                    world.settle_at(where)
+                world.fresh_dns()
         watching = {where: world.watching_at(where, 10.0) for where in (*MAJORITY, "dc")}
         world.inject("one-sided")
         seen = {where: json.loads(watch.communicate()[0]) for where, watch in watching.items()}
