@@ -27,7 +27,7 @@ import structlog
 from gslb import clock
 from gslb.control.changes import drain, require, set_policy, undrain
 from gslb.control.installation.registry import Machine, Registry
-from gslb.control.planning import plan_policy
+from gslb.control.planning import Today, plan_policy
 from gslb.control.protocol import RoleState
 from gslb.dns.compose import compose, recompile
 from gslb.edge.render import render
@@ -285,7 +285,7 @@ def with_hosts(app, name: str, count: int):
 def plan_of(what: str, before: Policy, after: Policy) -> None:
     intent = Intent(revision=1, policy=before)
     current = (intent, compile_snapshot(intent, 1.0))
-    timed_call(f"{what}: plan", lambda: plan_policy(current, after, LiveState(), 1.0, {}))
+    timed_call(f"{what}: plan", lambda: plan_policy(Today(current, LiveState(), 1.0), after, {}))
 
 
 def timed_call(what: str, call: Callable):

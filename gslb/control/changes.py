@@ -7,9 +7,11 @@ the very Intent that it was given where nothing changes. What an Intent means is
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Collection, Iterable, Mapping
 
 from gslb.errors import PolicyError, Problem, RefusedError
+from gslb.model.base import says_alike
 from gslb.model.policy import App, Policy, Route
 from gslb.plan import serving_sites
 from gslb.snapshot import Compiler, compile_app
@@ -18,7 +20,7 @@ from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
 __all__ = [
-    "drain", "problem", "prune_expired", "require", "require_future", "require_known", "set_policy", "shift",
+    "drain", "kept_in", "problem", "prune_expired", "require", "require_future", "require_known", "set_policy", "shift",
     "undo_shift", "undrain",
 ]  # fmt: skip
 
@@ -32,13 +34,26 @@ def require(intent: Intent | None) -> Intent:
     return intent
 
 
+def kept_in(before: Policy, policy: Policy) -> Policy:
+    """`policy` with the very apps of `before` that it leaves as they are, so that nobody compares them again; `before`
+    itself where it says the same."""
+    old = before.apps
+    apps = {name: old[name] if name in old and says_alike(old[name], app) else app for name, app in policy.apps.items()}
+    is_same = list(apps) == list(old) and all(map(operator.is_, apps.values(), old.values()))
+    if is_same and says_alike(before, policy, beside=("apps",)):
+        return before
+    return policy.model_copy(update={"apps": apps})
+
+
 def set_policy(intent: Intent | None, policy: Policy) -> Intent:
-    """`policy` under the next revision, overrides kept; unchanged where it says what is in force already."""
+    """`policy` under the next revision, overrides kept; unchanged where it says what is in force already. As `kept_in`
+    for what stays."""
     if intent is None:
         return Intent(revision=1, policy=policy)
-    if policy.model_dump_json() == intent.policy.model_dump_json():  # the order of sites and backends is content too
+    kept = kept_in(intent.policy, policy)
+    if kept is intent.policy:
         return intent
-    return Intent(revision=intent.revision + 1, policy=policy, overrides=intent.overrides)
+    return Intent(revision=intent.revision + 1, policy=kept, overrides=intent.overrides)
 
 
 def shift(intent: Intent, app: str, route: str, wanted: Mapping[str, float], by: Provenance) -> Intent:

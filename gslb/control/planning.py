@@ -7,7 +7,8 @@ whether a plan is still of today.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from gslb.control.bodies.plan_messages import ApplyRequest
 from gslb.control.changes import set_policy
@@ -22,31 +23,36 @@ from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState, Snapshot, Version, ZoneKey
 from gslb.store import AuditRecord
 
-__all__ = ["between", "plan_policy", "refuse_refused", "refuse_stale", "uses_places"]
+__all__ = ["Today", "between", "plan_policy", "refuse_refused", "refuse_stale", "uses_places"]
 
 _EDGE = role_name("edge", "") + "-"
 _KEY_BYTES = {13: 64, 15: 32}
 _TOLD = 5
 
 
-def plan_policy(
-    current: tuple[Intent, Snapshot] | None,
-    policy: Policy,
-    live: LiveState,
-    wall_s: float,
-    waived: Mapping[str, str],
-    roles: Collection[str] = (),
-) -> Plan:
-    """What applying `policy` at `wall_s` would do. `roles` are the names of those that run: an edge is a process of its
-    own, so that sites which come or go need a restart."""
-    before = Side(*current) if current else None
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What a policy meets. `current` is in force (None: nothing yet), `live` what is observed; `roles` are the names of
+    those that run: an edge is a process of its own, so that sites which come or go need a restart. `compiled` is
+    `compile_snapshot`, or one that does not do again what the policy in force has in common with a new one."""
+
+    current: tuple[Intent, Snapshot] | None
+    live: LiveState
+    wall_s: float
+    roles: Collection[str] = ()
+    compiled: Callable[[Intent, float], Snapshot] = compile_snapshot
+
+
+def plan_policy(today: Today, policy: Policy, waived: Mapping[str, str]) -> Plan:
+    """What applying `policy` today would do."""
+    before = Side(*today.current) if today.current else None
     intent = set_policy(before.intent if before else None, policy)
     try:
-        after = Side(intent, compile_snapshot(intent, wall_s))
+        after = Side(intent, today.compiled(intent, today.wall_s))
     except PolicyError as error:
         return blocked_plan(before, intent, error.problems)
-    plan = make_plan(before, after, live, wall_s, waived)
-    more = [*_keys_refused(before, after, wall_s), *_sites_refused(before, plan, roles)]
+    plan = make_plan(before, after, today.live, today.wall_s, waived)
+    more = [*_keys_refused(before, after, today.wall_s), *_sites_refused(before, plan, today.roles)]
     return plan.model_copy(update={"refusals": (*plan.refusals, *more)}) if more else plan
 
 

@@ -49,6 +49,11 @@ class Publisher(Protocol):
         """What is in force; None before the first policy."""
         ...
 
+    def compiled(self, intent: Intent, wall_s: float) -> Snapshot:
+        """As compile_snapshot, of an Intent that is not in force: what it has in common with the one that is, is not
+        compiled again. For threads, too."""
+        ...
+
     def roles(self) -> Mapping[str, RoleState | None]:
         """Every role that should run, by name (`dns`, `edge-SITE`), and the last state it told; None: never reached."""
         ...

@@ -5,11 +5,12 @@ No words of the policy here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["METHOD_PATTERN", "Methods", "Model", "OneOrMore", "UrlPath", "as_list", "kind_of"]
+__all__ = ["METHOD_PATTERN", "Methods", "Model", "OneOrMore", "UrlPath", "as_list", "kind_of", "says_alike"]
 
 METHOD_PATTERN = r"^[A-Z]{1,20}$"
 
@@ -28,6 +29,13 @@ def as_list(value: Any) -> Any:
 def kind_of(value: Any) -> str:
     """For what may be written as one value or with its parts: `parts` for a mapping, `plain` for the rest."""
     return "parts" if isinstance(value, dict | BaseModel) else "plain"
+
+
+def says_alike(one: BaseModel, other: BaseModel, beside: Collection[str] = ()) -> bool:
+    """Do both say the same, in the same order, but for the fields `beside`? As text, because the order of what has
+    names is content too, which mappings do not compare."""
+    left_out = set(beside)
+    return one is other or one.model_dump_json(exclude=left_out) == other.model_dump_json(exclude=left_out)
 
 
 OneOrMore = Field(min_length=1)

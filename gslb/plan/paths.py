@@ -19,8 +19,17 @@ _WHOLE_LIST = 12
 
 
 def policy_changes(before: Policy, after: Policy) -> Iterator[PathChange]:
-    """Every difference; none where the two say the same, in the same order."""
-    yield from _differences("", before.model_dump(mode="json"), after.model_dump(mode="json"))
+    """Every difference; none where the two say the same, in the same order. Apps that are the same object in both are
+    not looked at."""
+    same = {name for name, app in after.apps.items() if before.apps.get(name) is app}
+    yield from _differences("", _plain(before, same), _plain(after, same))
+
+
+def _plain(policy: Policy, left_out: Collection[str]) -> dict[str, Any]:
+    """As JSON has it, with nothing but the names of these apps."""
+    apps = {name: None if name in left_out else app.model_dump(mode="json") for name, app in policy.apps.items()}
+    others = policy.model_dump(mode="json", exclude={"apps"})
+    return {name: apps if name == "apps" else others[name] for name in Policy.model_fields}
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[PathChange]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gslb.model import policy as written
+from gslb.model.base import says_alike
 from gslb.model.hosts import site_hosts
 from gslb.model.words import absolute, parse_endpoint
 from gslb.snapshot import eligibility
@@ -86,6 +87,10 @@ class Compiler:
         self._last = compiled = compile_after(self._last, intent, wall_s)
         return compiled.snapshot
 
+    def preview(self, intent: Intent, wall_s: float) -> Snapshot:
+        """As `compile`, of an Intent that may never come: the one before is still the one before."""
+        return compile_after(self._last, intent, wall_s).snapshot
+
 
 def compile_snapshot(intent: Intent, wall_s: float) -> Snapshot:
     """The snapshot that `intent` means at `wall_s`. Overrides past their expiry do not count.
@@ -128,8 +133,8 @@ def compile_after(before: Compiled | None, intent: Intent, wall_s: float) -> Com
 
 
 def _same_ground(one: written.Policy, other: written.Policy) -> bool:
-    """Do they differ in apps alone? As text, because the order of sites is content, which mappings do not compare."""
-    return one is other or one.model_dump_json(exclude={"apps"}) == other.model_dump_json(exclude={"apps"})
+    """Do they differ in apps alone?"""
+    return says_alike(one, other, beside=("apps",))
 
 
 def _apps(kept: Compiled | None, policy: written.Policy, about: Concerning, wall_s: float) -> Mapping[AppName, App]:
@@ -146,8 +151,7 @@ def _apps(kept: Compiled | None, policy: written.Policy, about: Concerning, wall
 
 
 def _is_alike(kept: Compiled, name: str, app: written.App, about: Concerning, *, is_all_alike: bool) -> bool:
-    before = kept.intent.policy.apps[name]
-    if before is not app and before.model_dump_json() != app.model_dump_json():  # as in _same_ground
+    if not says_alike(kept.intent.policy.apps[name], app):
         return False
     if name not in about.by_app and name not in kept.concerning.by_app:
         return is_all_alike

@@ -7,9 +7,13 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gslb.control.changes import kept_in
+from gslb.control.planning import Today, plan_policy
 from gslb.model.policy import Policy
 from gslb.plan import Plan, markdown, policy_changes, summary, text_lines
-from tests.unit.plan.world import BASE, changed, dead, planned, put, side
+from gslb.snapshot import Compiler
+from gslb.snapshot.intent import Intent
+from tests.unit.plan.world import BASE, NOW_S, changed, dead, planned, put, side
 
 SITES = tuple(BASE["sites"])
 PERCENT = st.integers(0, 10_000).map(lambda share: share / 100)
@@ -93,6 +97,18 @@ def test_who_moves_there_moves_back(before, after, live):
 def test_differences_are_empty_just_where_the_policies_are_the_same(before, after):
     one, other = Policy.model_validate(before), Policy.model_validate(after)
     assert (not list(policy_changes(one, other))) == (one.model_dump_json() == other.model_dump_json())
+
+
+@given(policies(), policies(), LIVE)
+def test_what_a_policy_has_in_common_with_the_one_in_force_makes_no_difference(before, after, live):
+    compiler, intent = Compiler(), Intent(revision=1, policy=Policy.model_validate(before))
+    current, wanted = (intent, compiler.compile(intent, NOW_S)), Policy.model_validate(after)
+    kept = kept_in(intent.policy, wanted)
+    assert kept.model_dump_json() == wanted.model_dump_json()
+    assert list(policy_changes(intent.policy, kept)) == list(policy_changes(intent.policy, wanted))
+    quick = plan_policy(Today(current, live, NOW_S, compiled=compiler.preview), kept, {})
+    assert quick == plan_policy(Today(current, live, NOW_S), wanted, {})
+    assert compiler.preview(intent, NOW_S).apps == current[1].apps
 
 
 @given(PERCENT, PERCENT)

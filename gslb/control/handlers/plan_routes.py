@@ -10,12 +10,12 @@ from typing import Any
 from gslb import clock
 from gslb.control.answers import common
 from gslb.control.bodies.plan_messages import ApplyRequest, DiffQuery, PlanRequest
-from gslb.control.changes import require, set_policy
+from gslb.control.changes import kept_in, require, set_policy
 from gslb.control.dnskeys import keyring
 from gslb.control.explain import live_of
 from gslb.control.installation.waves import BAKE_S, wave_seen
 from gslb.control.one_app import only_app, telling_aside
-from gslb.control.planning import between, plan_policy, refuse_refused, refuse_stale, uses_places
+from gslb.control.planning import Today, between, plan_policy, refuse_refused, refuse_stale, uses_places
 from gslb.control.publishing import Published, Publisher
 from gslb.errors import PolicyError, Problem, RefusedError
 from gslb.model.given import check_given
@@ -83,7 +83,8 @@ async def foretold(publisher: Publisher, policy: Policy) -> str:
     """What a policy that nobody is asked about will do, in one line for the log; empty where it changes nothing. The
     database of places is not read: the policy must not wait for that."""
     live = live_of(publisher.roles(), publisher.ages_s())
-    made = await asyncio.to_thread(plan_policy, publisher.current(), policy, live, clock.wall_s(), {})
+    today = Today(publisher.current(), live, clock.wall_s(), compiled=publisher.compiled)
+    made = await asyncio.to_thread(plan_policy, today, policy, {})
     return "" if made.is_empty else summary(made)
 
 
@@ -100,9 +101,7 @@ async def bring(
     Raises RefusedError, with the rule of a guard rail or of `Publisher.change`.
     """
     await publisher.refresh()
-    current, roles = publisher.current(), tuple(publisher.roles())
-    live = await _live(publisher, policy, current[0].policy if current else None)
-    made = await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), allowed, roles)
+    made = await asyncio.to_thread(plan_policy, await _today(publisher, policy), policy, allowed)
     if made.before and made.is_empty:
         return ""
     refuse_refused(made)
@@ -113,27 +112,37 @@ async def bring(
 async def _wanted(publisher: Publisher, wanted: PlanRequest) -> tuple[Policy, Policy | None]:
     """The policy that shall be in force, and the one it is a part of, where that is to be told. What was in force once
     as a whole is not checked again: going back must not depend on what a newer gslb finds."""
+    current = publisher.current()
+    in_force = current[0].policy if current else None
     given = None if wanted.policy is None else await asyncio.to_thread(Policy.model_validate, wanted.policy)
     if wanted.app is not None:
-        current = publisher.current()
-        in_force = require(current[0] if current else None).policy
+        whole = require(current[0] if current else None).policy
         source = given or await publisher.policy(wanted.revision or 0)
-        return await asyncio.to_thread(check_given, only_app(in_force, source, wanted.app)), given
+        return await asyncio.to_thread(_checked, only_app(whole, source, wanted.app), in_force), given
     if given is not None:
-        return await asyncio.to_thread(check_given, given), None
+        return await asyncio.to_thread(_checked, given, in_force), None
     assert wanted.revision is not None
     return await publisher.policy(wanted.revision), None
 
 
+def _checked(policy: Policy, in_force: Policy | None) -> Policy:
+    checked = check_given(policy)
+    return kept_in(in_force, checked) if in_force else checked
+
+
 async def _plan(publisher: Publisher, wanted_policy: tuple[Policy, Policy | None], wanted: PlanRequest) -> Plan:
-    current, roles = publisher.current(), tuple(publisher.roles())
     policy, given = wanted_policy
-    live = await _live(publisher, policy, current[0].policy if current else None)
     waived: dict[str, str] = {rule: "--allow" for rule in wanted.allow}  # noqa: C420 - fromkeys would narrow the type
     if wanted.revision is not None:
         waived |= {rule: _ROLLING_BACK for rule in ROLLBACK_WAIVES}  # noqa: C420 - as above
-    made = await asyncio.to_thread(plan_policy, current, policy, live, clock.wall_s(), waived, roles)
+    made = await asyncio.to_thread(plan_policy, await _today(publisher, policy), policy, waived)
     return made if wanted.app is None else await asyncio.to_thread(telling_aside, made, wanted.app, policy, given)
+
+
+async def _today(publisher: Publisher, policy: Policy) -> Today:
+    current, roles = publisher.current(), tuple(publisher.roles())
+    live = await _live(publisher, policy, current[0].policy if current else None)
+    return Today(current, live, clock.wall_s(), roles, publisher.compiled)
 
 
 async def _live(publisher: Publisher, *policies: Policy | None) -> LiveState:

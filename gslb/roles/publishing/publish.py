@@ -99,6 +99,9 @@ class RolePublisher:
     def current(self) -> tuple[Intent, Snapshot] | None:
         return (self._current.intent, self._current.snapshot) if self._current else None
 
+    def compiled(self, intent: Intent, wall_s: float) -> Snapshot:
+        return self._compiler.preview(intent, wall_s)
+
     def roles(self) -> Mapping[str, RoleState | None]:
         return {node.name: node.state for node in self.nodes.all}
 

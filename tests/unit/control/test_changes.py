@@ -35,6 +35,17 @@ def test_a_policy_rises_only_where_it_says_something_else():
     assert (second.revision, second.overrides) == (2, drained.overrides)
 
 
+def test_apps_that_a_policy_leaves_as_they_are_stay_the_same_objects():
+    first = intent()
+    second = changes.set_policy(first, policy(environment="other"))
+    assert all(second.policy.apps[name] is app for name, app in first.policy.apps.items())
+    edited = {**POLICY["apps"], "shop": {**POLICY["apps"]["shop"], "hosts": ["shop", "new"]}}
+    third = changes.set_policy(second, policy(environment="other", apps=edited))
+    kept = [name for name, app in third.policy.apps.items() if app is first.policy.apps.get(name)]
+    assert kept == [name for name in edited if name != "shop"]
+    assert third.policy == policy(environment="other", apps=edited)
+
+
 def test_the_order_of_sites_is_content():
     sites = dict(reversed(POLICY["sites"].items()))
     assert changes.set_policy(intent(), policy(sites=sites)).revision == 2

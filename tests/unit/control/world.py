@@ -169,6 +169,9 @@ class MemoryPublisher:
     def current(self):
         return (self.intent, self.snapshot) if self.intent else None
 
+    def compiled(self, intent, wall_s):
+        return compile_snapshot(intent, wall_s)
+
     def roles(self):
         return self.states
 

@@ -55,6 +55,13 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_path():
     }  # fmt: skip
 
 
+def test_an_item_of_a_list_is_told_by_its_number():
+    found = problems(changed(put("apps.shop.steer", ["healthy", {"priority": ["dc", "moon"]}, {"first": 1}])))
+    assert [(rule, message.partition(": ")[0]) for rule, message in found] == [
+        ("unknown-site", "apps.shop.steer.1.priority.1")
+    ]
+
+
 def test_what_is_only_warned_of_passes():
     slow = copy.deepcopy(BASE)
     slow["apps"]["shop"]["backends"]["monolith"]["check"] = {"path": "/", "interval": "1s", "timeout": "5s"}
