@@ -17,7 +17,7 @@ PATHS = Paths("/d/admin.sock", "/d/lds/l.json", "/d/cds/c.json", "/d/rds/r.json"
 def test_what_was_rendered_before_makes_no_difference(data):
     compiler, renderer, encoder, intent = Compiler(), Renderer(), Encoder(), data.draw(INTENTS)
     before = None
-    for _ in range(3):
+    for _ in range(4):
         snapshot = compiler.compile(intent, NOW_S)
         made, scratch = renderer.render(snapshot, ("dc", None, Stores())), render(snapshot, "dc")
         assert made == scratch
@@ -44,6 +44,7 @@ def _assert_part(before, now):
         item for item in (*now.clusters, *now.routes["virtual_hosts"]) if item not in old and item not in asked
     ] == []
     names = {cluster["name"] for cluster in part.clusters}
+    assert len(names) == len(part.clusters), "Envoy takes no name twice"
     aggregated = [
         cluster.get("cluster_type", {}).get("typed_config", {}).get("clusters", ()) for cluster in part.clusters
     ]

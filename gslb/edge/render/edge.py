@@ -99,8 +99,8 @@ def changed_part(before: EdgeConfig, now: EdgeConfig) -> EdgeConfig | None:
     if before.listeners != now.listeners:
         return None
     changed = {name: part for name, part in now.apps.items() if not _is_alike(before.apps.get(name), part)}
-    own = {id(cluster) for part in now.apps.values() for cluster in part.clusters}
-    shared = [cluster for cluster in now.clusters if id(cluster) not in own]
+    own = {cluster["name"] for part in now.apps.values() for cluster in part.clusters}
+    shared = [cluster for cluster in now.clusters if cluster["name"] not in own]
 
     def narrowed(port: int | None, routes: Resource) -> Resource:
         return {**routes, "virtual_hosts": [part.hosts[port] for part in changed.values() if port in part.hosts]}
@@ -131,11 +131,12 @@ def _is_alike(before: AppParts | None, now: AppParts) -> bool:
 def _parts(
     apps: Mapping[AppName, App], ground: Ground, before: tuple[Ground, Mapping[AppName, App], EdgeConfig] | None
 ) -> Mapping[AppName, AppParts]:
-    if before is None or before[0] != ground:
+    if before is None:
         return {name: render_app(app, ground) for name, app in apps.items()}
-    _, old_apps, old = before
+    old_ground, old_apps, old = before
+    unchanged = {name for name, app in apps.items() if old_apps.get(name) is app} if old_ground == ground else set()
     return {
-        name: old.apps[name] if old_apps.get(name) is app else _taking_over(old.apps.get(name), render_app(app, ground))
+        name: old.apps[name] if name in unchanged else _taking_over(old.apps.get(name), render_app(app, ground))
         for name, app in apps.items()
     }
 
