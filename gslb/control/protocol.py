@@ -1,7 +1,8 @@
 """What control and the other roles say to each other over the roles' node endpoints (HTTP on a unix socket).
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
-and answer when it is in force). `GET /state` is what the role has and sees; `PUT /roster` tells it who the others are;
+and answer when it is in force). `GET /state` is what the role has and sees, `?since=` in the form of
+`telling.mark_text` what has changed of it; `PUT /roster` tells it who the others are;
 `GET /observations` is what one place sees, for the others to count; `GET /comparisons/APP/ROUTE` what was compared;
 `PUT /pushed` tells it the states of checks that were pushed, `PUT /signers` whose signatures the installation believes.
 No transport here, only the messages.
@@ -21,7 +22,7 @@ from gslb.snapshot.intent import Drain, Provenance
 __all__ = [
     "CALLER", "Applied", "BrokenGlass", "CertificateSeen", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState",
     "Observations", "Offer", "Peer", "ProbingState", "Pushed", "PushedStates", "Refusal", "RoleState", "Roster",
-    "RosterHeld", "RouteState", "SignersHeld", "StateChange", "VerdictState", "role_name",
+    "RosterHeld", "RouteState", "SignersHeld", "StateChange", "StateMark", "VerdictState", "role_name",
 ]  # fmt: skip
 
 CALLER = "Gslb-Caller"
@@ -254,6 +255,15 @@ class EdgeState(Message):
     captures_dropped: int = Field(0, description="captured answers that the comparer did not take in time")
 
 
+class StateMark(Message):
+    """Which telling of its state a node's is: the `number`-th of the process `life`. `since`: its long lists hold the
+    entries alone that have changed after that telling; None: all of them."""
+
+    life: str
+    number: int
+    since: int | None = None
+
+
 class RoleState(Message):
     """`applied` is None until the first snapshot. Only the part that belongs to the role is filled.
 
@@ -289,6 +299,7 @@ class RoleState(Message):
     probing: ProbingState | None = Field(None, description="of a role that looks at anything")
     edge: EdgeState | None = None
     identity_ends_wall_s: float | None = Field(None, description="of its certificate; None: it has none")
+    mark: StateMark | None = Field(None, description="None: a node of an older gslb, which tells all of it each time")
 
 
 def role_name(role: str, site: str | None = None) -> str:

@@ -36,6 +36,7 @@ from gslb.control.protocol import (
     SignersHeld,
 )
 from gslb.control.publishing import Published
+from gslb.control.telling import Teller
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles.keeping.generation_files import MAX_OFFER_BYTES
 from gslb.roles.keeping.holding import Holding, NodeRole
@@ -91,6 +92,7 @@ class Node:
         self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
         self._holding = holding or Holding(role, folder, trust)
         self._signed = SignedOverrides(folder, trust)
+        self._teller = Teller(f"{os.getpid()}.{clock.wall_s()}")
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
         self._fatal: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
@@ -160,16 +162,15 @@ class Node:
     async def _state(self, request: web.Request) -> web.Response:
         silence_s = self._silence_s(request)
         state = self._holding.told(await self._role.state())
-        return _answer(
-            state.model_copy(
-                update={
-                    "control_silence_s": silence_s,
-                    "roster": self.rosters.held,
-                    "signers": self._believed(),
-                    "identity_ends_wall_s": self.identity_ends_s(),
-                }
-            )
+        state = state.model_copy(
+            update={
+                "control_silence_s": silence_s,
+                "roster": self.rosters.held,
+                "signers": self._believed(),
+                "identity_ends_wall_s": self.identity_ends_s(),
+            }
         )
+        return _answer(self._teller.tell(state, request.query.get("since", "")))
 
     async def _observed(self, _request: web.Request) -> web.Response:
         if self._observations is None:

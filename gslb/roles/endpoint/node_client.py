@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control.compared import Compared
 from gslb.control.protocol import CALLER, Applied, Offer, Outcomes, PushedStates, Refusal, RoleState, Roster
+from gslb.control.telling import joined, mark_text
 from gslb.snapshot.types import Version
 from gslb.trust.signing import Signers
 from gslb.trust.tls import IDENTITY_NAME
@@ -75,14 +76,23 @@ class NodeClient:
         return self.silent_s < 3 * CONTACT_S
 
     async def read(self) -> None:
-        """Ask for the state; a node that does not answer keeps its last one and grows old."""
+        """Ask for the state, by what has changed of it; a node that does not answer keeps its last one and grows
+        old."""
+        since = mark_text(self.state.mark) if self.state is not None else ""
         try:
-            status, body = await self.call("GET", "/state", None, STATE_TIMEOUT_S)
+            status, body = await self.call("GET", f"/state?since={since}", None, STATE_TIMEOUT_S)
             if status == HTTPStatus.OK:
-                self.state = RoleState.model_validate_json(body).model_copy(update={"name": self.name})
-                self.heard_mono_s = self.now_s()
+                self._hear(RoleState.model_validate_json(body).model_copy(update={"name": self.name}))
         except (OSError, ValidationError):
             return
+
+    def _hear(self, told: RoleState) -> None:
+        """Answers may overtake each other: after one that fits nothing known, everything is asked for."""
+        state = joined(self.state, told)
+        if state is not None:
+            self.state, self.heard_mono_s = state, self.now_s()
+        elif self.state is not None:
+            self.state = self.state.model_copy(update={"mark": None})
 
     async def in_sync(self) -> bool:
         """Asked of control: does every role have in force what it should?"""
