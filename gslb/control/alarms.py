@@ -33,6 +33,9 @@ _AUTHORITIES = {
 """How long before its end each is an alarm, and what to do. An issuer is renewed with 45 days left, where the root's
 key is at hand."""
 URGENT_S = 7 * DAY_S
+COMPARER_S = 10.0
+"""A comparer that died is back sooner."""
+DROPPED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def alarms(
     found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
     found += authority_alarms(authority_ends_wall_s or {}, wall_s)
     found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s), *_probers(reached)]
+    found += _comparers(reached, wall_s)
     if snapshot is not None:
         found += [*_checks(snapshot, reached), *_forced(snapshot), *_apps(snapshot, reached)]
     unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
@@ -137,6 +141,24 @@ def _probers(reached: Iterable[RoleState]) -> Iterator[Alarm]:
         if trouble := prober_trouble(state):
             yield Alarm("prober", "critical", state.name, f"{trouble}: what it says of sites may be old",
                         "see its log, and whether its machine has processor time left")  # fmt: skip
+
+
+def _comparers(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
+    """Nothing but comparisons is lost meanwhile."""
+    for state in reached:
+        edge = state.edge
+        if edge is None or not edge.comparing:
+            continue
+        silent_s, dropped_s = edge.comparer_silent_s, edge.captures_dropped_ago_s
+        if silent_s is not None and silent_s > COMPARER_S:
+            yield Alarm("comparer-silent", "warning", state.name,
+                        "the comparer of its machine does not answer: nothing that is mirrored is compared",
+                        "gslb run starts it again, and its log says why it ends; if it never comes back, see whether "
+                        "the machine has memory and processor time left", wall_s - silent_s)  # fmt: skip
+        elif dropped_s is not None and dropped_s < DROPPED_S:
+            yield Alarm("captures-dropped", "warning", state.name, "captured answers are dropped, because the comparer "
+                        f"of its machine is too slow for them ({edge.captures_dropped} so far)",
+                        "sample less in the policy: compare: {sample: ...}")  # fmt: skip
 
 
 def _checks(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:

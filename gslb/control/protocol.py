@@ -252,7 +252,9 @@ class EdgeState(Message):
     refused: int = Field(0, description="requests beyond the capacity")
     comparing: bool = Field(False, description="some mirror's answers are compared here")
     comparer: ComparerState | None = Field(None, description="None: there is none, or it does not answer")
+    comparer_silent_s: float | None = Field(None, description="since it last answered; None: it does, or there is none")
     captures_dropped: int = Field(0, description="captured answers that the comparer did not take in time")
+    captures_dropped_ago_s: float | None = Field(None, description="since the last of them; None: none was seen")
 
 
 class StateMark(Message):

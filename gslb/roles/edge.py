@@ -90,7 +90,7 @@ class EdgeRole:
 
     async def state(self) -> RoleState:
         envoy, routes = await self._runner.state()
-        arrivals = self._runner.arrivals()
+        arrivals, dropped = self._runner.arrivals(), self._runner.captures_dropped()
         return RoleState(
             name=self._name,
             role="edge",
@@ -116,7 +116,9 @@ class EdgeRole:
                 refused=self._runner.refused(),
                 comparing=self._comparing.wanted,
                 comparer=self._comparing.state,
-                captures_dropped=self._runner.captures_dropped(),
+                comparer_silent_s=self._comparing.silent_s,
+                captures_dropped=dropped,
+                captures_dropped_ago_s=self._comparing.dropped_ago_s(dropped),
             ),
         )
 

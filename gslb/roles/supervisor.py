@@ -18,18 +18,18 @@ from gslb import clock
 from gslb.control.compared import COMPARER
 from gslb.control.protocol import role_name
 from gslb.errors import GslbError, HostError
-from gslb.roles.comparisons.comparing import forget_comparisons, is_wanted
+from gslb.roles.comparisons.comparer_kept import ComparerKeeper
+from gslb.roles.comparisons.comparing import forget_comparisons
 from gslb.roles.endpoint.node_client import NodeClient
 from gslb.roles.process import first_error, forget_last_words, read_last_words
 from gslb.roles.settings import Settings
-from gslb.roles.tasks import back_off_s
+from gslb.roles.tasks import back_off_s, keep_running
 
 __all__ = ["Supervisor", "lock_folder", "make_folders"]
 
 STOP_WITHIN_S = 3.5
 """After this what has not stopped is killed: the whole must be gone within 5 s of the signal."""
 LOOK_S = 0.05
-COMPARER_LOOK_S = 0.5
 TRIES = 5
 """How often a role may end while the installation starts; afterwards it is restarted for ever."""
 
@@ -81,11 +81,13 @@ class Supervisor:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
         self._ready = False
+        self._comparer = ComparerKeeper(settings, lambda: self._start(COMPARER, None), self._stopping)
 
     @property
     def pids(self) -> dict[str, int]:
         """The role processes that run now, by name."""
-        return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
+        found = {**self._processes, **({COMPARER: self._comparer.process} if self._comparer.process else {})}
+        return {name: process.pid for name, process in found.items() if process.returncode is None}
 
     async def run(self, stop: asyncio.Future[signal.Signals], on_ready: Callable[[], None]) -> None:
         """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
@@ -97,7 +99,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(*role)) for role in self._roles()]
                 tasks.append(group.create_task(self._tell_ready(on_ready)))
-                tasks.append(group.create_task(self._keep_comparer()))
+                tasks.append(group.create_task(keep_running("comparer", self._comparer.run)))
                 number = await asyncio.shield(stop)
                 self._stopping.set()
                 self._signal(number)
@@ -147,25 +149,6 @@ class Supervisor:
             pause_s = back_off_s(failures)
             structlog.get_logger().error("a role ended", name=name, code=code, again_in_s=pause_s)
             await asyncio.sleep(pause_s)
-
-    async def _keep_comparer(self) -> None:
-        """Run a comparer for as long as some edge here compares anything. Nobody needs it to be ready, and whatever
-        becomes of it ends nothing."""
-        failures, again_mono_s = 0, 0.0
-        while not self._stopping.is_set():
-            wanted, running = is_wanted(self.settings), self._processes.get(COMPARER)
-            if running is not None and running.returncode is not None:
-                del self._processes[COMPARER]
-                if wanted:
-                    failures += 1
-                    again_mono_s = clock.mono_s() + back_off_s(failures)
-                    structlog.get_logger().error("the comparer ended", code=running.returncode)
-            elif running is None and wanted and clock.mono_s() >= again_mono_s:
-                self._processes[COMPARER] = await self._start(COMPARER, None)
-            elif running is not None and not wanted:
-                failures = 0
-                running.terminate()
-            await asyncio.sleep(COMPARER_LOOK_S)
 
     async def _start(self, role: str, site: str | None) -> asyncio.subprocess.Process:
         arguments = ["-m", "gslb.roles", role, "--settings", str(self.settings.runtime / "settings.json")]

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from pathlib import Path
 
 from pydantic import ValidationError
 
+from gslb import clock
 from gslb.compare.rules import rules_of, written_rules
 from gslb.control.compared import COMPARER, ComparerState
 from gslb.roles.settings import Settings
 from gslb.snapshot.types import SiteName, Snapshot
 from gslb.whole_file import write_whole
 
-__all__ = ["ComparerDesk", "forget_comparisons", "is_wanted"]
+__all__ = ["ComparerDesk", "ask_comparer", "forget_comparisons", "is_wanted"]
 
 _LOOK_S = 2.0
 _STATE_LIMIT_S = 1.0
@@ -43,11 +45,26 @@ class ComparerDesk:
         self._file = settings.runtime / COMPARER / f"{site}.json"
         self._site = site
         self.state: ComparerState | None = None
+        self._silent_since_s: float | None = None
+        self._dropped: int | None = None
+        self._dropped_at_s: float | None = None
 
     @property
     def wanted(self) -> bool:
         """Whether anything is compared at the site."""
         return self._file.exists()
+
+    @property
+    def silent_s(self) -> float | None:
+        """How long the comparer has not answered; None: it does, or there is to be none."""
+        return None if self._silent_since_s is None else clock.mono_s() - self._silent_since_s
+
+    def dropped_ago_s(self, total: int) -> float | None:
+        """How long ago the number of captures that were dropped was seen to grow, which is `total` now; None: never."""
+        if self._dropped is not None and total > self._dropped:
+            self._dropped_at_s = clock.mono_s()
+        self._dropped = total
+        return None if self._dropped_at_s is None else clock.mono_s() - self._dropped_at_s
 
     def publish(self, snapshot: Snapshot) -> None:
         """Write down what `snapshot` compares; nothing stays where it compares nothing."""
@@ -64,30 +81,40 @@ class ComparerDesk:
     async def run(self) -> None:
         """For ever: ask the comparer how it is, where there is to be one."""
         while True:
-            self.state = await self._read_state() if self._file.exists() else None
+            await self.look()
             await asyncio.sleep(_LOOK_S)
+
+    async def look(self) -> None:
+        """Ask once."""
+        self.state = await self._read_state() if self.wanted else None
+        if self.state is not None or not self.wanted:
+            self._silent_since_s = None
+        elif self._silent_since_s is None:
+            self._silent_since_s = clock.mono_s()
 
     async def comparison(self, key: str) -> bytes | None:
         """compared.Compared of the route `key` as JSON; None where nothing is known of it."""
-        return await self._ask("/comparison", {"site": self._site, "key": key}, _REPORT_LIMIT_S)
+        return await ask_comparer(self._socket, "/comparison", {"site": self._site, "key": key}, _REPORT_LIMIT_S)
 
     async def _read_state(self) -> ComparerState | None:
-        told = await self._ask("/state", {"site": self._site}, _STATE_LIMIT_S)
+        told = await ask_comparer(self._socket, "/state", {"site": self._site}, _STATE_LIMIT_S)
         try:
             return ComparerState.model_validate_json(told) if told is not None else None
         except ValidationError:
             return None
 
-    async def _ask(self, path: str, query: dict[str, str], limit_s: float) -> bytes | None:
-        import aiohttp
 
-        connector = aiohttp.UnixConnector(str(self._socket), force_close=True)
-        timeout = aiohttp.ClientTimeout(total=limit_s)
-        try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.get(f"http://comparer{path}", params=query) as answer,
-            ):
-                return await answer.read() if answer.status == HTTPStatus.OK else None
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
+async def ask_comparer(socket: Path, path: str, query: dict[str, str], limit_s: float) -> bytes | None:
+    """What the comparer behind `socket` answers; None: nothing within `limit_s`, or no."""
+    import aiohttp
+
+    connector = aiohttp.UnixConnector(str(socket), force_close=True)
+    timeout = aiohttp.ClientTimeout(total=limit_s)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.get(f"http://comparer{path}", params=query) as answer,
+        ):
+            return await answer.read() if answer.status == HTTPStatus.OK else None
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from gslb.control.alarms import alarms
 from gslb.control.bodies.mirror_report_messages import MirrorReport
 from gslb.control.compared import Compared, ComparedCounts, ComparedField, ComparerState, SideTraffic, TrafficCounts
 from gslb.control.http.api import build_app
@@ -108,6 +109,24 @@ def test_hints_about_noise_and_dropped_captures():
     busy = EdgeState(envoy=EnvoyState(state="live"), comparing=True, captures_dropped=9)
     found = report({"edge-dc": compared()}, [state, state.model_copy(update={"edge": busy})])
     assert [hint for hint in found.hints if hint.startswith("9 captured answers were dropped")]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, []),
+        ({"comparer_silent_s": 9.0}, []),
+        ({"comparer_silent_s": 11.0}, [("comparer-silent", "warning", "edge-dc", NOW_S - 11.0)]),
+        ({"comparing": False, "comparer_silent_s": 11.0, "captures_dropped_ago_s": 1.0}, []),
+        ({"captures_dropped": 9, "captures_dropped_ago_s": 61.0}, []),
+        ({"captures_dropped": 9, "captures_dropped_ago_s": 1.0}, [("captures-dropped", "warning", "edge-dc", None)]),
+    ],
+)
+def test_a_comparer_that_is_silent_or_too_slow_is_an_alarm(told, expected):
+    state = edge_state(SNAPSHOT, "dc")
+    edge = state.edge.model_copy(update={"comparing": True, **told})
+    found = alarms(None, {"edge-dc": state.model_copy(update={"edge": edge})}, {"edge-dc": 0.1}, NOW_S)
+    assert [(it.rule, it.severity, it.subject, it.since_wall_s) for it in found] == expected
 
 
 def test_samples_are_the_newest_of_all_edges():

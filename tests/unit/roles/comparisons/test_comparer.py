@@ -18,6 +18,7 @@ from aiohttp import ClientSession, UnixConnector
 from gslb.compare.access_log import Line
 from gslb.compare.rules import written_rules
 from gslb.control.compared import Compared, ComparerState
+from gslb.roles.comparisons import comparing as comparing_room
 from gslb.roles.comparisons.comparer import run
 from gslb.roles.comparisons.comparing import ComparerDesk, forget_comparisons, is_wanted
 from gslb.roles.comparisons.log_door import MAX_MESSAGE_BYTES
@@ -149,6 +150,32 @@ async def test_the_desk_asks_for_the_state_and_a_silent_comparer_is_none(compari
         Settings(runtime=comparing.settings.runtime / "nowhere", data=comparing.settings.data), SiteName("dc")
     )
     assert await lost.comparison(KEY) is None
+
+
+async def test_the_desk_knows_how_long_nothing_was_heard_of_a_comparer_that_should_be_there(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(comparing_room.clock, "mono_s", lambda: now[0])
+    desk = ComparerDesk(Settings(runtime=tmp_path, data=tmp_path), SiteName("dc"))
+    await desk.look()
+    assert desk.silent_s is None
+    desk.publish(snapshot(route()))
+    for passed_s in (0.0, 7.0):
+        now[0] = 100.0 + passed_s
+        await desk.look()
+        assert desk.silent_s == passed_s
+    desk.publish(snapshot(route(compare=False)))
+    await desk.look()
+    assert desk.silent_s is None
+
+
+def test_the_desk_knows_how_long_ago_captures_were_dropped(tmp_path, monkeypatch):
+    """An Envoy that was there before has dropped its own: they are not news."""
+    monkeypatch.setattr(comparing_room.clock, "mono_s", lambda: now[0])
+    desk = ComparerDesk(Settings(runtime=tmp_path, data=tmp_path), SiteName("dc"))
+    now, seen = [0.0], []
+    for now[0], total in ((0.0, 500), (1.0, 500), (2.0, 501), (5.0, 501)):
+        seen.append(desk.dropped_ago_s(total))
+    assert seen == [None, None, 0.0, 3.0]
 
 
 def test_what_an_earlier_run_compared_is_forgotten(tmp_path):

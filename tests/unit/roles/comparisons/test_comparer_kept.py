@@ -1,0 +1,176 @@
+"""A comparer is kept running: what ends, freezes or answers nothing is replaced, in pauses; nobody wants it, it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gslb import clock
+from gslb.compare.rules import written_rules
+from gslb.control.compared import COMPARER
+from gslb.roles.comparisons import comparer_kept
+from gslb.roles.comparisons.comparer_kept import ComparerKeeper
+from gslb.roles.settings import Settings
+from tests.unit.compare.captures import RULES
+
+MUTE = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
+
+
+class Kept:
+    """A keeper with its processes: the comparer itself, or one that takes connections and never answers."""
+
+    def __init__(self, folder):
+        self.settings = Settings(runtime=folder, data=folder, sites=("dc",))
+        self.settings.save()
+        self.rules = folder / COMPARER / "dc.json"
+        self.rules.parent.mkdir()
+        self.stopping = asyncio.Event()
+        self.keeper = ComparerKeeper(self.settings, self.start, self.stopping)
+        self.started = []
+        self.mute = False
+
+    async def start(self):
+        command = ["-m", "gslb.roles", COMPARER, "--settings", str(self.settings.runtime / "settings.json")]
+        if self.mute:
+            self.settings.socket(COMPARER).unlink(missing_ok=True)
+            command = ["-c", MUTE, str(self.settings.socket(COMPARER))]
+        process = await asyncio.create_subprocess_exec(sys.executable, *command)
+        self.started.append((process, clock.mono_s()))
+        return process
+
+    def want(self):
+        self.rules.write_bytes(written_rules([RULES]))
+
+    async def until(self, check):
+        async with asyncio.timeout(30):
+            while not (found := await check()):
+                await asyncio.sleep(0.05)
+        return found
+
+    async def answering(self, other_than=None):
+        """The process that answers, once it is not `other_than`."""
+
+        async def check():
+            process = self.keeper.process
+            if process is None or process is other_than:
+                return None
+            return process if await comparer_kept.answers(self.settings.socket(COMPARER)) else None
+
+        return await self.until(check)
+
+    async def starts(self, number):
+        async def check():
+            return len(self.started) >= number
+
+        await self.until(check)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    for name, seconds in (("LOOK_S", 0.05), ("ANSWER_S", 0.3), ("SILENT_S", 1.0)):
+        monkeypatch.setattr(comparer_kept, name, seconds)
+
+
+@asynccontextmanager
+async def kept(folder, *, mute=False):
+    made = Kept(folder)
+    made.mute = mute
+    made.want()
+    running = asyncio.get_running_loop().create_task(made.keeper.run())
+    try:
+        yield made
+    finally:
+        made.stopping.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        for process, _ in made.started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+@pytest.mark.usefixtures("short")
+async def test_one_that_freezes_is_ended_and_another_one_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        os.kill(first.pid, signal.SIGSTOP)
+        second = await made.answering(first)
+        assert (first.returncode, second.returncode) == (-signal.SIGKILL, None)
+
+
+@pytest.mark.usefixtures("short")
+async def test_one_that_dies_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        first.kill()
+        await made.answering(first)
+
+
+@pytest.mark.usefixtures("short")
+async def test_who_never_answers_is_ended_again_and_again_with_longer_and_longer_pauses(tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(comparer_kept, "back_off_s", lambda failures: pauses.append(failures) or 0.1)
+    async with kept(tmp_path, mute=True) as made:
+        await made.starts(3)
+    assert pauses[:2] == [1, 2]
+    assert all(process.returncode == -signal.SIGTERM for process, _ in made.started[:2])
+    (_, one), (_, two), *_ = made.started
+    assert two - one > 1.0
+
+
+@pytest.mark.usefixtures("short")
+async def test_a_keeper_that_was_frozen_itself_ends_nobody(tmp_path, monkeypatch):
+    """Silence is what was waited, not what a clock says."""
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        now = [0.0]
+
+        def leaping():
+            now[0] += 3600.0
+            return now[0]
+
+        monkeypatch.setattr(comparer_kept.clock, "mono_s", leaping)
+        os.kill(first.pid, signal.SIGSTOP)
+        await asyncio.sleep(1.0)
+        os.kill(first.pid, signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        assert (made.keeper.process, first.returncode, len(made.started)) == (first, None, 1)
+
+
+@pytest.mark.usefixtures("short")
+async def test_where_nobody_compares_any_more_it_ends_and_comes_back_when_somebody_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        made.rules.unlink()
+
+        async def ended():
+            return made.keeper.process is None
+
+        await made.until(ended)
+        assert first.returncode == 0
+        made.want()
+        await made.answering(first)
+
+
+@pytest.mark.usefixtures("short")
+async def test_one_that_does_not_end_when_it_is_asked_to_is_ended_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 30.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        os.kill(first.pid, signal.SIGSTOP)
+        made.rules.unlink()
+
+        async def ended():
+            return made.keeper.process is None
+
+        await made.until(ended)
+        assert first.returncode == -signal.SIGKILL
