@@ -11,6 +11,7 @@ No transport here, only the messages.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,7 +76,7 @@ class Roster(Message):
     peers: tuple[Peer, ...] = ()
     removed: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of who stands in it, whatever its number. Without anybody removed it is as before there were such."""
         lines = [*(peer.model_dump_json() for peer in self.peers), *(f"removed {name}" for name in self.removed)]

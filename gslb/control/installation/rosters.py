@@ -14,7 +14,7 @@ from typing import Literal
 from gslb.control.installation.registry import Registry, peer_of
 from gslb.control.protocol import Peer, Roster, RosterHeld
 
-__all__ = ["REGISTERED", "here", "registered", "roster_for"]
+__all__ = ["REGISTERED", "here", "registered", "roster_for", "roster_of"]
 
 REGISTERED = 1 << 32
 """Rosters of a registry are numbered above this, those of one machine below: a machine that joins takes the former."""
@@ -32,14 +32,19 @@ def registered(registry: Registry, trust_domain: str) -> tuple[Peer, ...]:
     )
 
 
-def roster_for(
-    peers: Iterable[Peer], held: RosterHeld, registry: int = 0, removed: Iterable[str] = ()
-) -> Roster | None:
-    """What a node is to be handed that holds `held`; None: it has that, or something newer. `registry`: the number of
-    the registry that `peers` are of; 0: they are of one machine. `removed`: the machines that nobody hears any more."""
-    number = REGISTERED + registry if registry else held.number + 1
-    roster = Roster(number=number, peers=tuple(sorted(peers, key=lambda peer: peer.name)), removed=tuple(removed))
-    return None if roster.digest == held.digest or number <= held.number else roster
+def roster_of(peers: Iterable[Peer], registry: int = 0, removed: Iterable[str] = ()) -> Roster:
+    """Everybody. `registry`: the number of the registry that `peers` are of; 0: they are of one machine, and the roster
+    has no number of its own. `removed`: the machines that nobody hears any more."""
+    number = REGISTERED + registry if registry else 0
+    return Roster(number=number, peers=tuple(sorted(peers, key=lambda peer: peer.name)), removed=tuple(removed))
+
+
+def roster_for(everybody: Roster, held: RosterHeld) -> Roster | None:
+    """What a node is to be handed that holds `held`; None: it has that, or something newer."""
+    number = everybody.number or held.number + 1
+    if everybody.digest == held.digest or number <= held.number:
+        return None
+    return everybody.model_copy(update={"number": number})
 
 
 def _peer(name: str, path: Path) -> Peer:

@@ -190,4 +190,4 @@ class NodeClient:
             from gslb.roles.endpoint.known_peer import KnownPeer
 
             return aiohttp.TCPConnector(ssl=KnownPeer(self.address.spiffe), limit=4)
-        return aiohttp.UnixConnector(str(self.address), force_close=True)
+        return aiohttp.UnixConnector(str(self.address))

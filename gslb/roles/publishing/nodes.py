@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from gslb import clock
 from gslb.control.installation.registry import Registry
-from gslb.control.installation.rosters import registered, roster_for
-from gslb.control.protocol import Peer
+from gslb.control.installation.rosters import registered, roster_for, roster_of
+from gslb.control.protocol import Peer, Roster
 from gslb.roles.endpoint.node_client import CONTACT_S, NodeClient
 from gslb.roles.endpoint.peers import Tls, client_of
 from gslb.roles.publishing.awake import Awake
@@ -48,6 +48,7 @@ class NodeSet:
         self._way: _Way | None = None
         self._others: dict[Peer, NodeClient] = {}
         self._registry = Registry()
+        self._rostered: tuple[tuple[Registry, tuple[Peer, ...]], Roster] | None = None
         self._given_up: list[NodeClient] = []
         self._reading = asyncio.Lock()
         self._read_s = -math.inf
@@ -136,14 +137,10 @@ class NodeSet:
 
     async def hand_rosters(self) -> None:
         """Tell every reachable node who the others are, where it does not know."""
-        (peers, number), removed = self._peers(), self._registry.removed()
-
-        async def hand(node: NodeClient) -> None:
-            roster = roster_for(peers, node.state.roster, number, removed) if node.state else None
-            if roster is not None:
-                await node.hand(roster)
-
-        await self.ask(self.reachable, hand)
+        everybody = self._everybody()
+        told = [(node, roster_for(everybody, node.state.roster)) for node in self.reachable if node.state is not None]
+        wanting = {node: roster for node, roster in told if roster is not None}
+        await self.ask(tuple(wanting), lambda node: node.hand(wanting[node]))
 
     async def hand_signers(self, signers: Signers) -> None:
         """Tell every reachable node whose signatures are believed, where its machine has an older list."""
@@ -154,10 +151,14 @@ class NodeSet:
         for node in (*self.all, *self._given_up):
             await node.close()
 
-    def _peers(self) -> tuple[tuple[Peer, ...], int]:
-        """Who stands in the roster, and the number of the registry that they are of."""
-        known = registered(self._registry, self._way.trust_domain) if self._way else ()
-        return (known, self._registry.number) if known else (self.own_peers, 0)
+    def _everybody(self) -> Roster:
+        """Made anew when somebody has come or gone: it is compared with what every node holds, each second."""
+        source = self._registry, self.own_peers
+        if self._rostered is None or self._rostered[0] != source:
+            known = registered(self._registry, self._way.trust_domain) if self._way else ()
+            peers, number = (known, self._registry.number) if known else (self.own_peers, 0)
+            self._rostered = source, roster_of(peers, number, self._registry.removed())
+        return self._rostered[1]
 
 
 def is_dns(node: NodeClient) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from gslb.control.installation.registry import Machine, document_name, registry_of
-from gslb.control.installation.rosters import REGISTERED, registered, roster_for
+from gslb.control.installation.rosters import REGISTERED, registered, roster_for, roster_of
 from gslb.control.protocol import Roster, RosterHeld
 
 URLS = {"dns": "https://192.0.2.1:8443", "edge-dc": "https://192.0.2.1:8444"}
@@ -41,14 +41,15 @@ def test_a_deleted_document_still_counts():
 )
 def test_a_registry_is_handed_to_who_holds_an_older_one_alone(held, sent):
     peers = registered(registry_of([document("m1", 3)]), "gslb.example")
-    roster = roster_for(peers, RosterHeld(number=held, digest="other"), 3)
+    roster = roster_for(roster_of(peers, 3), RosterHeld(number=held, digest="other"))
     assert (roster is not None) == sent
     assert roster is None or roster.number == REGISTERED + 3
 
 
 def test_machines_that_were_removed_stand_in_the_roster_of_all_that_are_left():
     made = registry_of([document("m1", 3), document("m3", 2, state="removed"), document("m2", 2, state="removed")])
-    roster = roster_for(registered(made, "d"), RosterHeld(), made.number, made.removed())
+    roster = roster_for(roster_of(registered(made, "d"), made.number, made.removed()), RosterHeld())
     assert roster.removed == ("m2", "m3")
     assert roster.digest != Roster(peers=roster.peers).digest
-    assert roster_for(registered(made, "d"), RosterHeld(number=1, digest=roster.digest), 9, made.removed()) is None
+    later = roster_of(registered(made, "d"), 9, made.removed())
+    assert roster_for(later, RosterHeld(number=1, digest=roster.digest)) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gslb.control.installation.rosters import here, roster_for
+from gslb.control.installation.rosters import here, roster_for, roster_of
 from gslb.control.protocol import Peer, Roster, RosterHeld
 from gslb.roles.keeping.roster import RosterHolder
 from tests.unit.roles.node_process import process
@@ -60,10 +60,10 @@ def test_what_does_not_read_on_disk_is_as_good_as_none(tmp_path, octets):
 def test_a_node_is_handed_what_it_does_not_hold_under_a_higher_number(tmp_path):
     peers = here({"edge-dc": tmp_path / "edge-dc.sock", "dns": tmp_path / "dns.sock"})
     assert [(item.name, item.role, item.site) for item in peers] == [("edge-dc", "edge", "dc"), ("dns", "dns", None)]
-    roster = roster_for(peers, RosterHeld(number=7, digest="other"))
+    roster = roster_for(roster_of(peers), RosterHeld(number=7, digest="other"))
     assert roster.number == 8
-    assert roster_for(reversed(peers), RosterHeld(number=8, digest=roster.digest)) is None
-    assert roster_for(peers[:1], RosterHeld(number=8, digest=roster.digest)).number == 9
+    assert roster_for(roster_of(reversed(peers)), RosterHeld(number=8, digest=roster.digest)) is None
+    assert roster_for(roster_of(peers[:1]), RosterHeld(number=8, digest=roster.digest)).number == 9
 
 
 def test_the_digest_is_of_the_peers_whatever_their_order_and_number():
