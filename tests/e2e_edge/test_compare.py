@@ -11,7 +11,10 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2_grpc
 
 from gslb.compare.noise import judge
 from gslb.control.compared import Compared
@@ -24,6 +27,7 @@ from tests.e2e_edge.conftest import seen as requests_of
 from tests.support import shop_backend
 from tests.support.backend import Backend
 from tests.support.http1 import load
+from tests.support.http2 import http2
 
 PROGRAM = Path(shop_backend.__file__)
 
@@ -97,8 +101,8 @@ class Shop:
 
 
 @asynccontextmanager
-async def comparing(stage, **options):
-    shop = Shop(stage)
+async def comparing(stage, shop=None, **options):
+    shop = shop or Shop(stage)
     async with stage.edge() as runner:
         await shop.publish(runner, **options)
         shop.start()
@@ -133,6 +137,55 @@ async def test_each_kind_of_body_and_a_status(stage):
     (big,) = [item for item in told.fields if (item.path, item.kind) == ("body", "hash")]
     assert big.old.startswith("160000 octets, ")
     assert big.old != big.new
+
+
+class Cart(health_pb2_grpc.HealthServicer):
+    """Answers with headers, and then with an error of its own in the trailers."""
+
+    def __init__(self, code) -> None:
+        self.code = code
+
+    async def Check(self, request, context):
+        await context.send_initial_metadata(())
+        await context.abort(self.code, "no such cart")
+
+
+class GrpcShop(Shop):
+    def backends(self):
+        return {name: {"protocol": "http2", "dc": [endpoint]} for name, endpoint in self.carts.items()}
+
+    async def serve(self, **codes) -> None:
+        self.carts = {}
+        for name, code in codes.items():
+            server = grpc.aio.server()
+            health_pb2_grpc.add_HealthServicer_to_server(Cart(code), server)
+            self.carts[name] = f"127.0.7.9:{server.add_insecure_port('127.0.7.9:0')}"
+            await server.start()
+            self.stage.stack.push_async_callback(server.stop, 0)
+
+    async def call(self) -> None:
+        """By a client that states its content-length: without, a call is not copied."""
+        fields = {
+            ":method": "POST", ":scheme": "http", ":authority": HOST, ":path": "/grpc.health.v1.Health/Check",
+            "content-type": "application/grpc", "te": "trailers", "content-length": "5",
+        }  # fmt: skip
+        async with http2(DC, self.stage.port) as connection:
+            connection.request(1, fields.items(), bytes(5))
+            assert (await connection.outcome(1)).status == 200
+            async for frame in connection.frames():
+                if "END_STREAM" in frame.flags:
+                    return
+
+
+async def test_what_a_grpc_service_says_in_trailers_is_compared(stage):
+    shop = GrpcShop(stage)
+    await shop.serve(old=grpc.StatusCode.NOT_FOUND, new=grpc.StatusCode.INTERNAL)
+    async with comparing(stage, shop):
+        for _ in range(15):
+            await shop.call()
+        told = await shop.pairs(15)
+    found = {item.path: (item.old, item.new) for item in told.fields}
+    assert found == {"header.grpc-status": ("5", "13")}
 
 
 async def test_nothing_that_a_service_keeps_secret_is_told(stage):

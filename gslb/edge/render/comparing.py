@@ -102,6 +102,10 @@ function envoy_on_response(handle)
     end
     size = size + length
   end
+  for name, value in pairs(handle:trailers() or {}) do
+    head_size = head_size + #name + #value
+    if #head < 200 and head_size <= HEAD_BYTES then head[#head + 1] = name .. ":" .. value end
+  end
   local lines = table.concat(head, "\\n")
   local message = {SITE .. " " .. key, side, known["asked"], size, hash, lines, "", table.concat(body)}
   handle:httpCall("%CLUSTER%", {[":method"] = "POST", [":path"] = "/captures", [":authority"] = "comparer"},

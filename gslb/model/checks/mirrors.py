@@ -34,6 +34,7 @@ def check_mirrors(report: Report, path: Path, route: Route, app: App) -> None:
             check_header_name(report, (*place, "by", "header"), mirror.by.header, set())
     _users(report, path, route)
     _credentials(report, path, route)
+    _calls(report, path, route, app)
 
 
 def _users(report: Report, path: Path, route: Route) -> None:
@@ -57,6 +58,23 @@ def _credentials(report: Report, path: Path, route: Route) -> None:
             message += " answer them all with 401, and comparing would compare those"
             remedy = "write credentials: true if it may see them, or credentials: false if that is meant"
             report.warn((*path, "mirror", index, "to"), "mirror-credentials", message, remedy)
+
+
+def _calls(report: Report, path: Path, route: Route, app: App) -> None:
+    """Where the target is known to speak gRPC: a call is a POST, and its length is known to the end of it alone."""
+    for index, mirror in enumerate(route.mirror):
+        target = app.backends.get(mirror.to)
+        if target is None or target.check is None or target.check.grpc is None:
+            continue
+        message = f"{mirror.to} speaks gRPC, and of calls only those are copied whose client states a content-length,"
+        message += " which most clients do not"
+        remedy = "gslb status counts the others under body_unknown_length"
+        if "POST" not in mirror.methods:
+            message = (
+                f"{mirror.to} speaks gRPC, whose calls are POST, and the mirror copies {', '.join(mirror.methods)}"
+            )
+            remedy = "write methods: POST, and mirror calls that may be made twice only"
+        report.warn((*path, "mirror", index, "to"), "mirror-grpc", message, remedy)
 
 
 def _shown(route: Route) -> str | None:

@@ -8,6 +8,7 @@ EDGE = "[{public: [192.0.2.10], bind: [10.0.0.4]}]"
 AWS_EDGE = "[{public: [198.51.100.20]}]"
 STEER = "      - healthy\n      - weighted: {dc: 80, aws: 20}\n"
 PAY = "match: {path: /pay}"
+GRPC = "      new:\n        protocol: http2\n        check: {grpc: {}, interval: 2s, timeout: 1s}\n"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,7 @@ PAY = "match: {path: /pay}"
         ),
         ("percent: 10}]", "percent: 10, credentials: true}]\n        auth: {backend: old}", []),
         ("percent: 10}]", "percent: 10, credentials: false}]\n        auth: {backend: old}", []),
+        ("      new:\n", GRPC, [(31, 19, "mirror-grpc")]),
         (PAY, 'match: {path: "/pay?x=1"}', [(27, 23, "path-query")]),
         (PAY, 'match: {exact: "/pay#x"}', [(27, 24, "path-query")]),
         (PAY, "match: {regex: '/(?=pay)'}", [(27, 24, "regex")]),
@@ -304,3 +306,10 @@ def test_a_backend_that_has_its_peer_address_is_good_and_says_so_in_the_snapshot
     text = spoiled("public: [198.51.100.20]", 'public: [198.51.100.20], peer: "10.9.0.4:8443"')
     policy = load(text.replace("      new:\n", "      new:\n        via: edge\n")).policy
     assert (policy.apps["shop"].backends["new"].via, policy.apps["shop"].backends["old"].via) == ("edge", "direct")
+
+
+@pytest.mark.parametrize(("methods", "word"), [("", "are POST"), (", methods: [POST]", "content-length")])
+def test_a_mirror_of_grpc_says_what_is_copied(methods, word):
+    text = spoiled("      new:\n", GRPC).replace("percent: 10}", f"percent: 10{methods}}}")
+    (problem,) = problems_of(text)
+    assert word in problem.message
