@@ -16,6 +16,7 @@ import structlog
 
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 from gslb.roles import logs
+from gslb.roles.heap import collect_seldom
 from gslb.roles.settings import Settings
 
 __all__ = ["Stop", "end_with_parent", "first_error", "forget_last_words", "read_last_words", "run_role", "stop_signal"]
@@ -30,6 +31,7 @@ Stop = signal.Signals
 def run_role(name: str, settings: Settings, role: Callable[[Settings, asyncio.Future[Stop]], Awaitable[None]]) -> int:
     """Run `role(settings, stop)` until it returns; `stop` resolves to the first SIGTERM or SIGINT. The exit code."""
     end_with_parent()
+    collect_seldom()
     logs.configure(settings.log_format, name)
     with contextlib.suppress(ImportError):
         import uvloop

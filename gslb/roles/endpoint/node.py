@@ -38,6 +38,7 @@ from gslb.control.protocol import (
 from gslb.control.publishing import Published
 from gslb.control.telling import Teller
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.roles.heap import LongLived
 from gslb.roles.keeping.generation_files import MAX_OFFER_BYTES
 from gslb.roles.keeping.holding import Holding, NodeRole
 from gslb.roles.keeping.roster import MAX_BYTES as ROSTER_BYTES
@@ -92,6 +93,7 @@ class Node:
         self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
         self._holding = holding or Holding(role, folder, trust)
         self._signed = SignedOverrides(folder, trust)
+        self._long_lived = LongLived()
         self._teller = Teller(f"{os.getpid()}.{clock.wall_s()}")
         self.rosters = RosterHolder(folder)
         self._heard_mono_s = clock.mono_s()
@@ -110,6 +112,8 @@ class Node:
         while True:
             await asyncio.sleep(LOOK_S)
             await self._holding.look()
+            applied = self._holding.applied
+            self._long_lived.look(applied.revision if applied else None)
 
     def stop(self) -> None:
         """Must be called where the process ends because it was told to: any other end is a crash."""

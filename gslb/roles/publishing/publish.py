@@ -36,6 +36,7 @@ from gslb.errors import GslbError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.endpoint.node_client import CONTACT_S, NodeClient
+from gslb.roles.heap import LongLived
 from gslb.roles.publishing.believing import Believing
 from gslb.roles.publishing.leading import Leading
 from gslb.roles.publishing.nodes import NodeSet, is_dns
@@ -278,12 +279,14 @@ class RolePublisher:
 
     async def follow(self) -> None:
         """For ever: read every node, bring those that are behind to the current version, tell them of each other."""
+        long_lived = LongLived()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.nodes.watch())
             while True:
                 await self._catch_up()
                 await self.nodes.hand_rosters()
                 await self.hand_pushed()
+                long_lived.look(self.revision())
                 await asyncio.sleep(CONTACT_S)
 
     async def close(self) -> None:
