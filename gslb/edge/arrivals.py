@@ -39,17 +39,30 @@ class ArrivalMeter:
 
     def __init__(self) -> None:
         self._last: dict[tuple[RouteId, BackendName], int] = {}
+        self._apps: list[AppName] = []
         self._arrived: dict[AppName, int] = {}
         self._readings: deque[_Reading] = deque()
 
     def take(self, counts: Mapping[RouteId, RouteCounts], connections: int, mono_s: float) -> None:
-        now = {(route, backend): number for route, item in counts.items() for backend, number in item.requests.items()}
-        for key, number in now.items():
-            before = self._last.get(key, number)
-            grown = number - before if number >= before else number
-            app = key[0].app
-            self._arrived[app] = self._arrived.get(app, 0) + grown
-        self._last = now
+        before, self._last = self._last, {}
+        self._add(counts, before)
+        self._apps = sorted({route.app for route, _ in self._last})
+        self._read(connections, mono_s)
+
+    def take_more(self, counts: Mapping[RouteId, RouteCounts], connections: int, mono_s: float) -> None:
+        """As `take` where only these routes have counted anything since it took all of them."""
+        self._add(counts, self._last)
+        self._read(connections, mono_s)
+
+    def _add(self, counts: Mapping[RouteId, RouteCounts], last: Mapping[tuple[RouteId, BackendName], int]) -> None:
+        for route, item in counts.items():
+            for backend, number in item.requests.items():
+                before = last.get((route, backend), number)
+                grown = number - before if number >= before else number
+                self._arrived[route.app] = self._arrived.get(route.app, 0) + grown
+                self._last[route, backend] = number
+
+    def _read(self, connections: int, mono_s: float) -> None:
         if self._readings and mono_s - self._readings[-1].mono_s < _SPACING_S:
             return
         self._readings.append(_Reading(mono_s, dict(self._arrived), connections))
@@ -62,8 +75,7 @@ class ArrivalMeter:
             return Arrivals(connections=self._readings[-1].connections if self._readings else 0)
         first, last = self._readings[0], self._readings[-1]
         past_s = last.mono_s - first.mono_s
-        apps = {route.app for route, _ in self._last}
         return Arrivals(
-            {app: (last.arrived.get(app, 0) - first.arrived.get(app, 0)) / past_s for app in sorted(apps)},
+            {app: (last.arrived.get(app, 0) - first.arrived.get(app, 0)) / past_s for app in self._apps},
             min(item.connections for item in self._readings),
         )

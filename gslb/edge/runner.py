@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from gslb.edge.stats import (
     COUNTERS_FILTER,
     REFUSED,
     Tally,
+    counting_apps,
     hop_counts,
     route_counts,
     take_waiting,
@@ -115,7 +116,8 @@ class EdgeRunner:
         self._connections = 0
         self._count_again_s = self._count_took_s = 0.0
         self._moved: set[str] = set()
-        self._told: tuple[RouteState, ...] | None = None
+        self._told: dict[RouteId, RouteState] | None = None
+        self._routes: tuple[RouteState, ...] = ()
 
     async def prepare(self, snapshot: Snapshot) -> None:
         """Can this Envoy take `snapshot`? Nothing changes. Raises RefusedError (rule `envoy-validate`)."""
@@ -169,9 +171,10 @@ class EdgeRunner:
         await self.look_at_certificates()
         self._certificates.forget(config.secrets)
         self._moved.update(_moved(before, config))
+        if before is None or before.index != config.index:
+            self._told = None
         if self._counts_quickly:
-            self._begin_anew()
-        self._told = None
+            self._tell_more(self._begin_anew())
         self._uncopied.begin(config.index, self._whole_counts(config.index))
         await self._admin.set_leaving(config.drained)
 
@@ -205,8 +208,9 @@ class EdgeRunner:
         if self._told is None:
             counts = self._counts(self._config.index)
             self._arrivals.take(counts, self._connections, clock.mono_s())
-            self._told = tuple(RouteState(route, counts[route]) for route in counts)
-        return envoy, self._told
+            self._told = {route: RouteState(route, counts[route]) for route in counts}
+            self._routes = tuple(self._told.values())
+        return envoy, self._routes
 
     async def close(self, end_envoy: bool) -> None:
         """After `run` was cancelled: end Envoy, or leave it serving for the next run to adopt."""
@@ -309,10 +313,13 @@ class EdgeRunner:
     def _counts_quickly(self) -> bool:
         return self._count_took_s <= _LONG_COUNT_S
 
-    def _begin_anew(self) -> None:
-        """Splits that changed count from what was seen last."""
+    def _begin_anew(self) -> set[AppName]:
+        """Splits that changed count from what was seen last. The apps that have some."""
+        aliases = self._config.index.aliases if self._config else {}
         self._tally.rebase(self._moved)
+        apps = {aliases[cluster][0].app for cluster in self._moved if cluster in aliases}
         self._moved.clear()
+        return apps
 
     async def _count(self) -> None:
         begun_s = clock.mono_s()
@@ -325,10 +332,23 @@ class EdgeRunner:
         self._connections = numbers.pop(CONNECTIONS, 0)
         index = self._config.index if self._config else StatsIndex({}, {}, {})
         waiting = take_waiting(index, numbers)
-        self._tally.observe(numbers)
-        self._begin_anew()
-        self._told = None
+        counted = counting_apps(index, self._tally.observe(numbers))
+        if index.shadows:
+            self._told = None
+        self._tell_more(counted | self._begin_anew())
         self._uncopied.look(index, self._whole_counts(index), waiting)
+
+    def _tell_more(self, apps: Collection[AppName]) -> None:
+        """Where all routes were told already, bring those of `apps` up to date, the only ones that counted anything."""
+        if self._told is None or self._config is None:
+            return
+        totals, more = self._tally.totals(), dict[RouteId, RouteCounts]()
+        for app in apps:
+            more |= route_counts(self._config.apps[app].index, totals)
+        self._arrivals.take_more(more, self._connections, clock.mono_s())
+        if more:
+            self._told |= {route: RouteState(route, counts) for route, counts in more.items()}
+            self._routes = tuple(self._told.values())
 
     def _ended(self) -> None:
         self._tally.process_ended()

@@ -22,6 +22,7 @@ __all__ = [
     "REFUSED",
     "Counters",
     "Tally",
+    "counting_apps",
     "hop_counts",
     "parse_stats",
     "route_counts",
@@ -89,6 +90,16 @@ def route_counts(index: StatsIndex, counters: Counters) -> dict[RouteId, RouteCo
     return {route: RouteCounts(sides, mirrored[route], skipped[route]) for route, sides in requests.items()}
 
 
+def counting_apps(index: StatsIndex, names: Iterable[str]) -> set[AppName]:
+    """The apps that count something by these counters, but for copies."""
+    found: set[AppName] = set()
+    for name in names:
+        prefix = name.removesuffix(f".{_COMPLETED}")
+        alias, skip = index.aliases.get(prefix.removeprefix("cluster.")), index.skips.get(prefix)
+        found |= {route.app for route in (alias and alias[0], skip and skip.route) if route}
+    return found
+
+
 def take_waiting(index: StatsIndex, numbers: dict[str, int]) -> dict[RouteId, int]:
     """Copies that wait for a connection now, by route; taken out of `numbers`, because they are no counters."""
     waiting: dict[RouteId, int] = {}
@@ -119,8 +130,10 @@ class Tally:
     _current: dict[str, int] = field(default_factory=dict)
     _base: dict[str, int] = field(default_factory=dict)
 
-    def observe(self, counters: Counters) -> None:
-        self._current = dict(counters)
+    def observe(self, counters: Counters) -> set[str]:
+        """The names of those that have another number than the last time."""
+        before, self._current = self._current, dict(counters)
+        return {name for name, _ in before.items() ^ self._current.items()}
 
     def process_ended(self) -> None:
         """What was counted since the last look is lost: it died with the process."""

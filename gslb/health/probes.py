@@ -69,6 +69,7 @@ class Prober:
         self._tools = tools or Tools(wall_s=wall_s, mono_s=mono_s)
         self._board = Board()
         self._history = History()
+        self._targets: list[Target] | None = None
         self._watches: dict[Key, Watch] = {}
         self._checks: dict[CheckName, NamedCheck] = {}
         self._schedule = Schedule({**LIMITS, "doors": max_in_flight})
@@ -103,6 +104,9 @@ class Prober:
         is one whose check changed. A calculated check comes after those that it is calculated from. May be called at
         any time on the event loop, before `run` too."""
         now_s, targets = self._mono_s(), list(targets)
+        if targets == self._targets:
+            return
+        self._targets = targets
         watches: dict[Key, Watch] = {}
         for target in targets:
             if not isinstance(target, CheckTarget) or not isinstance(target.check.ask, CalculatedAsk):

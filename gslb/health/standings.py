@@ -65,6 +65,14 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
+class _Served:
+    """An app with its places, which follow from it and the sites alone."""
+
+    app: App
+    places: Mapping[Key, _Place]
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     standing: Standing
     seen: Seen
@@ -90,7 +98,7 @@ class Standings:
         self._counter = 0
         self._kept: dict[Key, _Kept] = {}
         self._places: dict[Key, _Place] = {}
-        self._of_app: Mapping[AppName, Sequence[Key]] = {}
+        self._of_app: Mapping[AppName, _Served] = {}
         self._rail = GuardRail()
         self._snapshot: Snapshot | None = None
         self._back: dict[tuple[AppName, SiteName], float] = {}
@@ -100,12 +108,14 @@ class Standings:
 
     def follow(self, snapshot: Snapshot) -> None:
         """The addresses of this snapshot from now on. Those that stay keep their standing."""
-        self._snapshot = snapshot
-        self._places = dict(_places(snapshot))
-        of_app: dict[AppName, list[Key]] = {app: [] for app in snapshot.apps}
-        for key in self._places:
-            of_app[key[0]].append(key)
-        self._of_app = of_app
+        old = self._of_app if self._snapshot is not None and self._snapshot.sites is snapshot.sites else {}
+        self._snapshot, self._places = snapshot, {}
+        self._of_app = {
+            name: known if (known := old.get(name)) and known.app is app else _Served(app, dict(_places(snapshot, app)))
+            for name, app in snapshot.apps.items()
+        }
+        for served in self._of_app.values():
+            self._places.update(served.places)
         self._slow = {(app.name, item.site) for app in snapshot.apps.values() for item in app.slow_starts}
         self._kept = {key: kept for key, kept in self._kept.items() if key in self._places}
         self._restless = {key for key, kept in self._kept.items() if kept.standing.phase not in _QUIET}
@@ -244,7 +254,7 @@ class Standings:
 
     def _lives(self, app: AppName, now: _Now) -> bool:
         """Is anything of the app seen to live?"""
-        return any(now.seen.get(key, _NOTHING).state != "down" for key in self._of_app[app])
+        return any(now.seen.get(key, _NOTHING).state != "down" for key in self._of_app[app].places)
 
     def _serving(self, key: Key, without: set[Key]) -> bool:
         """Is the app answered at any address of the same site, but for those of `without`?"""
@@ -252,14 +262,13 @@ class Standings:
         return any(word(self._kept[other].standing.phase) != "down" for other in others if other in self._kept)
 
 
-def _places(snapshot: Snapshot) -> Iterable[tuple[Key, _Place]]:
-    for app in snapshot.apps.values():
-        shares = site_shares(snapshot, app)
-        for site in snapshot.sites.values():
-            addresses = tuple(address for edge in site.edges for address in edge.public)
-            share = shares.get(site.name, 0.0) / len(addresses)
-            for address in addresses:
-                yield (app.name, address), _Place(app, site.name, share, addresses)
+def _places(snapshot: Snapshot, app: App) -> Iterable[tuple[Key, _Place]]:
+    shares = site_shares(snapshot, app)
+    for site in snapshot.sites.values():
+        addresses = tuple(address for edge in site.edges for address in edge.public)
+        share = shares.get(site.name, 0.0) / len(addresses)
+        for address in addresses:
+            yield (app.name, address), _Place(app, site.name, share, addresses)
 
 
 def _new(now: _Now) -> _Kept:

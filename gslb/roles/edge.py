@@ -40,7 +40,7 @@ from gslb.roles.seeing.exchange import Outlook
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
 from gslb.snapshot.targets import check_targets, probe_targets
-from gslb.snapshot.types import AppName, LiveState, RouteCounts, RouteId, SiteName, Snapshot
+from gslb.snapshot.types import AppName, LiveState, RouteId, SiteName, Snapshot
 from gslb.trust.signer_files import TrustFolder
 
 __all__ = ["run"]
@@ -65,7 +65,7 @@ class EdgeRole:
         self._started_wall_s = clock.wall_s()
         self._prober = prober
         self._told = Told(prober) if prober else None
-        self._route_messages: dict[RouteId, tuple[RouteCounts, RouteState]] = {}
+        self._route_messages: dict[RouteId, tuple[edge_runner.RouteState, RouteState]] = {}
         self._routes_told: tuple[Sequence[edge_runner.RouteState], tuple[RouteState, ...]] = (), ()
         nothing = LiveState()
         self._outlook = Outlook(
@@ -127,7 +127,7 @@ class EdgeRole:
         if routes is not self._routes_told[0]:
             before = self._route_messages
             self._route_messages = {
-                item.route: known if (known := before.get(item.route)) and known[0] == item.counts else _message(item)
+                item.route: known if (known := before.get(item.route)) and _is_still(known[0], item) else _message(item)
                 for item in routes
             }
             self._routes_told = routes, tuple(message for _, message in self._route_messages.values())
@@ -161,9 +161,14 @@ def _shut_out(runner: EdgeRunner, roster: Roster) -> None:
         _log.error("machines that were removed may still come in", machines=roster.removed, why=str(error))
 
 
-def _message(item: edge_runner.RouteState) -> tuple[RouteCounts, RouteState]:
+def _is_still(before: edge_runner.RouteState, now: edge_runner.RouteState) -> bool:
+    """Did it count nothing since?"""
+    return before is now or before.counts == now.counts
+
+
+def _message(item: edge_runner.RouteState) -> tuple[edge_runner.RouteState, RouteState]:
     counts = item.counts
-    return counts, RouteState(
+    return item, RouteState(
         app=item.route.app,
         route=item.route.route,
         requests=dict(counts.requests),

@@ -6,7 +6,7 @@ What one app brings is made in `app`; here it is put beside the others, and kept
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gslb.edge.render.app import Ground, render_app
@@ -35,6 +35,18 @@ from gslb.snapshot.types import App, AppName, ClientTls, SiteName, Snapshot
 __all__ = ["Renderer", "changed_part", "render"]
 
 _STORES = Stores()
+_Where = tuple[SiteName, Peering | None, Stores]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """What was asked for, and what came of it."""
+
+    snapshot: Snapshot
+    place: _Where
+    closing: bool
+    ground: Ground
+    config: EdgeConfig
 
 
 class Renderer:
@@ -42,17 +54,17 @@ class Renderer:
     that are the same objects are not rendered again. It may be called from several threads at once."""
 
     def __init__(self) -> None:
-        self._last: tuple[Ground, Mapping[AppName, App], EdgeConfig] | None = None
+        self._last: _Rendered | None = None
 
-    def render(
-        self, snapshot: Snapshot, place: tuple[SiteName, Peering | None, Stores], *, closing: bool = False
-    ) -> EdgeConfig:
-        """As the function `render`."""
+    def render(self, snapshot: Snapshot, place: _Where, *, closing: bool = False) -> EdgeConfig:
+        """As the function `render`. What was prepared is not rendered again to be published."""
+        before = self._last
+        if before is not None and before.snapshot is snapshot and (before.place, before.closing) == (place, closing):
+            return before.config
         site, peering, stores = place
         apps, here = tuple(snapshot.apps.values()), snapshot.sites[site]
         chains = tls_hosts(here, apps)
         ground = Ground(Place(site, snapshot.sites, peering, stores), chains)
-        before = self._last
         parts = _parts(snapshot.apps, ground, before)
         mirrored = any(route.mirrors for app in apps for route in app.routes)
         filters = [*capacity_filter(here), *http_filters(apps), *capture_filters(apps, site)]
@@ -75,8 +87,8 @@ class Renderer:
             index=_index(snapshot, site, parts.values()),
             apps=parts,
         )
-        config = _keeping(before[2], made) if before else made
-        self._last = ground, snapshot.apps, config
+        config = _keeping(before.config, made) if before else made
+        self._last = _Rendered(snapshot, place, closing, ground, config)
         return config
 
 
@@ -99,8 +111,7 @@ def changed_part(before: EdgeConfig, now: EdgeConfig) -> EdgeConfig | None:
     if before.listeners != now.listeners:
         return None
     changed = {name: part for name, part in now.apps.items() if not _is_alike(before.apps.get(name), part)}
-    own = {cluster["name"] for part in now.apps.values() for cluster in part.clusters}
-    shared = [cluster for cluster in now.clusters if cluster["name"] not in own]
+    shared = now.clusters[sum(len(part.clusters) for part in now.apps.values()) :]  # as they are put together
 
     def narrowed(port: int | None, routes: Resource) -> Resource:
         return {**routes, "virtual_hosts": [part.hosts[port] for part in changed.values() if port in part.hosts]}
@@ -128,13 +139,11 @@ def _is_alike(before: AppParts | None, now: AppParts) -> bool:
     return before is not None and (before.clusters, before.hosts) == (now.clusters, now.hosts)
 
 
-def _parts(
-    apps: Mapping[AppName, App], ground: Ground, before: tuple[Ground, Mapping[AppName, App], EdgeConfig] | None
-) -> Mapping[AppName, AppParts]:
+def _parts(apps: Mapping[AppName, App], ground: Ground, before: _Rendered | None) -> Mapping[AppName, AppParts]:
     if before is None:
         return {name: render_app(app, ground) for name, app in apps.items()}
-    old_ground, old_apps, old = before
-    unchanged = {name for name, app in apps.items() if old_apps.get(name) is app} if old_ground == ground else set()
+    old_apps, old = before.snapshot.apps, before.config
+    unchanged = {name for name, app in apps.items() if old_apps.get(name) is app} if before.ground == ground else set()
     return {
         name: old.apps[name] if name in unchanged else _taking_over(old.apps.get(name), render_app(app, ground))
         for name, app in apps.items()

@@ -82,6 +82,7 @@ class Judge:
         self._restored = False
         exchange.on_news = self.look
         self._unkept = False
+        self._told: dict[Key, tuple[Verdict, VerdictState]] = {}
         self.live = LiveState()
 
     def follow(self, snapshot: Snapshot) -> None:
@@ -127,21 +128,16 @@ class Judge:
         return {place: bool(some) for place, some in self._exchange.sights(self._own_sight()).items()}
 
     def told(self) -> Iterable[VerdictState]:
-        """Every verdict with what each place sees."""
-        for (app, address), verdict in self.live.verdicts.items():
-            votes = self._tally.votes.get((app, address), {})
-            yield VerdictState(
-                app=app,
-                site=self._sites[app, address],
-                address=str(address),
-                state=verdict.state,
-                reason=verdict.reason,
-                since_wall_s=verdict.since_wall_s,
-                flip_s=verdict.flip_s,
-                seen=verdict.seen,
-                waits=verdict.waits,
-                views={place: view.state if view is not None else "silent" for place, view in votes.items()},
-            )
+        """Every verdict with what each place sees. What says the same as the last time is the same object."""
+        before, self._told = self._told, {}
+        for key, verdict in self.live.verdicts.items():
+            votes = self._tally.votes.get(key, {})
+            views = {place: view.state if view is not None else "silent" for place, view in votes.items()}
+            known, site = before.get(key), self._sites[key]
+            if known is None or known[0] is not verdict or (known[1].views, known[1].site) != (views, site):
+                known = verdict, _message(key, site, verdict, views)
+            self._told[key] = known
+            yield known[1]
 
     def _own_sight(self) -> Sight | None:
         live = self._observed()
@@ -167,6 +163,21 @@ class Judge:
         except (OSError, ValidationError, ValueError) as error:
             _log.error("which sites were out does not read; they are looked at anew", why=str(error))
             return []
+
+
+def _message(key: Key, site: SiteName, verdict: Verdict, views: Mapping[str, str]) -> VerdictState:
+    return VerdictState(
+        app=key[0],
+        site=site,
+        address=str(key[1]),
+        state=verdict.state,
+        reason=verdict.reason,
+        since_wall_s=verdict.since_wall_s,
+        flip_s=verdict.flip_s,
+        seen=verdict.seen,
+        waits=verdict.waits,
+        views=dict(views),
+    )
 
 
 def _record(item: Remembered) -> _Record:

@@ -66,3 +66,16 @@ def test_an_app_that_is_gone_is_not_told_of():
     meter.take({PAY: RouteCounts({"old": 5})}, 0, 1.0)
     meter.take({PAY: RouteCounts({"old": 6})}, 0, 2.0)
     assert meter.seen().per_s == {"shop": 3.0}
+
+
+def test_what_a_few_routes_have_counted_adds_up_as_if_all_had_been_looked_at():
+    whole, meter, before = ArrivalMeter(), ArrivalMeter(), counts()
+    whole.take(before, 0, 0.0)
+    meter.take(before, 0, 0.0)
+    for second in range(1, 20):
+        now = counts(pay=min(second, 5) * 7, blog=second // 4)
+        whole.take(now, second % 3, float(second))
+        some = {route: count for route, count in now.items() if count != before[route]}
+        meter.take_more(some, second % 3, float(second))
+        assert meter.seen() == whole.seen()
+        before = now

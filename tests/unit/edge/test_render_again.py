@@ -26,3 +26,12 @@ def test_after_a_drain_and_back_envoy_is_asked_about_no_cluster_twice():
     names = [cluster["name"] for cluster in part.clusters]
     assert len(names) == len(set(names))
     assert part.apps.keys() == {"shop"}
+
+
+def test_what_was_prepared_is_not_rendered_again_to_be_published():
+    renderer, place = Renderer(), ("dc", None, Stores())
+    made = snapshot([{"name": "pay", "split": {"old": 90, "new": 10}}], BACKENDS)
+    first = renderer.render(made, place)
+    assert renderer.render(made, place) is first
+    assert renderer.render(made, place, closing=True).closing
+    assert not renderer.render(made, place).closing

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from gslb.edge.render import Skip, StatsIndex
-from gslb.edge.stats import COUNTERS_FILTER, Tally, parse_stats, route_counts
+from gslb.edge.stats import COUNTERS_FILTER, Tally, counting_apps, parse_stats, route_counts
 from gslb.errors import HostError
 from gslb.snapshot.types import BackendName, RouteCounts, RouteId
 
@@ -43,6 +43,16 @@ def test_counters_become_counts():
         PAY: RouteCounts({"old": 90, "new": 10}, 9, {"method": 15, "target_down": 53, "target_busy": 64}),
         REST: RouteCounts({"old": 0}, 0, {}),
     }
+
+
+def test_only_apps_that_counted_something_are_looked_at_again():
+    tally, name = Tally(), "cluster.shop/pay/old.upstream_rq_completed"
+    assert tally.observe({name: 1, "other": 1}) == {name, "other"}
+    assert tally.observe({name: 2, "other": 1}) == {name}
+    assert tally.observe({name: 2}) == {"other"}
+    assert counting_apps(INDEX, [name]) == {"shop"}
+    assert counting_apps(INDEX, ["vhost.shop.route.pay~method~2.upstream_rq_completed"]) == {"shop"}
+    assert counting_apps(INDEX, ["other", "vhost.shop.route.probe.upstream_rq_completed"]) == set()
 
 
 def test_pools_of_endpoints_are_not_asked_for():

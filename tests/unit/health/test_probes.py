@@ -260,6 +260,21 @@ async def test_without_targets_the_first_round_is_over_at_once():
     assert await prober.first_round()
 
 
+async def test_targets_that_stay_are_neither_asked_anew_nor_waited_for():
+    prober = Prober(lambda _live: None)
+    async with server(saying(OK)) as (port, heads), running(prober):
+        prober.set_targets([target(port, interval_s=60.0)])
+        assert await prober.first_round()
+        live = prober.live
+        prober.set_targets([target(port, interval_s=60.0)])
+        assert await prober.first_round()
+        assert (len(heads), prober.live) == (1, live)
+        prober.set_targets([target(port, interval_s=50.0)])
+        assert await prober.first_round()
+        while len(heads) < 2:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_first_round_gives_up_when_nobody_probes():
     prober = Prober(lambda _live: None)
     prober.set_targets([target(9, timeout_s=0.05)])

@@ -6,7 +6,8 @@ import pytest
 
 from gslb.health.quorum import Seen
 from gslb.health.standings import Standings
-from gslb.snapshot.intent import Approval, SlowStart
+from gslb.snapshot import Compiler
+from gslb.snapshot.intent import Approval, Intent, SlowStart
 from tests.unit.steering.world import NOW_S, SITES, addresses_of, app, by, ip, policy, snapshot
 
 WEIGHTED = ["healthy", {"weighted": {"dc": 50, "aws": 30, "gcp": 20}}]
@@ -360,3 +361,16 @@ def test_nothing_is_done_anew_for_what_is_up_and_unchanged():
     assert node.standings.live == before
     assert node.standings.live.counter == before.counter
     assert dataclasses.asdict(before)["ramps"] == {}
+
+
+def test_an_app_that_changed_is_judged_by_its_new_rules_where_the_sites_are_the_same_objects():
+    compiler, standings = Compiler(), Standings()
+    for revision, failover in enumerate(("auto", "manual"), 1):
+        apps = {"shop": app(WEIGHTED, failover=failover), "blog": app(WEIGHTED, hosts=["blog"])}
+        standings.follow(compiler.compile(Intent(revision=revision, policy=policy(**apps)), NOW_S))
+        seen = {(name, ip(a)): Seen("up", "200", 3.0) for name in apps for a in addresses_of(*SITES)}
+        standings.look(seen, float(revision), NOW_S)
+    down = {key: Seen("down", "503", 3.0) if key[1] == DC4[1] else now for key, now in seen.items()}
+    standings.look(down, 9.0, NOW_S)
+    assert standings.verdicts[DC4].state == "held"
+    assert standings.verdicts["blog", DC4[1]].state == "down"
