@@ -45,11 +45,13 @@ flood: install ## flood the DNS loop at three times what it can read; figures go
 
 CHAOS_ROUNDS ?= 4
 MUTATIONS ?= 10000
+WALK_STEPS ?= 300
 STORE_AWAY_S ?= 1800
 
 .PHONY: chaos
-chaos: install ## minutes of failures: MUTATIONS wrong policies, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd, a fleet whose store is away for STORE_AWAY_S
+chaos: install ## minutes of failures: MUTATIONS wrong policies, WALK_STEPS changes in any order, sites in network namespaces (CHAOS_ROUNDS each way, needs root), etcd, a fleet whose store is away for STORE_AWAY_S
 	MUTATIONS=$(MUTATIONS) $(BIN)/pytest -q tests/api/test_mutated.py
+	WALK_STEPS=$(WALK_STEPS) WALK_SEED=$$$$ $(BIN)/pytest -q tests/e2e/test_walk.py
 	CHAOS_ROUNDS=$(CHAOS_ROUNDS) STORE_AWAY_S=$(STORE_AWAY_S) $(BIN)/pytest -s -m chaos
 
 .PHONY: properties

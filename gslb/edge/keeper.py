@@ -36,8 +36,6 @@ _BUSY_MISSES = 20
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _STEADY_S = 30.0
-_END_S = 1.5
-"""Shorter than the time that a supervisor gives the role, or a start that is slow to end would outlive both."""
 _LOG_LIMIT_BYTES = 8 * 1024**2
 
 
@@ -122,7 +120,7 @@ class Keeper:
     async def end(self) -> None:
         """End Envoy: ask, then insist."""
         if self._process is not None:
-            await _end(self._process)
+            await self._process.end()
             self._let_go()
         self._files.process.unlink(missing_ok=True)
 
@@ -146,7 +144,7 @@ class Keeper:
             self._enter("starting")
             return
         self._last_end = "it ran with other settings"
-        await _end(process)
+        await process.end()
         process.close()
 
     async def _watch(self, process: EnvoyProcess) -> str:
@@ -205,12 +203,3 @@ class Keeper:
             self._live.set()
         else:
             self._live.clear()
-
-
-async def _end(process: EnvoyProcess) -> None:
-    process.send(signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), _END_S)
-    except TimeoutError:
-        process.send(signal.SIGKILL)
-        await process.wait()

@@ -22,7 +22,11 @@ from gslb.errors import HostError
 from gslb.model.words import IpAddress, format_endpoint
 from gslb.whole_file import write_whole
 
-__all__ = ["Command", "EnvoyProcess", "adopt", "find_envoy", "refuse_taken_addresses", "spawn"]
+__all__ = ["Command", "EnvoyProcess", "adopt", "end_left_behind", "find_envoy", "refuse_taken_addresses", "spawn"]
+
+_END_S = 1.5
+"""How long Envoy has to end by itself: shorter than what a supervisor gives its role, or a start that is slow to end
+would outlive both."""
 
 
 def find_envoy(setting: str | None) -> Path:
@@ -103,6 +107,15 @@ class EnvoyProcess:
             loop.remove_reader(self._pidfd)
         return self._reap()
 
+    async def end(self) -> None:
+        """It ends by itself, or is killed after a while. Returns when it has ended."""
+        self.send(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.wait(), _END_S)
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            await self.wait()
+
     def cpu_ticks(self) -> int:
         """Processor time so far; a frozen process gets none."""
         facts = _facts(self.pid)
@@ -145,8 +158,23 @@ def spawn(command: Command, files: Files) -> EnvoyProcess:
 
 def adopt(command: Command, files: Files) -> tuple[EnvoyProcess, bool] | None:
     """The Envoy that an earlier run left, and whether it runs what `command` would start; None where there is none."""
+    found = _left_behind(files.process)
+    return (found[0], found[1] == command.digest) if found is not None else None
+
+
+async def end_left_behind(folder: Path) -> None:
+    """End the Envoy that the edge role of `folder` has left, if it has left one: a role that is killed, or that has not
+    come so far as to adopt it, cannot."""
+    found = _left_behind(Files(folder).process)
+    if found is not None:
+        await found[0].end()
+        found[0].close()
+
+
+def _left_behind(file: Path) -> tuple[EnvoyProcess, str] | None:
+    """With the digest of the command that started it."""
     try:
-        identity = _Identity(**json.loads(files.process.read_bytes()))
+        identity = _Identity(**json.loads(file.read_bytes()))
         pidfd = os.pidfd_open(identity.pid)
     except (OSError, ValueError, TypeError):
         return None
@@ -154,7 +182,7 @@ def adopt(command: Command, files: Files) -> tuple[EnvoyProcess, bool] | None:
     if facts is None or facts.start_ticks != identity.start_ticks:
         os.close(pidfd)
         return None
-    return EnvoyProcess(identity.pid, pidfd, adopted=True), identity.digest == command.digest
+    return EnvoyProcess(identity.pid, pidfd, adopted=True), identity.digest
 
 
 def _facts(pid: int) -> _Facts | None:

@@ -1,5 +1,6 @@
 """The small supervisor behind `gslb run` and `gslb demo`: it starts role processes, restarts those that die, and stops
-them all. It knows nothing of policy, DNS or Envoy, so that there is little in it that can fail."""
+them all. It knows nothing of policy or DNS, and of Envoy only that none may be left at the end, so that there is little
+in it that can fail."""
 
 from __future__ import annotations
 
@@ -102,14 +103,12 @@ class Supervisor:
                 tasks.append(group.create_task(keep_running("comparer", self._comparer.run)))
                 number = await asyncio.shield(stop)
                 self._stopping.set()
-                self._signal(number)
-                await self._gone()
+                await self._end(number)
                 for task in tasks:
                     task.cancel()
         except* GslbError as errors:
             self._stopping.set()
-            self._signal(signal.SIGINT)
-            await self._gone()
+            await self._end(signal.SIGINT)
             raise self._cause(first_error(errors)) from None
 
     def _roles(self) -> list[tuple[str, str, str | None]]:
@@ -181,6 +180,16 @@ class Supervisor:
         for pid in self.pids.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    async def _end(self, number: signal.Signals) -> None:
+        """Roles end their Envoys themselves, but for one that was killed or has only just started."""
+        self._signal(number)
+        await self._gone()
+        if number == signal.SIGINT or self.settings.foreground:
+            from gslb.edge.process import end_left_behind
+
+            edges = [self.settings.data / name for name, role, _ in self._roles() if role == "edge"]
+            await asyncio.gather(*map(end_left_behind, edges))
 
     async def _gone(self) -> None:
         until = clock.mono_s() + STOP_WITHIN_S

@@ -85,6 +85,7 @@ def told(call, *given):
     return bool(said)
 
 
+@pytest.mark.timeout(120 + COUNT / 10)
 @pytest.mark.parametrize("seed", range(4))
 def test_no_wrong_policy_reaches_a_node(world, seed):
     publisher, client = world

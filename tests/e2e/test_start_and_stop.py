@@ -44,6 +44,16 @@ async def test_stops_within_five_seconds_and_leaves_nothing(tmp_path, number):
     assert set(Path("/dev/shm").iterdir()) <= before
 
 
+async def test_an_envoy_whose_role_was_just_killed_is_not_left(tmp_path):
+    """Whoever is not there any more, or has only just started, cannot end its Envoy."""
+    async with running_demo(tmp_path) as demo:
+        roles = (await demo.status())["roles"]
+        os.kill(roles["edge-dc"]["pid"], signal.SIGKILL)
+        demo.process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(demo.process.wait(), 10)
+        assert processes_of(demo) == set()
+
+
 async def test_a_killed_demo_takes_its_processes_with_it(tmp_path):
     async with running_demo(tmp_path) as demo:
         demo.process.kill()
