@@ -16,7 +16,7 @@ from gslb.compare.joining import Joined
 from gslb.compare.redact import redacted_body, redacted_difference, redacted_headers, redacted_path
 from gslb.compare.rules import Rules
 
-__all__ = ["MAX_FIELDS", "MAX_SAMPLES", "SAMPLE_AGE_S", "SPAN_S", "Field", "Span", "Tally", "together"]
+__all__ = ["MAX_FIELDS", "MAX_SAMPLES", "SAMPLE_AGE_S", "SPAN_S", "Field", "FieldKey", "Span", "Tally", "together"]
 
 SPAN_S = 12 * 3600.0
 """Between one and two of these are told."""

@@ -78,7 +78,8 @@ class Compared(_Message):
 
 
 class ComparedCounts(_Message):
-    """`verdicts`: how many fields are a difference, noise, unsettled or unmeasured."""
+    """`verdicts`: how many fields are a difference, noise, unsettled or unmeasured. `fields`: a few of them, the worst
+    first, by names and numbers alone: what they held is told to who may ask for the report."""
 
     app: str
     route: str
@@ -87,6 +88,7 @@ class ComparedCounts(_Message):
     measured: int = 0
     different: int = 0
     verdicts: dict[str, int] = {}
+    fields: tuple[ComparedField, ...] = ()
 
 
 class ComparerState(_Message):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gslb.compare.noise import evidence, judge, needed
+from gslb.compare.noise import evidence, needed
+from gslb.compare.ranking import Ranked, ranked
 from gslb.compare.tally import Field, Span, together
 from gslb.control.compared import Compared
 from gslb.control.mirror_traffic import traffic_seen
@@ -18,7 +19,6 @@ from gslb.snapshot.types import Snapshot
 __all__ = ["MAX_SAMPLES", "mirror_report", "require_compared"]
 
 MAX_SAMPLES = 20
-_ORDER = ("difference", "unmeasured", "unsettled", "noise")
 _MANY_REFUSED = 0.1
 _NUMBERS = ("since_wall_s", "pairs", "measured", "different", "by_target", "refused", "more_fields")
 
@@ -57,7 +57,7 @@ def mirror_report(
         "since": iso(span.since_wall_s) if span else None,
         **{name: getattr(span, name) if span else 0 for name in _NUMBERS[1:]},
         "traffic": traffic_seen([item.traffic for item in heard]),
-        "fields": _fields(span) if span else [],
+        "fields": [_field(span, one) for one in ranked(span.fields)] if span else [],
         "hints": list(_hints(compare, span, told, edges)),
         "samples": _samples(heard),
         "edges": {name: item.pairs if item is not None else None for name, item in told.items()},
@@ -74,29 +74,19 @@ def _span(told: Compared) -> Span:
     return Span(**{name: getattr(told, name) for name in _NUMBERS}, fields=fields)
 
 
-def _fields(span: Span) -> list[dict[str, Any]]:
-    """What is surest and most frequent first, noise last."""
-    found = [_field(span, path, kind, item) for (path, kind), item in span.fields.items()]
-    return sorted(found, key=_rank)
-
-
-def _rank(item: dict[str, Any]) -> tuple[Any, ...]:
-    return _ORDER.index(item["verdict"]), item["path"] != "status", -item["seen"], item["path"], item["kind"]
-
-
-def _field(span: Span, path: str, kind: str, item: Field) -> dict[str, Any]:
-    verdict = judge(item.seen, item.both, item.only_new, item.only_old)
+def _field(span: Span, one: Ranked) -> dict[str, Any]:
+    item = one.counted
     return {
-        "path": path,
-        "kind": kind,
-        "verdict": verdict,
+        "path": one.path,
+        "kind": one.kind,
+        "verdict": one.verdict,
         "seen": item.seen,
         "percent": round(100 * item.seen / span.pairs, 2) if span.pairs else 0.0,
         "both": item.both,
         "only_new": item.only_new,
         "only_old": item.only_old,
         "evidence": round(evidence(item.only_new, item.only_old), 3),
-        "needed": needed(item.only_new) if verdict == "unsettled" else 0,
+        "needed": needed(item.only_new) if one.verdict == "unsettled" else 0,
         "first": iso(item.first_wall_s),
         "last": iso(item.last_wall_s),
         "old": item.old,

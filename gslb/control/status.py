@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gslb.control.checks import checks_seen, prober_trouble
+from gslb.control.compared_seen import compared_seen, told_by_route
 from gslb.control.installation.standing import is_in_sync
 from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.control.tail import tail_of
@@ -70,6 +71,7 @@ def status(
     intent, snapshot = current
     verdicts = _verdicts(reached)
     counted, loads, ramps = _counted(reached), loads_of(reached), ramps_of(reached)
+    compared = told_by_route(reached)
     seen["checks"] = checks_seen(snapshot, reached)
     heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
     for site in snapshot.sites:
@@ -84,6 +86,7 @@ def status(
             seen["splits"][key] = _split(route, counts)
             if route.mirrors:
                 seen["mirrors"][key] = _mirrors(route, counts)
+                seen["mirrors"][key]["compared"] = compared_seen(route, compared.get((app.name, route.name), ()))
     return seen
 
 

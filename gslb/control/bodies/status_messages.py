@@ -102,14 +102,38 @@ class SplitSeen(Body):
     detail: str
 
 
+class ComparedFieldSeen(Body):
+    """A field that differed in `seen` pairs. Parts of its path that may be data are `*`."""
+
+    path: str
+    kind: str
+    verdict: Literal["difference", "unmeasured", "unsettled", "noise"]
+    seen: int
+
+
+class ComparedSeen(Body):
+    """Of the pairs of answers that were compared over the last 12 to 24 hours, those that were `equal`, and those
+    `different` somehow, be it noise. `verdicts`: numbers of fields, at the edge that compared most. `fields`: five at
+    most, the worst first. GET /v1/mirrors/APP/ROUTE/report has all of it."""
+
+    target: str
+    reference: str
+    pairs: int
+    equal: int
+    different: int
+    verdicts: Mapping[str, int]
+    fields: list[ComparedFieldSeen]
+
+
 class MirrorSeen(Body):
     """`intended`: percent by target, as the policy has it; `stopped`: who lets nothing be copied, None: nobody.
-    `sent` and `skipped` are sums over the edges, the second by reason."""
+    `sent` and `skipped` are sums over the edges, the second by reason. `compared` None: nothing is."""
 
     intended: Mapping[str, float]
     stopped: str | None
     sent: int
     skipped: Mapping[str, int]
+    compared: ComparedSeen | None
 
 
 class CertificateShown(Body):

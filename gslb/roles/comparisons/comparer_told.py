@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from gslb.compare.noise import judge
+from gslb.compare.ranking import Ranked, ranked
 from gslb.compare.tally import Field, Span, Tally, together
 from gslb.compare.traffic import SideCounts, Traffic, add_up
 from gslb.control.compared import Compared, ComparedCounts, ComparedField, SideTraffic, TrafficCounts
 
 __all__ = ["counts_of", "told"]
 
+_FEW = 8
 _NUMBERS = ("since_wall_s", "pairs", "measured", "different", "by_target", "refused", "more_fields")
 
 
@@ -54,10 +56,7 @@ def counts_of(tally: Tally) -> ComparedCounts:
     """What is told every time."""
     span = together(tally.spans())
     app, _, route = tally.rules.key.partition("/")
-    verdicts: dict[str, int] = {}
-    for item in span.fields.values():
-        verdict = judge(item.seen, item.both, item.only_new, item.only_old)
-        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    found = ranked(span.fields)
     return ComparedCounts(
         app=app,
         route=route,
@@ -65,8 +64,27 @@ def counts_of(tally: Tally) -> ComparedCounts:
         pairs=span.pairs,
         measured=span.measured,
         different=span.different,
-        verdicts=verdicts,
+        verdicts=Counter(item.verdict for item in found),
+        fields=tuple(map(_counts, found[:_FEW])),
     )
+
+
+def _counts(item: Ranked) -> ComparedField:
+    counted = item.counted
+    return ComparedField(
+        path=_named(item.path),
+        kind=item.kind,
+        seen=counted.seen,
+        both=counted.both,
+        only_new=counted.only_new,
+        only_old=counted.only_old,
+    )
+
+
+def _named(path: str) -> str:
+    """Without what may be data: names that are no plain words stand in quotes (`differ`)."""
+    first = min((path.find(quote) for quote in "'\"" if quote in path), default=len(path))
+    return path[:first] + "*" if first < len(path) else path
 
 
 def _numbers(span: Span) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ const TIMEOUT_MS = 5000;
 const TONES = {
   up: "good", ready: "good", live: "good",
   down: "bad", unreachable: "bad", backing_off: "bad",
+  difference: "bad", unmeasured: "warn",
   unknown: "warn", starting: "warn", drained: "warn", disputed: "warn", warning: "warn", "cannot look": "warn",
 };
 
@@ -74,6 +75,19 @@ function mirror(route, seen) {
     element("td", { class: "number" }, seen.sent.toLocaleString()), element("td", {}, skipped.join(", ") || "none"));
 }
 
+function comparison(route, seen) {
+  const fields = seen.fields.map((one) =>
+    element("li", {}, tag(one.verdict), " ", element("code", {}, one.path), ` ${one.kind}, ${one.seen.toLocaleString()} ×`));
+  const differ = (seen.verdicts.difference ?? 0) + (seen.verdicts.unmeasured ?? 0);
+  const numbers = [seen.pairs, seen.equal, seen.different].map((number) =>
+    element("td", { class: "number" }, number.toLocaleString()));
+  return element("tr", {},
+    element("th", { scope: "row" }, route, reason(`${seen.reference} beside ${seen.target}`)), ...numbers,
+    element("td", { class: `number ${differ ? "bad" : ""}` }, String(differ)),
+    element("td", { class: "number" }, String(seen.verdicts.noise ?? 0)),
+    element("td", {}, fields.length ? element("ul", { class: "nodes" }, ...fields) : seen.pairs ? "none" : "nothing compared yet"));
+}
+
 function check(name, seen) {
   const nodes = Object.entries(seen.nodes).map(([node, one]) =>
     element("li", { class: "node" }, element("span", {}, node), " ", tag(one.cannot ? "cannot look" : one.state),
@@ -121,9 +135,12 @@ function show(seen, checks) {
   fill("sites", Object.fromEntries(sites), site);
   fill("splits", seen.splits, split);
   fill("mirrors", seen.mirrors, mirror);
+  const compared = Object.entries(seen.mirrors).filter(([, one]) => one.compared);
+  fill("comparisons", Object.fromEntries(compared.map(([route, one]) => [route, one.compared])), comparison);
   fill("checks", Object.fromEntries(Object.entries(checks).map(([name, one]) => [name, steady(one)])), check);
   fill("roles", seen.roles, role);
   place("mirrors-section").hidden = Object.keys(seen.mirrors).length === 0;
+  place("comparisons-section").hidden = compared.length === 0;
   place("checks-section").hidden = Object.keys(checks).length === 0;
 }
 

@@ -93,6 +93,20 @@ async def test_captures_meet_and_are_told(comparing):
     assert [(item.route, item.pairs, item.verdicts) for item in state.comparisons] == [("pay", 1, {"unsettled": 1})]
 
 
+async def test_the_state_names_fields_without_what_they_held_or_what_may_be_data(comparing):
+    answers = {"answer": {"a": 1, "by user": {"ann@example.com": "no"}}, "copy": {"a": 2, "by user": {}}}
+    answers["noise"], sides = answers["answer"], {"answer": "old", "copy": "new", "noise": "old"}
+    await comparing.send(*(captured(role, sides[role], answers[role]) for role in answers))
+    state = await comparing.state()
+    (counts,) = state.comparisons
+    assert [(item.path, item.kind, item.seen) for item in counts.fields] == [
+        ("body.*", "missing", 1),
+        ("body.a", "value", 1),
+    ]
+    assert "ann" not in state.model_dump_json()
+    assert [(item.old, item.new) for item in counts.fields] == [("", "")] * 2
+
+
 async def test_what_is_no_capture_or_of_no_comparison_is_counted(comparing):
     unknown = captured(key="shop/other")
     assert await comparing.send(b"x", b"", unknown, captured(site="aws")) == [400, 400, 204, 204]
