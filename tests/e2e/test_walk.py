@@ -15,8 +15,10 @@ import pytest
 from tests.support.running_demo import eventually
 
 STEPS, SEED = int(os.environ.get("WALK_STEPS", "16")), int(os.environ.get("WALK_SEED", "4"))
-EXPECTED = ("last-site", "no-shift", "not-drained", "not-forced")
+EXPECTED = ("last-site", "no-shift", "not-drained", "not-forced", "no-earlier")
 """Rules that refuse what a walk may well ask for; anything else that is refused is a fault."""
+
+KINDS = ("edit", "edit", "shift", "undo", "drain", "undrain", "force", "unforce", "mirrors", "rollback", "kill")
 
 
 class Walk:
@@ -35,9 +37,7 @@ class Walk:
 
     async def step(self) -> str:
         """One change; what it was."""
-        kinds = ["edit", "edit", "shift", "undo", "drain", "undrain", "force", "unforce", "mirrors", "kill"]
-        kind = self.chance.choice(kinds)
-        return await getattr(self, kind)()
+        return await getattr(self, self.chance.choice(KINDS))()
 
     async def command(self, *words: str) -> str:
         result = await self.demo.gslb(*words)
@@ -48,12 +48,12 @@ class Walk:
     async def edit(self) -> str:
         what = self.chance.choice(sorted(self.edits))
         text = self.chance.choice([text for text in self.edits[what] if text != self.stands[what]])
-        revision = (await self.demo.status())["snapshot"]["revision"]
         self.demo.edit(self.stands[what], text)
         self.stands[what] = text
 
         async def taken():
-            return (await self.demo.status())["snapshot"]["revision"] > revision
+            planned = await self.demo.gslb("plan", str(self.demo.policy), "--json")
+            return planned.json["plan"]["changes"] == []
 
         await eventually(taken)
         return text
@@ -78,6 +78,9 @@ class Walk:
 
     async def mirrors(self) -> str:
         return await self.command("mirror", self.chance.choice(["stop", "start"]))
+
+    async def rollback(self) -> str:
+        return await self.command("rollback", "--yes", "-m", "a walk")
 
     async def kill(self) -> str:
         """A role's process dies, Envoys live on; the supervisor starts it anew."""
