@@ -7,25 +7,30 @@ import os
 import signal
 from pathlib import Path
 
+import aiohttp
 import dns.asyncquery
 import dns.message
 import pytest
 
+from tests.support import shop_backend
+from tests.support.backend import Backend
 from tests.support.running_demo import GSLB, eventually, run_gslb
 
 FIRST, SECOND = "127.0.9.11", "127.0.9.12"
 API, NODES, DNS = 18063, 18900, 15363
-POLICY = f"""
+
+
+def policy(edge: str, backends: dict[str, str], route: str) -> str:
+    return f"""
 environment: two
 zone: {{name: run.test, nameservers: {{ns1: {FIRST}, ns2: {SECOND}}}, ttl: 5s}}
 sites:
-  one: {{edges: [{{public: {FIRST}}}], listen: {{http: 18080}}}}
+  one: {{edges: [{{public: {edge}}}], listen: {{http: 18080}}}}
 apps:
   web:
     hosts: web
-    backends:
-      page: {{one: ["{FIRST}:19001"]}}
-    routes: [{{name: all, split: {{page: 100}}}}]
+    backends: {json.dumps({name: {"one": [endpoint]} for name, endpoint in backends.items()})}
+    routes: [{{name: all, {route}}}]
 """
 
 
@@ -71,7 +76,8 @@ async def answer(address: str):
 async def machines(tmp_path):
     made = Machines(tmp_path)
     (tmp_path / "policy").mkdir()
-    (tmp_path / "policy" / "policy.yaml").write_text(POLICY)
+    text = policy(FIRST, {"page": f"{FIRST}:19001"}, "split: {page: 100}")
+    (tmp_path / "policy" / "policy.yaml").write_text(text)
     try:
         yield made
     finally:
@@ -114,3 +120,37 @@ async def test_a_machine_joins_serves_and_is_removed(machines, tmp_path):
     assert (await answer(SECOND)).answer, "what it had it goes on to serve, until somebody ends it"
     secret = token.split(".")[2]
     assert not any(secret in path.read_text() for path in tmp_path.glob("log-*"))
+
+
+async def test_what_an_edge_on_another_machine_compared_is_reported(machines, tmp_path):
+    services = {name: Backend(name, SECOND, program=Path(shop_backend.__file__)) for name in ("old", "new")}
+    endpoints = {name: service.endpoint for name, service in services.items()}
+    route = "split: {old: 100}, mirror: [{to: new, percent: 100, compare: {sample: 100}}]"
+    (tmp_path / "policy" / "policy.yaml").write_text(policy(SECOND, endpoints, route))
+    try:
+        await machines.gslb(
+            "m1", "identity", "init", "--policy", str(tmp_path / "policy"), "--name", "m1", "--roles", "control",
+            "--api", f"https://{FIRST}:{API}", "--address", f"{FIRST}:{NODES}", "--data", str(tmp_path / "m1"),
+        )  # fmt: skip
+        await machines.run("m1", FIRST, str(tmp_path / "policy"), "--api", f"{FIRST}:{API}")
+        await eventually(machines.in_sync, 60)
+        token = (await machines.gslb("m1", "node", "token", "--roles", "edge", "--site", "one", "--json")).json["token"]
+        await machines.gslb(
+            "m2", "node", "join", "--control", f"https://{FIRST}:{API}", "--address", f"{SECOND}:{NODES}",
+            "--name", "m2", "--data", str(tmp_path / "m2"), GSLB_JOIN_TOKEN=token,
+        )  # fmt: skip
+        await machines.run("m2", SECOND)
+        await eventually(lambda: machines.in_sync("m2/edge-one"), 60)
+
+        async def reported():
+            async with aiohttp.ClientSession() as session:
+                await (await session.get(f"http://{SECOND}:18080/", headers={"host": "web.run.test"})).read()
+            seen = (await machines.gslb("m1", "mirror", "report", "web/all", "--json")).json
+            found = {item["path"] for item in seen["fields"] if item["verdict"] == "difference"}
+            return seen if "body.currency" in found else None
+
+        seen = await eventually(reported, 60)
+        assert seen["edges"] == {"m2/edge-one": seen["pairs"]}
+    finally:
+        for service in services.values():
+            service.kill()
