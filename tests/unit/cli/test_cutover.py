@@ -2,14 +2,11 @@
 
 import json
 
-import click
 import pytest
 
-from gslb.cli.main import run
 from gslb.snapshot.intent import Intent
 from tests.support.knot import Knot, needs_knot
 from tests.support.ports import free_port
-from tests.unit.control.serving import served
 from tests.unit.control.world import POLICY, MemoryPublisher, policy
 
 DNS, OLD, EDGE = "127.0.7.45", "127.0.7.46", "127.0.7.47"
@@ -39,15 +36,7 @@ def dns_port(tmp_path):
 
 
 @pytest.fixture
-def gslb(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-
-    def command(line):
-        code = run(line.split())
-        out, err = capsys.readouterr()
-        return code, click.unstyle(out), err
-
+def publisher():
     listen = {"http": free_port(EDGE)}
     given = policy(
         zone={"name": ZONE, "nameservers": {"ns1": [DNS]}},
@@ -55,8 +44,7 @@ def gslb(tmp_path, monkeypatch, capsys):
         apps={"shop": {**POLICY["apps"]["shop"], "steer": ["healthy"], "backends": {"monolith": {}},
                        "routes": [{"name": "all", "split": {"monolith": 100}}]}},
     )  # fmt: skip
-    with served(MemoryPublisher(Intent(revision=4, policy=given)), tmp_path):
-        yield command
+    return MemoryPublisher(Intent(revision=4, policy=given))
 
 
 @needs_knot

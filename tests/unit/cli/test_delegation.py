@@ -2,14 +2,11 @@
 
 import json
 
-import click
 import pytest
 
-from gslb.cli.main import run
 from gslb.snapshot.intent import Intent
 from tests.support.knot import Knot, needs_knot
 from tests.support.ports import free_port
-from tests.unit.control.serving import served
 from tests.unit.control.world import MemoryPublisher, policy
 
 ZONE, PARENT, NS1, NS2 = "gslb.example.test", "127.0.7.35", "127.0.7.36", "127.0.7.37"
@@ -49,18 +46,9 @@ def outside(tmp_path):
 
 
 @pytest.fixture
-def gslb(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-
-    def command(line):
-        code = run(line.split())
-        out, err = capsys.readouterr()
-        return code, click.unstyle(out), err
-
+def publisher():
     given = policy(zone={"name": ZONE, "nameservers": SERVERS})
-    with served(MemoryPublisher(Intent(revision=4, policy=given)), tmp_path):
-        yield command
+    return MemoryPublisher(Intent(revision=4, policy=given))
 
 
 @needs_knot

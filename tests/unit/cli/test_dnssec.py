@@ -7,13 +7,11 @@ import json
 import pytest
 
 from gslb import clock
-from gslb.cli.main import run
 from gslb.control import changes
 from gslb.control.dnskeys import keyring
 from gslb.control.dnskeys.rollover import Times
 from gslb.control.scrape.metrics import exposition
 from gslb.dns.dnssec.making import make_key
-from tests.unit.control.serving import served
 from tests.unit.control.world import POLICY, MemoryPublisher, dns_state, intent, policy
 
 ZONE = "gslb.example.com"
@@ -32,21 +30,6 @@ def signed():
 @pytest.fixture
 def publisher():
     return MemoryPublisher(signed())
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    """Runs one command line against a served API: (exit code, stdout, stderr)."""
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.setenv("SUDO_USER", "ann")
-
-    def command(line):
-        code = run(line.split())
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 def elapse(publisher, seconds):

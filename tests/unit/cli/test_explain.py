@@ -13,29 +13,10 @@ from gslb.control.protocol import Applied, Offer
 from gslb.roles.keeping.generation_files import GenerationFiles
 from gslb.roles.keeping.generations import Record
 from gslb.snapshot.bundle import Bundle
-from tests.unit.control.serving import served
-from tests.unit.control.world import NOW_S, POLICY, MemoryPublisher, by, dns_state, intent, verdict
+from tests.unit.control.world import NOW_S, POLICY, by, dns_state, intent, verdict
 
 SHOP = {**POLICY["apps"]["shop"], "backends": {**POLICY["apps"]["shop"]["backends"]}}
 SHOP["backends"].pop("paper")  # it has no endpoint, which check refuses
-
-
-@pytest.fixture
-def publisher():
-    return MemoryPublisher(intent())
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-
-    def command(line):
-        code = run(line.split())
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 def test_it_says_the_answer_and_why(gslb, publisher):

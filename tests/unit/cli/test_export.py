@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from gslb.cli.main import run
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
-from tests.unit.control.serving import served
 from tests.unit.control.world import MemoryPublisher, dns_state, verdict
 from tests.unit.plan.world import BASE, changed, put
 
@@ -20,20 +18,6 @@ INNER = put("zones", [{"name": "example.org", "nameservers": {f"ns1.{APEX}": ["1
 @pytest.fixture
 def publisher():
     return MemoryPublisher(Intent(revision=1, policy=Policy.model_validate(changed(INNER))))
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-    def command(line):
-        code = run(line.split())
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 def test_a_zone_as_it_is_answered_now(gslb, publisher):

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from gslb.cli.main import run
-from tests.unit.control.serving import served
 from tests.unit.control.test_forcing import HELD
 from tests.unit.control.test_status import AWS
 from tests.unit.control.world import MemoryPublisher, dns_state, intent, verdict
@@ -16,20 +14,6 @@ def publisher():
     made = MemoryPublisher(intent())
     made.states = {"dns": dns_state(made.snapshot, HELD, verdict("shop", "aws", AWS))}
     return made
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.setenv("SUDO_USER", "ann")
-
-    def command(*words):
-        code = run(list(words))
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 def test_force_says_what_it_did_and_how_to_undo_it(gslb, publisher):

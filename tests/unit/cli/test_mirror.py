@@ -4,31 +4,10 @@ import json
 
 import pytest
 
-from gslb.cli.main import run
 from gslb.control.compared import Compared, ComparedField, SideTraffic, TrafficCounts
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
-from tests.unit.control.serving import served
-from tests.unit.control.world import POLICY, MemoryPublisher, intent, policy
-
-
-@pytest.fixture
-def publisher():
-    return MemoryPublisher(intent())
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.setenv("SUDO_USER", "ann")
-
-    def command(*words):
-        code = run(list(words))
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
+from tests.unit.control.world import POLICY, policy
 
 
 def test_a_stop_says_what_it_did_and_how_to_undo_it(gslb, publisher):

@@ -9,36 +9,13 @@ from gslb.control.followed import Commit, Followed
 from gslb.control.installation.leader import Lead
 from gslb.control.installation.waves import begun
 from gslb.control.protocol import EdgeState, EnvoyState
-from tests.unit.control.serving import served
 from tests.unit.control.world import (
     NOW_S,
-    MemoryPublisher,
     dns_state,
     edge_state,
-    intent,
     pay,
     verdict,
 )  # fmt: skip
-
-
-@pytest.fixture
-def publisher():
-    return MemoryPublisher(intent())
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    """Runs one command line against a served API: (exit code, stdout, stderr)."""
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.setenv("SUDO_USER", "ann")
-
-    def command(line):
-        code = run(line.split())
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 def test_a_shift_prints_before_after_and_undo(gslb, publisher):

@@ -13,7 +13,6 @@ from gslb.cli.main import run
 from gslb.control.installation.waves import BAKE_S, begun
 from gslb.model.policy import Policy
 from gslb.snapshot.intent import Intent
-from tests.unit.control.serving import served
 from tests.unit.control.world import MemoryPublisher
 from tests.unit.plan.world import BASE, changed, cut, put
 
@@ -26,22 +25,6 @@ def publisher():
     made = MemoryPublisher(Intent(revision=1, policy=Policy.model_validate(BASE)))
     made.states.clear()
     return made
-
-
-@pytest.fixture
-def gslb(publisher, tmp_path, monkeypatch, capsys):
-    """Runs one command line beside a folder `policies`: (exit code, stdout, stderr)."""
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
-    monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    monkeypatch.setenv("SUDO_USER", "ann")
-    monkeypatch.chdir(tmp_path)
-
-    def command(line, *more):
-        code = run([*line.split(), *more])
-        return code, *capsys.readouterr()
-
-    with served(publisher, tmp_path):
-        yield command
 
 
 @pytest.fixture
