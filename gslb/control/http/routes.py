@@ -61,12 +61,21 @@ LATENCY_LIMIT_BYTES = 8 * 1024 * 1024
 _Handler = Callable[[Asked], Awaitable[dict[str, Any] | Media | Stream]]
 
 
-def _by_body(handle: Callable[[Publisher, Any], Awaitable[dict[str, Any]]]) -> _Handler:
-    return lambda asked: handle(asked.publisher, asked.body)
+_Answer = Awaitable[dict[str, Any]]
 
 
-def _by_query(handle: Callable[[Publisher, Any], Awaitable[dict[str, Any]]]) -> _Handler:
-    return lambda asked: handle(asked.publisher, asked.query)
+def _alone(handle: Callable[[Publisher], _Answer]) -> _Handler:
+    return lambda asked: handle(asked.publisher)
+
+
+def _by_body(handle: Callable[..., _Answer]) -> _Handler:
+    """`handle` takes the publisher, what the path names, in its order, and the body."""
+    return lambda asked: handle(asked.publisher, *asked.path.values(), asked.body)
+
+
+def _by_query(handle: Callable[..., _Answer]) -> _Handler:
+    """As `_by_body`, with the query."""
+    return lambda asked: handle(asked.publisher, *asked.path.values(), asked.query)
 
 
 async def _status(asked: Asked) -> dict[str, Any]:
@@ -86,89 +95,13 @@ async def _nodes(asked: Asked) -> dict[str, Any]:
     return nodes_seen(publisher.fleet(), publisher.roles(), publisher.ages_s(), clock.mono_s())
 
 
-async def _shift(asked: Asked) -> dict[str, Any]:
-    return await override_routes.shift(asked.publisher, asked.body)
-
-
-async def _undo_shift(asked: Asked) -> dict[str, Any]:
-    return await override_routes.undo_shift(asked.publisher, asked.path["app"], asked.path["route"], asked.query)
-
-
-async def _drain(asked: Asked) -> dict[str, Any]:
-    return await override_routes.drain(asked.publisher, asked.body)
-
-
-async def _undrain(asked: Asked) -> dict[str, Any]:
-    return await override_routes.undrain(asked.publisher, asked.path["site"], asked.query)
-
-
-async def _force(asked: Asked) -> dict[str, Any]:
-    return await forcing_routes.force(asked.publisher, asked.body)
-
-
-async def _unforce(asked: Asked) -> dict[str, Any]:
-    return await forcing_routes.unforce(asked.publisher, asked.path["site"], asked.query)
-
-
-async def _approve(asked: Asked) -> dict[str, Any]:
-    return await forcing_routes.approve(asked.publisher, asked.body)
-
-
 async def _keys(asked: Asked) -> dict[str, Any]:
     await asked.publisher.refresh()
     return await asyncio.to_thread(key_routes.seen, asked.publisher, asked.query)
 
 
-async def _roll_key(asked: Asked) -> dict[str, Any]:
-    return await key_routes.begin_roll(asked.publisher, asked.body)
-
-
-async def _tell_ds(asked: Asked) -> dict[str, Any]:
-    return await key_routes.tell_ds(asked.publisher, asked.body)
-
-
-async def _checks(asked: Asked) -> dict[str, Any]:
-    return await check_routes.seen(asked.publisher)
-
-
-async def _push_check(asked: Asked) -> dict[str, Any]:
-    return await check_routes.push(asked.publisher, asked.path["name"], asked.body)
-
-
-async def _present(asked: Asked) -> dict[str, Any]:
-    return await challenge_routes.present(asked.publisher, asked.body)
-
-
-async def _cleanup(asked: Asked) -> dict[str, Any]:
-    return await challenge_routes.cleanup(asked.publisher, asked.path["name"], asked.query)
-
-
-async def _latency(asked: Asked) -> dict[str, Any]:
-    return await override_routes.latency_in_force(asked.publisher)
-
-
-async def _set_latency(asked: Asked) -> dict[str, Any]:
-    return await override_routes.set_latency(asked.publisher, asked.body)
-
-
-async def _clear_latency(asked: Asked) -> dict[str, Any]:
-    return await override_routes.clear_latency(asked.publisher, asked.query)
-
-
 async def _tokens(asked: Asked) -> dict[str, Any]:
     return token_routes.seen(asked.publisher)
-
-
-async def _create_token(asked: Asked) -> dict[str, Any]:
-    return await token_routes.create(asked.publisher, asked.body)
-
-
-async def _revoke_token(asked: Asked) -> dict[str, Any]:
-    return await token_routes.revoke(asked.publisher, asked.path["name"], asked.query)
-
-
-async def _trust(asked: Asked) -> dict[str, Any]:
-    return await join_routes.trust(asked.publisher)
 
 
 async def _identity(asked: Asked) -> dict[str, Any]:
@@ -176,20 +109,8 @@ async def _identity(asked: Asked) -> dict[str, Any]:
     return await join_routes.seen(asked.publisher)
 
 
-async def _join_token(asked: Asked) -> dict[str, Any]:
-    return await join_routes.new_token(asked.publisher, asked.body)
-
-
-async def _join(asked: Asked) -> dict[str, Any]:
-    return await join_routes.join(asked.publisher, asked.body)
-
-
 async def _certify(asked: Asked) -> dict[str, Any]:
     return await join_routes.certify(asked.publisher, asked.body, asked.caller)
-
-
-async def _remove_machine(asked: Asked) -> dict[str, Any]:
-    return await join_routes.remove(asked.publisher, asked.path["name"], asked.query)
 
 
 async def _mirror_report(asked: Asked) -> dict[str, Any]:
@@ -301,17 +222,22 @@ TABLE = (
              versioned=True),
     Endpoint("GET", "/v1/nodes", _nodes, "Every node: what it has, how far behind it is, and the waves",
              fleet_messages.NodesSeen),
-    Endpoint("POST", "/v1/shifts", _shift, "Set the split of one route, at once",
+    Endpoint("POST", "/v1/shifts", _by_body(override_routes.shift), "Set the split of one route, at once",
              messages.ShiftChange, body=messages.ShiftRequest),
-    Endpoint("DELETE", "/v1/shifts/{app}/{route}", _undo_shift, "Let the route follow the policy again",
+    Endpoint("DELETE", "/v1/shifts/{app}/{route}", _by_query(override_routes.undo_shift),
+             "Let the route follow the policy again",
              messages.ShiftChange, query=messages.Undoing),
-    Endpoint("POST", "/v1/drains", _drain, "Take a site out", messages.DrainChange, body=messages.DrainRequest),
-    Endpoint("DELETE", "/v1/drains/{site}", _undrain, "Put a site back", messages.DrainChange, query=messages.DrainKey),
-    Endpoint("POST", "/v1/forced", _force, "Believe a site to be up or down, whatever is seen of it",
+    Endpoint("POST", "/v1/drains", _by_body(override_routes.drain),
+             "Take a site out", messages.DrainChange, body=messages.DrainRequest),
+    Endpoint("DELETE", "/v1/drains/{site}", _by_query(override_routes.undrain),
+             "Put a site back", messages.DrainChange, query=messages.DrainKey),
+    Endpoint("POST", "/v1/forced", _by_body(forcing_routes.force),
+             "Believe a site to be up or down, whatever is seen of it",
              forcing_messages.ForceChange, body=forcing_messages.ForceRequest),
-    Endpoint("DELETE", "/v1/forced/{site}", _unforce, "Believe of a site what is seen again",
+    Endpoint("DELETE", "/v1/forced/{site}", _by_query(forcing_routes.unforce), "Believe of a site what is seen again",
              forcing_messages.ForceChange, query=forcing_messages.ForceKey),
-    Endpoint("POST", "/v1/approvals", _approve, "Let a dead site leave an app's answers, or one that is well come back",
+    Endpoint("POST", "/v1/approvals", _by_body(forcing_routes.approve),
+             "Let a dead site leave an app's answers, or one that is well come back",
              forcing_messages.ApprovalChange, body=forcing_messages.ApprovalRequest),
     Endpoint("POST", "/v1/mirror-stops", _by_body(mirror_routes.stop), "Let mirrors copy nothing, at once",
              mirror_messages.MirrorChange, body=mirror_messages.MirrorStopRequest),
@@ -324,42 +250,51 @@ TABLE = (
              plan_messages.ApplyChange, body=plan_messages.ApplyRequest, limit_bytes=plan_routes.LIMIT_BYTES),
     Endpoint("GET", "/v1/diff", _by_query(plan_routes.diff), "What lies between the policies of two revisions",
              plan_messages.DiffSeen, query=plan_messages.DiffQuery),
-    Endpoint("GET", "/v1/checks", _checks, "Named checks: their state, what each node knows of them, and their history",
+    Endpoint("GET", "/v1/checks", _alone(check_routes.seen),
+             "Named checks: their state, what each node knows of them, and their history",
              check_messages.ChecksSeen),
-    Endpoint("PUT", "/v1/checks/{name}/state", _push_check, "Tell the state of a check that is pushed",
+    Endpoint("PUT", "/v1/checks/{name}/state", _by_body(check_routes.push), "Tell the state of a check that is pushed",
              check_messages.CheckPushed, body=check_messages.CheckPush, conditional=False),
-    Endpoint("POST", "/v1/acme", _present, "Answer an ACME challenge (DNS-01) from our zones",
+    Endpoint("POST", "/v1/acme", _by_body(challenge_routes.present), "Answer an ACME challenge (DNS-01) from our zones",
              challenge_messages.ChallengeChange, body=challenge_messages.ChallengeRequest),
-    Endpoint("DELETE", "/v1/acme/{name}", _cleanup, "Take the answer to an ACME challenge away",
+    Endpoint("DELETE", "/v1/acme/{name}", _by_query(challenge_routes.cleanup),
+             "Take the answer to an ACME challenge away",
              challenge_messages.ChallengeChange, query=challenge_messages.ChallengeKey),
-    Endpoint("GET", "/v1/latency", _latency, "The measured latencies in force, and whose they are",
+    Endpoint("GET", "/v1/latency", _alone(override_routes.latency_in_force),
+             "The measured latencies in force, and whose they are",
              messages.LatencySeen, versioned=True),
-    Endpoint("PUT", "/v1/latency", _set_latency, "Steer by these latencies instead of the policy's",
+    Endpoint("PUT", "/v1/latency", _by_body(override_routes.set_latency),
+             "Steer by these latencies instead of the policy's",
              messages.LatencyChange, body=messages.LatencyRequest, limit_bytes=LATENCY_LIMIT_BYTES),
-    Endpoint("DELETE", "/v1/latency", _clear_latency, "Steer by the policy's latencies again",
+    Endpoint("DELETE", "/v1/latency", _by_query(override_routes.clear_latency), "Steer by the policy's latencies again",
              messages.LatencyChange, query=messages.Undoing),
     Endpoint("GET", "/v1/dnssec", _keys, "DNSSEC keys, what comes next, and the records for the parent",
              key_messages.KeysSeen, query=key_messages.KeysQuery),
-    Endpoint("POST", "/v1/dnssec/rolls", _roll_key, "Put a new DNSSEC key in the place of the active one",
+    Endpoint("POST", "/v1/dnssec/rolls", _by_body(key_routes.begin_roll),
+             "Put a new DNSSEC key in the place of the active one",
              key_messages.KeyChange, body=key_messages.RollRequest),
-    Endpoint("POST", "/v1/dnssec/ds", _tell_ds, "The parent shows a DS record, or no longer shows it",
+    Endpoint("POST", "/v1/dnssec/ds", _by_body(key_routes.tell_ds),
+             "The parent shows a DS record, or no longer shows it",
              key_messages.KeyChange, body=key_messages.DsRequest),
     Endpoint("GET", "/v1/tokens", _tokens, "Who may use the API over TCP", token_messages.TokensSeen, versioned=True),
-    Endpoint("POST", "/v1/tokens", _create_token, "Make a token; its secret is told once, here",
+    Endpoint("POST", "/v1/tokens", _by_body(token_routes.create), "Make a token; its secret is told once, here",
              token_messages.TokenMade, body=token_messages.TokenRequest, repeatable=False),
-    Endpoint("DELETE", "/v1/tokens/{name}", _revoke_token, "Take a token back, at once",
+    Endpoint("DELETE", "/v1/tokens/{name}", _by_query(token_routes.revoke), "Take a token back, at once",
              token_messages.TokenChange, query=messages.Undoing),
-    Endpoint("GET", "/v1/trust", _trust, "The roots that this installation believes", join_messages.TrustSeen),
+    Endpoint("GET", "/v1/trust", _alone(join_routes.trust),
+             "The roots that this installation believes", join_messages.TrustSeen),
     Endpoint("GET", "/v1/identity", _identity, "Who has which certificate until when", join_messages.IdentitySeen),
-    Endpoint("POST", "/v1/join-tokens", _join_token, "Make a token for one machine to join; its secret is told once",
+    Endpoint("POST", "/v1/join-tokens", _by_body(join_routes.new_token),
+             "Make a token for one machine to join; its secret is told once",
              join_messages.JoinTokenMade, body=join_messages.JoinTokenRequest, repeatable=False,
              conditional=False),
-    Endpoint("POST", "/v1/join", _join, "Join, by a token: certificates, roots and configuration in one answer",
+    Endpoint("POST", "/v1/join", _by_body(join_routes.join),
+             "Join, by a token: certificates, roots and configuration in one answer",
              join_messages.JoinAnswer, body=join_messages.JoinRequest, repeatable=False, conditional=False),
     Endpoint("POST", "/v1/certificates", _certify, "The next certificate of a role process",
              join_messages.CertificateAnswer, body=join_messages.CertificateRequest, repeatable=False,
              conditional=False),
-    Endpoint("DELETE", "/v1/machines/{name}", _remove_machine, "Believe a machine no more",
+    Endpoint("DELETE", "/v1/machines/{name}", _by_query(join_routes.remove), "Believe a machine no more",
              join_messages.MachineChange, query=messages.Undoing, conditional=False),
     Endpoint("GET", "/v1/mirrors/{app}/{route}/report", _mirror_report,
              "Differences between the old and the new service of a compared mirror, noise removed", MirrorReport),
