@@ -13,6 +13,7 @@ from gslb.control.installation.fleet import Fleet
 from gslb.control.installation.waves import Wave
 from gslb.control.protocol import Outcomes, RoleState
 from gslb.control.registrar import Registrar
+from gslb.model.given import Checker
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.snapshot.intent import Intent
@@ -81,6 +82,11 @@ class Publisher(Protocol):
     @property
     def registrar(self) -> Registrar | None:
         """What keeps the installation's trust; None where it has no authority."""
+        ...
+
+    @property
+    def checker(self) -> Checker:
+        """What checks policies that are given over the API."""
         ...
 
     @property

@@ -15,7 +15,7 @@ from gslb.model.policy import Policy
 from gslb.model.tree import Path, Place
 from gslb.model.zones import SUFFIX, all_zones, take_zone_files
 
-__all__ = ["check_given"]
+__all__ = ["Checker", "check_given"]
 
 _WHOLE_NAMES = "$ORIGIN .\n"
 _ROOT = "policy"
@@ -34,6 +34,23 @@ def check_given(policy: Policy) -> Policy:
     if errors:
         raise PolicyError(map(_placed, errors))
     return taken.policy
+
+
+class Checker:
+    """Checks one policy after the other, and none twice in a row: what somebody planned is mostly applied next, and a
+    large policy takes a second. It may be called from several threads at once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[str, Policy] | None = None
+
+    def checked(self, policy: Policy) -> Policy:
+        """As `check_given`."""
+        text, last = policy.model_dump_json(), self._last
+        if last is not None and last[0] == text:
+            return last[1]
+        made = check_given(policy)
+        self._last = text, made
+        return made
 
 
 class _GivenPlaces:

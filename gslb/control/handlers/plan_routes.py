@@ -18,7 +18,6 @@ from gslb.control.one_app import only_app, telling_aside
 from gslb.control.planning import Today, between, plan_policy, refuse_refused, refuse_stale, uses_places
 from gslb.control.publishing import Published, Publisher
 from gslb.errors import PolicyError, Problem, RefusedError
-from gslb.model.given import check_given
 from gslb.model.policy import Policy
 from gslb.plan import ROLLBACK_WAIVES, Plan, differences, summary
 from gslb.snapshot.intent import Intent
@@ -118,15 +117,15 @@ async def _wanted(publisher: Publisher, wanted: PlanRequest) -> tuple[Policy, Po
     if wanted.app is not None:
         whole = require(current[0] if current else None).policy
         source = given or await publisher.policy(wanted.revision or 0)
-        return await asyncio.to_thread(_checked, only_app(whole, source, wanted.app), in_force), given
+        return await asyncio.to_thread(_checked, publisher, only_app(whole, source, wanted.app), in_force), given
     if given is not None:
-        return await asyncio.to_thread(_checked, given, in_force), None
+        return await asyncio.to_thread(_checked, publisher, given, in_force), None
     assert wanted.revision is not None
     return await publisher.policy(wanted.revision), None
 
 
-def _checked(policy: Policy, in_force: Policy | None) -> Policy:
-    checked = check_given(policy)
+def _checked(publisher: Publisher, policy: Policy, in_force: Policy | None) -> Policy:
+    checked = publisher.checker.checked(policy)
     return kept_in(in_force, checked) if in_force else checked
 
 

@@ -33,6 +33,7 @@ from gslb.control.protocol import Outcomes, Refusal, RoleState
 from gslb.control.publishing import Make, Published
 from gslb.control.registrar import Registrar
 from gslb.errors import GslbError, RefusedError
+from gslb.model.given import Checker
 from gslb.model.policy import Policy
 from gslb.model.words import IpAddress
 from gslb.roles.endpoint.node_client import CONTACT_S, NodeClient
@@ -94,6 +95,7 @@ class RolePublisher:
         self.waving = Waving(store, self.nodes, lambda: self.leading.term() if self.leading is not None else None)
         self.git: Followed | None = None
         self.pushed = PushBoard()
+        self.checker = Checker()
 
     # What control's API reads ---------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from gslb.control.protocol import (
 from gslb.control.publishing import Published
 from gslb.dns.dnssec.making import make_key
 from gslb.errors import HostError, RefusedError
+from gslb.model.given import Checker
 from gslb.model.policy import Policy
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance
@@ -154,6 +155,7 @@ class MemoryPublisher:
         self.registrar = FakeRegistrar()
         self.refreshed = 0
         self.pushed = PushBoard()
+        self.checker = Checker()
         self.compared = {}
         self.told = [Outcomes(window_s=30.0)]
         self.wave = None

@@ -9,7 +9,7 @@ import pytest
 
 from gslb.errors import PolicyError
 from gslb.model.folder import load_folder
-from gslb.model.given import check_given
+from gslb.model.given import Checker, check_given
 from gslb.model.policy import Policy
 from tests.unit.plan.world import BASE, changed, put
 
@@ -60,6 +60,16 @@ def test_an_item_of_a_list_is_told_by_its_number():
     assert [(rule, message.partition(": ")[0]) for rule, message in found] == [
         ("unknown-site", "apps.shop.steer.1.priority.1")
     ]
+
+
+def test_what_was_checked_last_is_not_checked_again_and_anything_else_is():
+    checker, good = Checker(), Policy.model_validate(BASE)
+    made = checker.checked(good)
+    assert checker.checked(Policy.model_validate(BASE)) is made == check_given(good)
+    with pytest.raises(PolicyError):
+        checker.checked(Policy.model_validate(changed(put("apps.shop.ttl", "1500ms"))))
+    other = {**BASE, "sites": dict(reversed(BASE["sites"].items()))}
+    assert list(checker.checked(Policy.model_validate(other)).sites) == list(other["sites"])
 
 
 def test_what_is_only_warned_of_passes():
