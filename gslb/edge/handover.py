@@ -32,6 +32,8 @@ _REFUSAL_S = 0.5
 _WARM_LIMIT_S = 5.0
 """How long new clusters may warm (a first health check, a first name resolution) before routes use them anyway: what
 is not warm by then is dead, and must not hold back a change."""
+_PAUSES = 10.0
+"""How many times as long as a look through all counters took the next one waits."""
 _PATTERN = (
     r"^(cluster_manager\.(cds\.|warming)|listener_manager\.(lds\.|total_listeners_w)|runtime\.(update|version)"
     rf"|http\.{STAT_PREFIX}\.rds\.)"
@@ -39,6 +41,10 @@ _PATTERN = (
 
 
 _REFUSAL = re.compile(r"update rejected: (.*)")
+
+
+_Refusals = Mapping[str, int | str]
+"""Envoy's counters, `update_rejected` of each subscription among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class Handover:
         try:
             if _differ({**before, **more}, new, self._structure(new)):
                 await self._replace_runtime(before[runtime], joined)
-                await self._replace_structure({**before, **more}, new)
+                await self._replace_structure({**before, **more}, new, await self._refusals())
                 await self._replace_runtime(joined, new[runtime])
             else:
                 await self._replace_runtime(before[runtime], new[runtime])
@@ -84,14 +90,16 @@ class Handover:
             raise
         await self._remove_more(new)
 
-    async def _replace_structure(self, before: Mapping[str, Document | None], new: Mapping[str, Document]) -> None:
+    async def _replace_structure(
+        self, before: Mapping[str, Document | None], new: Mapping[str, Document], refusals: _Refusals
+    ) -> None:
         clusters, routes, listeners = (item.path for item in (self._clusters, self._routes, self._listeners))
         both = await asyncio.to_thread(_union, before[clusters], new[clusters])
-        await self._replace(self._clusters, before[clusters], both)
-        await self._replace(self._routes, before[routes], new[routes])
-        await self._replace_more(before, new)
-        await self._replace(self._listeners, before[listeners], new[listeners])
-        await self._replace(self._clusters, both, new[clusters])
+        await self._replace(self._clusters, before[clusters], both, refusals)
+        await self._replace(self._routes, before[routes], new[routes], refusals)
+        await self._replace_more(before, new, refusals)
+        await self._replace(self._listeners, before[listeners], new[listeners], refusals)
+        await self._replace(self._clusters, both, new[clusters], refusals)
 
     async def to_starting(self, new: Mapping[str, Document], start: Callable[[], None]) -> None:
         """For an Envoy that is started once the files are there, by `start`. Raises as `to_running` does."""
@@ -102,7 +110,7 @@ class Handover:
         start()
         try:
             for item in self._subscriptions():
-                await self._taken(item, new[item.path], 0)
+                await self._taken(item, new[item.path], {})
         except (RefusedError, HostError):
             await self._write_all({**dict.fromkeys(self._more(new)), **more, **before})
             raise
@@ -116,7 +124,9 @@ class Handover:
         """The paths of what is routed at `also` ports."""
         return sorted(documents.keys() - {item.path for item in self._subscriptions()})
 
-    async def _replace_more(self, before: Mapping[str, Document | None], new: Mapping[str, Document]) -> None:
+    async def _replace_more(
+        self, before: Mapping[str, Document | None], new: Mapping[str, Document], refusals: _Refusals
+    ) -> None:
         """Envoy asks for the routes of a port when it has a listener there: only known ones are acknowledged."""
         for path in self._more(new):
             name = new[path].texts[0].name
@@ -124,7 +134,7 @@ class Handover:
             if current is None:
                 await asyncio.to_thread(self._files.write, path, new[path])
             else:
-                await self._replace(_Subscription(path, f"http.{STAT_PREFIX}.rds.{name}"), current, new[path])
+                await self._replace(_Subscription(path, f"http.{STAT_PREFIX}.rds.{name}"), current, new[path], refusals)
 
     async def _remove_more(self, new: Mapping[str, Document]) -> None:
         for path in (await asyncio.to_thread(self._files.more_routes)).keys() - new.keys():
@@ -138,12 +148,13 @@ class Handover:
         """In the order in which files are put back: the runtime must have what the routes beside it ask for."""
         return (self._clusters, self._routes, self._listeners, self._runtime)
 
-    async def _replace(self, item: _Subscription, current: Document | None, document: Document) -> None:
+    async def _replace(
+        self, item: _Subscription, current: Document | None, document: Document, refusals: _Refusals
+    ) -> None:
         if current is not None and current.digest == document.digest:
             return
-        stats = await self._first_stats()
         await asyncio.to_thread(self._files.write, item.path, document)
-        await self._taken(item, document, _number(stats, f"{item.stats}.update_rejected"))
+        await self._taken(item, document, refusals)
 
     async def _replace_runtime(self, current: Document | None, document: Document) -> None:
         if current is not None and current.digest == document.digest:
@@ -180,41 +191,48 @@ class Handover:
             f"Envoy did not take {path} within {self._take_limit_s():.0f} s", "see envoy.log in the same data folder"
         )
 
-    async def _first_stats(self) -> Mapping[str, int | str]:
-        """What Envoy shows before a change; waits for one that is just being started."""
+    async def _refusals(self) -> _Refusals:
+        """What Envoy has refused before a change; waits for one that is just being started."""
         deadline_s = clock.mono_s() + self._take_limit_s()
         while True:
             try:
-                return await self._admin.stats(_PATTERN)
+                return await self._admin.stats(_PATTERN, "Counters")
             except HostError:
                 if clock.mono_s() > deadline_s:
                     raise
             await asyncio.sleep(_POLL_S)
 
-    async def _taken(self, item: _Subscription, document: Document, rejected_before: int) -> None:
-        """Wait for the acknowledgement of `document`, then for it to be warm."""
-        deadline_s = clock.mono_s() + self._take_limit_s()
-        while not await self._is_taken(item, document, rejected_before):
-            if clock.mono_s() > deadline_s:
+    async def _taken(self, item: _Subscription, document: Document, refusals: _Refusals) -> None:
+        """Wait for the acknowledgement of `document`, then for it to be warm. An Envoy of thousands of clusters that
+        looks through its counters does nothing else meanwhile: it is seldom asked for those."""
+        deadline_s, counters_s = clock.mono_s() + self._take_limit_s(), 0.0
+        while not await self._shows(item, document):
+            begun_s = clock.mono_s()
+            if begun_s >= counters_s:
+                await self._raise_if_refused(item, refusals)
+                counters_s = clock.mono_s() + _PAUSES * (clock.mono_s() - begun_s)
+            if begun_s > deadline_s:
                 raise self._not_taken(item.path)
             await asyncio.sleep(_POLL_S)
         deadline_s = clock.mono_s() + _WARM_LIMIT_S
-        while item.warming and clock.mono_s() < deadline_s:
+        while item.warming and (begun_s := clock.mono_s()) < deadline_s:
             with contextlib.suppress(HostError):
-                if not _number(await self._admin.stats(_PATTERN), item.warming):
+                if not _number(await self._admin.stats(_PATTERN, "Gauges"), item.warming):
                     return
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(max(_POLL_S, clock.mono_s() - begun_s))
 
-    async def _is_taken(self, item: _Subscription, document: Document, rejected_before: int) -> bool:
+    async def _shows(self, item: _Subscription, document: Document) -> bool:
         try:
-            stats = await self._admin.stats(_PATTERN)
+            texts = await self._admin.stats(_PATTERN, "TextReadouts")
         except HostError:
             return False  # starting, or busy; the caller's deadline bounds the wait
-        if stats.get(f"{item.stats}.version_text") == document.version:
-            return True
-        if _number(stats, f"{item.stats}.update_rejected") > rejected_before:
-            raise self._refused()
-        return False
+        return texts.get(f"{item.stats}.version_text") == document.version
+
+    async def _raise_if_refused(self, item: _Subscription, before: _Refusals) -> None:
+        with contextlib.suppress(HostError):
+            now, name = await self._admin.stats(_PATTERN, "Counters"), f"{item.stats}.update_rejected"
+            if _number(now, name) > _number(before, name):
+                raise self._refused()
 
     def _reason(self) -> str:
         """Why the last refusal was, in Envoy's words. Its configuration dump tells it for clusters and listeners but

@@ -58,7 +58,7 @@ _LIVE_LIMIT_S = 10.0
 _DEADLINE_LOOK_S = 0.5
 _STATE_WAIT_S = 0.5
 """How long a state may wait for Envoy's statistics: whoever asks for it gives up after a second."""
-_LONG_COUNT_S, _COUNT_PAUSES = 0.2, 10.0
+_LONG_COUNT_S, _LONGEST_COUNT_S, _COUNT_PAUSES = 0.2, 6.0, 10.0
 """An Envoy of 20,000 clusters looks through its statistics for a third of a second, in the thread that takes changes:
 who asks every second must not have it do little else. A split that changes then counts from the next look on."""
 
@@ -198,7 +198,7 @@ class EdgeRunner:
     async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
         """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
         does not answer; of a large policy they may be some seconds old, and then the routes are the same object."""
-        if self._keeper.running and clock.mono_s() >= self._count_again_s:
+        if self.serves and clock.mono_s() >= self._count_again_s:
             with contextlib.suppress(HostError, TimeoutError):
                 async with asyncio.timeout(_STATE_WAIT_S):
                     await self._count()
@@ -322,11 +322,13 @@ class EdgeRunner:
         return apps
 
     async def _count(self) -> None:
-        begun_s = clock.mono_s()
+        begun_s, took_s = clock.mono_s(), self._count_took_s
+        self._count_took_s = min(2 * took_s, _LONGEST_COUNT_S)  # where nobody waits for the end: Envoy is at it still
         try:
             stats = await self._admin.stats(COUNTERS_FILTER)
-        finally:  # also where nobody answered, or was waited for: Envoy may be at it still
-            self._count_took_s = clock.mono_s() - begun_s
+            self._count_took_s = 0.0
+        finally:
+            self._count_took_s = max(self._count_took_s, clock.mono_s() - begun_s)
             self._count_again_s = begun_s + (0.0 if self._counts_quickly else self._count_took_s * _COUNT_PAUSES)
         numbers = {name: value for name, value in stats.items() if isinstance(value, int)}
         self._connections = numbers.pop(CONNECTIONS, 0)
