@@ -23,22 +23,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from gslb import clock
 from gslb.control.changes import drain, require, set_policy, undrain
-from gslb.control.installation.registry import Machine, Registry
+from gslb.control.installation.registry import Machine, document_name
 from gslb.control.planning import Today, plan_policy
 from gslb.control.protocol import RoleState
 from gslb.dns.compose import compose, recompile
 from gslb.edge.render import render
 from gslb.model.policy import Policy
 from gslb.roles.endpoint.node import Node, serve_unix
+from gslb.roles.publishing.alarm_log import follow_alarms
+from gslb.roles.publishing.believing import Believing, follow_signers
+from gslb.roles.publishing.leading import Leading
 from gslb.roles.publishing.publish import RolePublisher
+from gslb.roles.publishing.shared_store import follow_machines, follow_store, read_machines
 from gslb.roles.publishing.signing import Signing
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import LiveState
-from gslb.store import AuditEntry, open_store
+from gslb.store import AuditEntry, Store, open_store
 from gslb.trust.signer_files import TrustFolder
 from tests.support.etcd import Etcd
 
@@ -121,34 +126,30 @@ def serve_nodes(folder: Path, ready) -> None:
 
     async def serve() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # a node has a process of its own
+        servers = []
         for machine, site in names():
             home = folder / machine
             home.mkdir(exist_ok=True)
             node = make_node(Role(process_of(site), site), home)
-            await serve_unix(node.app(), folder / f"{machine}.sock")
+            servers.append(await serve_unix(node.app(), folder / f"{machine}.sock"))
             await node.resume()
         ready.set()
         await asyncio.Event().wait()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
 
 
 def make_node(role: Role, home: Path) -> Node:
     return Node(role, home, TrustFolder(home.parent / "trust"))
 
 
-def registry(folder: Path) -> Registry:
-    machines = {m: Machine(name=m, processes={process_of(site): f"unix:{folder}/{m}.sock"}) for m, site in names()}
-    return Registry(1, machines)
-
-
 @asynccontextmanager
 async def fleet(folder: Path, url: str):
     """A control with fifty nodes, following them as the control role does."""
     nodes = start_nodes(folder)
-    control = make_control(folder, url)
+    control, store = await make_control(folder, url)
     try:
-        async with following(control):
+        async with following(control, store):
             yield control
     finally:
         await control.close()
@@ -166,19 +167,39 @@ def start_nodes(folder: Path):
     return nodes
 
 
-def make_control(folder: Path, url: str) -> RolePublisher:
-    signing = Signing(TrustFolder(folder / "trust"), own_file=False)
-    control = RolePublisher(open_store(url, folder), signing, (), lambda _: None)
+async def make_control(folder: Path, url: str) -> tuple[RolePublisher, Store]:
+    """The control, and the store that it shares with others, in which its machines stand."""
+    trust, store = TrustFolder(folder / "trust"), open_store(url, folder)
+    control = RolePublisher(store, Signing(trust, own_file=False), (), lambda _: None)
+    control.believing = Believing(trust, store, own_file=False)
+    control.leading = Leading(store, "control", alone=False)
     control.nodes.reach_by("control", "gslb.example", ssl.create_default_context)
-    control.nodes.take(registry(folder))
-    return control
+    known = (await read_machines(store)).machines
+    for machine, site in names():
+        if machine not in known:
+            processes = {process_of(site): f"unix:{folder}/{machine}.sock"}
+            document = Machine(name=machine, processes=processes).model_dump_json().encode()
+            await asyncio.to_thread(store.put, document_name(machine), 0, document)
+    control.nodes.take(await read_machines(store))
+    return control, store
 
 
 @asynccontextmanager
-async def following(control: RolePublisher):
+async def following(control: RolePublisher, store: Store):
+    """With all that the control role does for ever, but for keys, git and a folder."""
     await control.reach_all(30)
+    await control.leading.begin()
+    for_ever = (
+        control.follow(),
+        follow_alarms(control),
+        follow_machines(store, control.nodes),
+        follow_signers(control.believing, control.nodes),
+        control.leading.run(),
+        control.waving.run(control),
+        follow_store(store, control),
+    )
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(control.follow()), group.create_task(control.waving.run(control))]
+        tasks = [group.create_task(task) for task in for_ever]
         yield
         for task in tasks:
             task.cancel()
@@ -225,6 +246,7 @@ async def bench_idle(folder: Path, url: str) -> None:
         await asyncio.sleep(3)
         before, began_s = cpu_s(), clock.mono_s()
         await asyncio.sleep(IDLE_S)
+        assert len(control.nodes.reachable) == NODES
         print(
             f"idle control with {NODES} nodes: {100 * (cpu_s() - before) / (clock.mono_s() - began_s):.2f} % of a core"
         )
@@ -239,7 +261,7 @@ async def bench_restart(folder: Path, url: str) -> None:
     """All fifty nodes end at once and start again from their disks, while a newer version waits for them."""
     async with fleet(folder, url) as control:
         await apply(control, 0)
-    control = make_control(folder, url)
+    control, store = await make_control(folder, url)
     await control.load()
     newer = control.change(lambda i: drain(require(i), Drain(site="s1", by=BY)), AUDIT)
     assert len((await newer).unacknowledged) == NODES
@@ -247,7 +269,7 @@ async def bench_restart(folder: Path, url: str) -> None:
     nodes = start_nodes(folder)
     served_s = clock.mono_s() - started_s
     try:
-        async with following(control):
+        async with following(control, store):
             while any(state is None or state.applied.overrides != 1 for state in control.roles().values()):
                 await asyncio.sleep(0.02)
             print(f"{NODES} nodes restart at once: all serve from disk after {served_s:.1f} s (processes and imports "
@@ -306,7 +328,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="gslb-bench-") as disk, memory as folder:
             etcd = Etcd(Path(disk) / "etcd")
             try:
-                asyncio.run(BENCHES[name](Path(folder), etcd.url("bench")))
+                uvloop.run(BENCHES[name](Path(folder), etcd.url("bench")))
             finally:
                 etcd.close()
 
