@@ -9,14 +9,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 
 from gslb.snapshot.types import App, AppName, Snapshot
 
 __all__ = ["Digests", "digests"]
 
-_AS_IT_IS = frozenset({str, int, float, bool, NoneType})
 _PARTS = ("environment", "zone", "sites", "zones", "latency", "checks", "guard")
 
 
@@ -44,20 +42,16 @@ def digests(snapshot: Snapshot, before: Digests | None = None) -> Digests:
 def _known(value: Any, before: tuple[Any, bytes] | None) -> tuple[Any, bytes]:
     if before is not None and before[0] is value:
         return before
-    text = json.dumps(_plain(value), default=str, separators=(",", ":"))
-    return value, hashlib.sha256(text.encode()).digest()
+    return value, hashlib.sha256(_text(value).encode()).digest()
 
 
-def _plain(value: Any) -> Any:
-    """As dataclasses.asdict, in and below tuples and mappings, too; but nothing is copied that JSON takes as it is,
-    which is where asdict spends its time."""
-    kind = type(value)
-    if kind in _AS_IT_IS:
-        return value
-    if fields := getattr(kind, "__dataclass_fields__", None):
-        return {name: _plain(getattr(value, name)) for name in fields}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
+def _text(value: Any) -> str:
+    return json.dumps(value, default=_shown, check_circular=False, separators=(",", ":"))
+
+
+def _shown(value: Any) -> Any:
+    """What JSON does not know, one level deep: the encoder goes on from there by itself, which dataclasses.asdict does
+    at the speed of Python."""
+    if fields := getattr(type(value), "__dataclass_fields__", None):
+        return {name: getattr(value, name) for name in fields}
+    return dict(value) if isinstance(value, Mapping) else str(value)

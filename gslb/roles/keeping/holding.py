@@ -124,8 +124,7 @@ class Holding:
         """The offer is on disk before it is tried: a crash while it is put in force must count against it."""
         before, applied, wall_s = generations.pruned(self._record), opened.applied, clock.wall_s()
         try:
-            new = await asyncio.to_thread(self._files.add, body, applied, wall_s)
-            await asyncio.to_thread(self._save, generations.took(before, new, clock.mono_s()))
+            await asyncio.to_thread(self._keep_offer, body, applied, wall_s, before)
         except HostError as error:
             _log.error("an offer cannot be kept on disk; a restart goes back to the one before", why=str(error))
             highest = max(before.highest, (applied.revision, applied.overrides))
@@ -350,7 +349,10 @@ class Holding:
             }
         )
 
-    def _save(self, record: Record) -> None:
+    def _keep_offer(self, body: bytes, applied: Applied, wall_s: float, before: Record) -> None:
+        """Raises HostError."""
+        new = self._files.add(body, applied, wall_s)
+        record = generations.took(before, new, clock.mono_s())
         self._files.save(record)
         self._record = record
 

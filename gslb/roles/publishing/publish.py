@@ -41,7 +41,7 @@ from gslb.roles.heap import LongLived
 from gslb.roles.publishing.believing import Believing
 from gslb.roles.publishing.leading import Leading
 from gslb.roles.publishing.nodes import NodeSet, is_dns
-from gslb.roles.publishing.rounds import PUBLISH_TIMEOUT_S, Current, differs, prepare, publish, sentence, unless_lost
+from gslb.roles.publishing.rounds import Current, differs, prepare, publish, sentence, unless_lost
 from gslb.roles.publishing.signing import Signing
 from gslb.roles.publishing.waving import Waving
 from gslb.roles.seeing.geo import GeoFile
@@ -237,7 +237,7 @@ class RolePublisher:
             if before is not None and bake_s is not None and is_policy:
                 wave = await self.waving.begin(intent.revision, before.intent.revision, bake_s)
             await self._commit(before, after, audit, fence)
-            patience_s = PUBLISH_TIMEOUT_S if is_policy else EDGES_FIRST_S
+            patience_s = after.publish_s if is_policy else EDGES_FIRST_S
             refusals, silent = await self._publish(self.nodes.all, patience_s)
             if refusals:
                 raise await self._put_back(before, after, refusals)
@@ -319,7 +319,7 @@ class RolePublisher:
         current = self._wanted(node)
         if current is None:
             return
-        answer = await unless_lost(node, node.offer("/publish", current.offer, PUBLISH_TIMEOUT_S))
+        answer = await unless_lost(node, node.offer("/publish", current.offer, current.publish_s))
         log = structlog.get_logger().bind(node=node.name, version=str(current.snapshot.version))
         if isinstance(answer, Refusal):
             if node.refused != (current.snapshot.version, answer.reasons):
@@ -348,8 +348,11 @@ class RolePublisher:
         await self.settle()
 
     async def _publish(
-        self, nodes: Sequence[NodeClient], patience_s: float = PUBLISH_TIMEOUT_S
+        self, nodes: Sequence[NodeClient], patience_s: float | None = None
     ) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        """What is in force, to `nodes`. `patience_s` None: DNS waits for the edges as long as those may take."""
+        assert self._current is not None
+        patience_s = self._current.publish_s if patience_s is None else patience_s
         return await publish(self.nodes, nodes, self._wanted, patience_s)
 
     async def _put_back(

@@ -19,10 +19,13 @@ from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import Snapshot
 
-__all__ = ["PUBLISH_TIMEOUT_S", "Current", "differs", "prepare", "publish", "sentence", "unless_lost"]
+__all__ = ["Current", "differs", "prepare", "publish", "sentence", "unless_lost"]
 
 PREPARE_TIMEOUT_S = 120.0
-PUBLISH_TIMEOUT_S = 10.0
+PUBLISH_S, PUBLISH_S_PER_MB = 15.0, 60.0
+"""How long a node may take to put an offer in force, and how much longer for each megabyte of it. An edge waits 10 s
+for its Envoy, and 8 s for each megabyte of its files, of which an offer makes seven: this is longer, so that the edge
+gets to say what is wrong. Who does not even tell its state meanwhile is given up after seconds."""
 UNREACHABLE = "cannot be reached; it takes the change when it is back"
 
 _Answer = Applied | Refusal | None
@@ -39,6 +42,11 @@ class Current:
     wall_s: float
     offer: bytes
     ours_mono_s: float
+
+    @property
+    def publish_s(self) -> float:
+        """How long a node may take to put it in force."""
+        return PUBLISH_S + PUBLISH_S_PER_MB * len(self.offer) / 1e6
 
     @classmethod
     async def of(
@@ -77,7 +85,7 @@ async def publish(
             return
         answers[node.name] = None
         if node.reachable:
-            answers[node.name] = await unless_lost(node, node.offer("/publish", made.offer, PUBLISH_TIMEOUT_S))
+            answers[node.name] = await unless_lost(node, node.offer("/publish", made.offer, made.publish_s))
 
     def refusals() -> dict[str, tuple[str, ...]]:
         return {name: answer.reasons for name, answer in answers.items() if isinstance(answer, Refusal)}
