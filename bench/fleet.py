@@ -40,7 +40,7 @@ from gslb.roles.publishing.leading import Leading
 from gslb.roles.publishing.publish import RolePublisher
 from gslb.roles.publishing.shared_store import follow_machines, follow_store, read_machines
 from gslb.roles.publishing.signing import Signing
-from gslb.snapshot import compile_snapshot
+from gslb.snapshot import Compiler, compile_snapshot
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.snapshot.types import LiveState
 from gslb.store import AuditEntry, Store, open_store
@@ -306,8 +306,13 @@ def with_hosts(app, name: str, count: int):
 
 def plan_of(what: str, before: Policy, after: Policy) -> None:
     intent = Intent(revision=1, policy=before)
-    current = (intent, compile_snapshot(intent, 1.0))
-    timed_call(f"{what}: plan", lambda: plan_policy(Today(current, LiveState(), 1.0), after, {}))
+    compiler = Compiler()
+    current = (intent, compiler.compile(intent, 1.0))
+    today, after = (
+        Today(current, LiveState(), 1.0, compiled=compiler.preview),
+        Policy.model_validate_json(after.model_dump_json()),
+    )
+    timed_call(f"{what}: plan", lambda: plan_policy(today, after, {}))
 
 
 def timed_call(what: str, call: Callable):
