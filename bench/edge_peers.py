@@ -6,7 +6,8 @@ on one core; nginx as backends and the load on the other. What each peer is told
 long uploads and streams; "bare" is the least that splits and mirrors: no hardening, no checks, no retries.
 
 What is needed: `sh bench/peers/install` (Debian's nginx, haproxy and wrk; Traefik and Caddy as wheels). Who is missing
-is left out, and said so.
+is left out, and said so. `python -m bench.edge_peers ROUNDS SECONDS NAME ...` runs the peers of these names alone:
+`python -m bench.edge_peers 17 1 ours "Envoy by hand"`.
 """
 
 import copy
@@ -37,21 +38,25 @@ PAIRS = (
 )
 
 
-def main(rounds: int = 15, seconds: float = 2) -> None:
-    with stage() as made:
+def main(rounds: int = 15, seconds: float = 2, *chosen: str) -> None:
+    with stage(chosen or None) as made:
         ours(made)
         envoys(made)
         traefik(made)
         caddy(made)
         nginx(made)
         haproxy(made)
+        if strange := set(chosen) - made.pids.keys():
+            raise SystemExit(
+                f"there is no {', '.join(strange)}: the names are those of the table in docs/performance.md"
+            )
         made.ready()
         found = rates(made, lambda _: Case(), rounds, seconds)
     print(f"{rounds} rounds of {seconds:g} s, interleaved, medians (min to max); load {load_of_machine()}")
     print("| | requests per CPU second | | requests per CPU second | ratio | of upper quartiles | target |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for one, other, target in PAIRS:
-        if other in found:
+        if one in found and other in found:
             columns = [one, median(found, one), other, median(found, other), ratio(found, one, other)]
             columns.append(undisturbed(found, one, other))
             print(f"| {' | '.join(columns)} | {target or ''} |")
@@ -159,4 +164,4 @@ def haproxy(made: Stage) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])

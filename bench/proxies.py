@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +53,11 @@ class Case:
 
 
 class Stage:
-    """A folder, and the processes started in it, which end with it."""
+    """A folder, and the processes started in it, which end with it. `chosen`: only proxies of these names are started;
+    None: all."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, chosen: Collection[str] | None = None) -> None:
+        self.folder, self.chosen = folder, chosen
         self.pids: dict[str, tuple[str, int]] = {}
         self._started: list[subprocess.Popen] = []
 
@@ -68,7 +69,8 @@ class Stage:
 
     def proxy(self, name: str, address: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         """One of those compared, serving `HOST` at `address`."""
-        self.pids[name] = (address, self.start(command, PROXY_CORE, env))
+        if self.chosen is None or name in self.chosen:
+            self.pids[name] = (address, self.start(command, PROXY_CORE, env))
 
     def envoy(self, name: str, address: str, config: Mapping) -> None:
         file = self.folder / f"{address}.json"
@@ -99,9 +101,9 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
+def stage(chosen: Collection[str] | None = None) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="gslb-bench-") as folder:
-        made = Stage(Path(folder))
+        made = Stage(Path(folder), chosen)
         try:
             made.backends()
             yield made
