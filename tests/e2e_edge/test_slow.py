@@ -22,6 +22,7 @@ from tests.support.ports import free_port
 EACH = 20
 LIMIT_S = 100.0
 """By then all must have been closed; the longest that the edge waits for is a minute."""
+PAUSE_S = 12.0
 Slow = Callable[[], AsyncIterator[bytes]]
 
 
@@ -129,3 +130,24 @@ async def test_whoever_does_not_finish_is_closed(stage):
             assert not left, "these hold their connections"
         assert others.total
         assert not others.failures
+
+
+async def test_a_body_or_an_answer_may_be_silent_for_longer_than_a_head(stage):
+    """The limit on heads is over when they are complete."""
+    head = f"POST /?delay={{delay}} HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: 4\r\nconnection: close\r\n\r\n"
+
+    async def ask(delay: int, pause_s: float) -> bytes:
+        reader, writer = await asyncio.open_connection(DC, stage.port)
+        writer.write(head.format(delay=delay).encode() + b"ab")
+        await asyncio.sleep(pause_s)
+        writer.write(b"cd")
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        return answer.partition(b"\r\n")[0]
+
+    backend = stage.backend("web")
+    async with stage.edge() as runner:
+        routes = [{"name": "all", "split": {"web": 100}, "timeout": "30s"}]
+        await runner.publish(stage.snapshot({"web": {"dc": [backend.endpoint]}}, routes))
+        found = await asyncio.gather(ask(0, PAUSE_S), ask(int(PAUSE_S), 0.0))
+    assert found == [b"HTTP/1.1 200 OK"] * 2

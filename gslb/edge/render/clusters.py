@@ -187,7 +187,7 @@ def _leaf(
         "type": "STRICT_DNS" if named else "STATIC",
         "connect_timeout": _CONNECT_TIMEOUT,
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "lb_policy": "LEAST_REQUEST",
+        "lb_policy": "ROUND_ROBIN" if _is_one(groups) else "LEAST_REQUEST",
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "ignore_health_on_host_removal": True,
         "circuit_breakers": {"thresholds": [_BREAKERS]},
@@ -205,6 +205,12 @@ def _leaf(
     else:
         cluster["outlier_detection"] = _OUTLIERS
     return cluster
+
+
+def _is_one(groups: Sequence[tuple[SiteName, tuple[Endpoint, ...]]]) -> bool:
+    """Whether there is nothing to choose. A name may become several addresses."""
+    endpoints = [endpoint for _, endpoints in groups for endpoint in endpoints]
+    return len(endpoints) == 1 and _is_address(endpoints[0].host)
 
 
 def _is_address(host: str) -> bool:

@@ -10,10 +10,15 @@ from gslb.edge.render.mirroring import CODING_HEADER
 from gslb.model.words import IpAddress
 from gslb.snapshot.types import Site
 
-__all__ = ["ROUTER", "bound_addresses", "connection_manager", "early_headers", "listener", "manager", "over_tls"]
+__all__ = [
+    "ROUTER", "SILENCE", "bound_addresses", "connection_manager", "early_headers", "listener", "manager", "over_tls",
+]  # fmt: skip
 
 _BUFFER_BYTES = 32_768
 _HANDSHAKE_S = 10
+_HEAD_TIMEOUT = duration(10)
+SILENCE = {"idle_timeout": duration(300)}
+"""Of a RouteAction; every one has it."""
 _NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 _FILTERS = "type.googleapis.com/envoy.extensions.filters"
 ROUTER: dict[str, Any] = {
@@ -85,7 +90,10 @@ def manager(stat_prefix: str) -> dict[str, Any]:
 
     `internal_address_config` trusts nobody (an empty one would trust everybody), or private clients could set
     `x-envoy-*` and the request id. The id is left as it was drawn (`pack_trace_reason`): it is what a new sticky user
-    is drawn by, and becomes the cookie. `dynamic_stats` stay on: they are the counters per side of a split."""
+    is drawn by, and becomes the cookie. `dynamic_stats` stay on: they are the counters per side of a split.
+
+    To Envoy a stream is idle until its head is complete: `stream_idle_timeout` limits that, and the `idle_timeout` of
+    its route (SILENCE) what comes after. That is one timer a request; `request_headers_timeout` would be a second."""
     return {
         "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": stat_prefix,
@@ -113,8 +121,7 @@ def manager(stat_prefix: str) -> dict[str, Any]:
             "initial_stream_window_size": 65_536,
             "initial_connection_window_size": 1_048_576,
         },
-        "request_headers_timeout": duration(10),
-        "stream_idle_timeout": duration(300),
+        "stream_idle_timeout": _HEAD_TIMEOUT,
         "delayed_close_timeout": duration(1),
         "http_filters": [ROUTER],
     }

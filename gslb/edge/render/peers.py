@@ -24,7 +24,7 @@ from gslb.edge.render.config import (
     hop_stats_prefix,
     leaf_name,
 )
-from gslb.edge.render.listeners import listener, manager
+from gslb.edge.render.listeners import SILENCE, listener, manager
 from gslb.edge.render.matching import header_equals
 from gslb.errors import RefusedError
 from gslb.model.words import IpAddress
@@ -274,6 +274,7 @@ def _hop(app: App, backend: BackendName, site: SiteName) -> Iterator[dict[str, A
     name = header_equals(HOP_HEADER, _server_name(app, backend))
     action = {
         "cluster": leaf_name(app.name, backend, site),
+        **SILENCE,
         "timeout": "0s",
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "retry_policy": {"retry_on": _RETRY_UNSENT, "num_retries": 1},

@@ -31,6 +31,7 @@ from gslb.edge.render.config import (
     variant_name,
 )
 from gslb.edge.render.filters import route_filters, uncounted
+from gslb.edge.render.listeners import SILENCE
 from gslb.edge.render.matching import header_equals, method_in, route_match
 from gslb.edge.render.mirroring import Variant, buffer_bytes, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
@@ -87,6 +88,7 @@ def _backend_probe(app: App, name: BackendName, check: HealthCheck, site: SiteNa
     asked = Match(exact=check.path.partition("?")[0], headers=(ValueMatch(PROBE_HEADER, name),))
     route: dict[str, Any] = {
         "cluster": leaf_name(app.name, name, site) if local else elsewhere_name(app.name, name),
+        **SILENCE,
         "timeout": duration(check.timeout_s),
         "retry_policy": {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 1},
     }
@@ -199,6 +201,7 @@ def _side(app: App, route: Route, backend: BackendName) -> dict[str, Any]:
 def _action_parts(app: App, route: Route, match: Match, *, safe: bool) -> dict[str, Any]:
     """Of a RouteAction, all but where it goes."""
     parts: dict[str, Any] = {
+        **SILENCE,
         "timeout": duration(route.timeout_s),
         **retry_parts(route, others_to_try(app, route), safe=safe),
     }

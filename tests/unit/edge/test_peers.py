@@ -90,7 +90,8 @@ def test_a_peer_knows_its_own_endpoints_and_nothing_else():
     (host,) = manager["route_config"]["virtual_hosts"]
     *hops, rest = host["routes"]
     assert {route["route"]["cluster"] for route in hops} == {"shop/mono@gcp"}
-    assert all(route["route"].keys() == {"cluster", "timeout", "retry_policy", "upgrade_configs"} for route in hops)
+    parts = {"cluster", "timeout", "idle_timeout", "retry_policy", "upgrade_configs"}
+    assert all(route["route"].keys() == parts for route in hops)
     assert rest["direct_response"]["status"] == 503
 
 

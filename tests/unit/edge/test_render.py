@@ -58,6 +58,27 @@ def test_an_edge_prefers_its_own_site_unless_that_is_drained(site, drains, order
     assert order_of(at(site, drains=drains), "shop/rest/mono") == [f"shop/mono@{name}" for name in order]
 
 
+def test_every_route_says_how_long_it_may_be_silent():
+    """Or it would have the limit on heads."""
+    actions = [route["route"] for host in at().routes["virtual_hosts"] for route in host["routes"] if "route" in route]
+    assert actions
+    assert {action.get("idle_timeout") for action in actions} == {"300.000s"}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "policy"),
+    [
+        (["192.0.2.1:80"], "ROUND_ROBIN"),
+        (["192.0.2.1:80", "192.0.2.2:80"], "LEAST_REQUEST"),
+        (["app.example:80"], "LEAST_REQUEST"),
+    ],
+)
+def test_least_requests_where_there_may_be_something_to_choose(endpoints, policy):
+    backends = {"mono": {"dc": endpoints}}
+    routes = [{"name": "rest", "split": {"mono": 100}}]
+    assert clusters(at(backends=backends, routes=routes))["shop/mono@dc"]["lb_policy"] == policy
+
+
 def test_names_are_resolved_and_addresses_are_not():
     kinds = {name: item["type"] for name, item in clusters(at()).items() if "@" in name}
     assert kinds == {
