@@ -107,7 +107,7 @@ class DnsRole:
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Look at what is new before answering with it, then replace the tables whole."""
-        targets = probe_targets(snapshot)
+        targets = tuple(probe_targets(snapshot))
         self.judge.follow(snapshot)
         self.prober.set_targets((*targets, *check_targets(snapshot)))
         self.load_reader.follow(snapshot)

@@ -17,10 +17,14 @@ from gslb import clock
 from gslb.dns.cookies import stamp
 from gslb.errors import HostError
 from gslb.roles.dns import DnsRole
+from gslb.roles.seeing.last_seen import LastSeen
 from gslb.roles.settings import DnsSettings, Settings
-from tests.unit.dns.policies import APEX, snapshot
+from gslb.snapshot.targets import probe_targets
+from gslb.snapshot.types import LiveState, Verdict
+from tests.unit.dns.policies import APEX, app, snapshot
 
 HOST, CLIENT = "127.0.7.19", b"12345678"
+FIRST = {"first": 1}
 ONE, OTHER = bytes(range(16)), bytes(16)
 LOOPBACK = bytes((127, 0, 0, 1))
 
@@ -127,3 +131,27 @@ async def test_a_new_secret_is_used_within_a_second(tmp_path):
 def test_a_secret_that_cannot_be_used_ends_the_start(tmp_path):
     with pytest.raises(HostError, match="cannot read the cookie secret"):
         DnsRole(settings(tmp_path, cookie_secret=tmp_path / "missing"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "apps", [{"shop": app(FIRST)}, {"shop": app(FIRST), "blog": app(FIRST, hosts=["blog"])}], ids=["same", "more"]
+)
+async def test_after_a_restart_what_was_never_looked_at_is_looked_at_before_anything_is_answered(
+    tmp_path, monkeypatch, apps
+):
+    known = [target for target in probe_targets(snapshot(apps)) if target.app == "shop"]
+    live = LiveState(1, {(target.app, target.address): Verdict("up", "200", 1.0) for target in known})
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(LastSeen(tmp_path).keep(lambda: live))
+        await until((tmp_path / "last-seen.json").exists)
+        keeping.cancel()
+    role, looked = DnsRole(settings(tmp_path), tmp_path), []
+
+    async def first_round():
+        looked.append(True)
+
+    monkeypatch.setattr(role.prober, "first_round", first_round)
+    monkeypatch.setattr(role.exchange, "first_round", first_round)
+    await role.publish(snapshot(apps))
+    await role.close()
+    assert bool(looked) == ("blog" in apps)
