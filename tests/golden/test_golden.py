@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
-import subprocess
 from pathlib import Path
 
 import dns.name
@@ -18,20 +16,17 @@ import pytest
 
 from gslb.dns.compose import compose
 from gslb.dns.tables import Body
-from gslb.edge import find_envoy, render
-from gslb.edge.certificates import Certificates
-from gslb.edge.render import Peering, Stores, removed, secrets, static_bootstrap
+from gslb.edge import render
+from gslb.edge.render import static_bootstrap
 from gslb.model.folder import load_folder
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import LiveState
-from tests.support.identities import Authority
+from tests.support.envoy_word import PEERING, envoy_word
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ADMIN = "/run/gslb/admin.sock"
-SECRETS = "/var/lib/gslb/sds"
-PEERING = Peering("gslb.example.com", f"{SECRETS}/identity.json", f"{SECRETS}/peers.json", f"{SECRETS}/removed.json")
 
 
 def snapshots():
@@ -98,24 +93,4 @@ def test_no_output_is_left_of_a_policy_that_is_gone(folder, cases):
 @pytest.mark.e2e
 @pytest.mark.parametrize("resources", RESOURCES)
 def test_envoy_takes_them(resources, tmp_path):
-    file = tmp_path / "static.json"
-    text = json.dumps(resources).replace(SECRETS, str(tmp_path)).replace(Stores().secrets, str(tmp_path / "tls"))
-    file.write_text(text)
-    pairs = re.findall(r"/tls/([^/]+)/secret\.json", text)
-    Certificates(tmp_path / "nothing", tmp_path / "tls").hand_over(dict.fromkeys(pairs, ()))
-    authority = Authority(tmp_path / "trust")
-    folder = authority.give("edge", "machine/edge/site")
-    own, theirs = secrets(str(folder), str(authority.trust / "ca.pem"))
-    for name, resource in (
-        ("identity", own),
-        ("peers", theirs),
-        ("removed", removed("gslb.example.com", ["m.1", "m2"])),
-    ):
-        (tmp_path / f"{name}.json").write_text(json.dumps({"resources": [resource]}))
-    result = subprocess.run(
-        [find_envoy(None), "--mode", "validate", "-c", file, "-l", "warning"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr.strip()) == (0, "")
+    assert envoy_word(resources, tmp_path) == ""

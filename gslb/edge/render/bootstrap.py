@@ -13,6 +13,7 @@ from typing import Any
 
 from gslb.edge.render.config import RUNTIME_MARK, RUNTIME_NAME, EdgeConfig, Resource
 from gslb.edge.render.listeners import connection_manager
+from gslb.model.checks.re2 import PROGRAM_LIMIT
 from gslb.snapshot.types import SiteName
 
 __all__ = ["Paths", "bootstrap", "discovery", "runtime_layer", "secrets", "static_bootstrap"]
@@ -23,8 +24,12 @@ _MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
 _CREDENTIALS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 _MAX_HEAP_BYTES = 2 * 1024**3
 _MAX_CONNECTIONS = 50_000
-_FEATURES = {"envoy.reloadable_features.strict_chunk_parsing": True}
-"""Off by default in Envoy 1.40, where a chunk may be longer than it says: what a proxy behind might read otherwise."""
+_FEATURES = {
+    "envoy.reloadable_features.strict_chunk_parsing": True,
+    "re2.max_program_size.error_level": PROGRAM_LIMIT,
+}
+"""Strict chunks are off by default in Envoy 1.40, where a chunk may be longer than it says: what a proxy behind might
+read otherwise. Patterns may be as large as the policy's check lets them."""
 
 
 @dataclass(frozen=True, slots=True)

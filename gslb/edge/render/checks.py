@@ -92,8 +92,8 @@ def _http(check: HealthCheck, host: str) -> dict[str, Any]:
 
 
 def added_headers(headers: Headers) -> list[dict[str, Any]]:
-    """As Envoy's HeaderValueOption; what the request had of these names goes."""
+    """As Envoy's HeaderValueOption, where % begins a command; what the request had of these names goes."""
     return [
-        {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         for name, value in headers
     ]

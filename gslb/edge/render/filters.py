@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from gslb.edge.render.config import CAPACITY_FILTER, CAPACITY_STATS, auth_name, duration
@@ -182,18 +182,21 @@ def _auth(app: App, auth: Auth) -> dict[str, Any]:
         "transport_api_version": "V3",
         "failure_mode_allow": auth.fail_open,
         "status_on_error": {"code": "ServiceUnavailable"},
-        "allowed_headers": {"patterns": [{"exact": name} for name in auth.send]},
+        **_allowed("allowed_headers", auth.send),
         "http_service": {
             "server_uri": {"uri": f"http://{app.own_host}", "cluster": cluster, "timeout": duration(auth.timeout_s)},
             "path_prefix": auth.path.rstrip("/"),
             "authorization_response": {
-                "allowed_upstream_headers": {"patterns": [{"exact": name} for name in auth.take]},
-                "allowed_client_headers": {
-                    "patterns": [{"exact": name} for name in ("www-authenticate", "location", "set-cookie")]
-                },
+                **_allowed("allowed_upstream_headers", auth.take),
+                **_allowed("allowed_client_headers", ("www-authenticate", "location", "set-cookie")),
             },
         },
     }
+
+
+def _allowed(what: str, names: Sequence[str]) -> dict[str, Any]:
+    """A ListStringMatcher, which Envoy takes with something in it alone."""
+    return {what: {"patterns": [{"exact": name} for name in names]}} if names else {}
 
 
 def _compressor() -> dict[str, Any]:

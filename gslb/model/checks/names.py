@@ -85,6 +85,7 @@ def _nameservers(report: Report, path: Path, zone: Zone) -> None:
 def _hosts(report: Report) -> None:
     zones = apexes(report.policy)
     servers = {absolute(name, zone.name) for _, zone in all_zones(report.policy) for name in zone.nameservers}
+    main = sorted({site.listen.http for site in report.policy.sites.values()})
     seen: dict[tuple[str, int], tuple[str, Place]] = {}
     for app_name, app in report.policy.apps.items():
         path = ("apps", app_name, "hosts")
@@ -95,7 +96,7 @@ def _hosts(report: Report) -> None:
                 message = f"{host} is a nameserver of the zone"
                 report.error((*path, index), "host-nameserver", message, "write another host")
             # A host that is not steered here may mean something else at each port.
-            ports = app.ports if app.ports and not zone_of(host, zones) else (0,)
+            ports = (0,) if zone_of(host, zones) else app.ports or main
             owner = next((seen[(host, port)] for port in ports if (host, port) in seen), None)
             if owner:
                 message = f"{host} belongs to the app {owner[0]} already, at {owner[1]}"

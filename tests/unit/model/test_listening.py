@@ -62,3 +62,15 @@ def test_hosts_may_be_wildcards(host):
 @pytest.mark.parametrize("host", ['"a*.shop"', '"*shop"', '"*.*.shop"', '"*."'])
 def test_a_wildcard_is_the_first_label_alone(host):
     assert places_of(spoiled("hosts: [shop]", f"hosts: {host}")) == [(14, 12, "value")]
+
+
+@pytest.mark.parametrize(("ports", "is_twice"), [("", True), ("ports: [80]\n    ", True), ("ports: [81]\n    ", False)])
+def test_a_host_that_is_not_steered_means_one_app_at_each_port(ports, is_twice):
+    """Port 80 is where an app without ports is, too."""
+    app = GOOD[GOOD.index("  shop:") :].replace("hosts: [shop]", "hosts: [shop, www.example.net]")
+    other = app.replace("  shop:", "  blog:", 1).replace("hosts: [shop,", f"{ports}hosts: [blog,")
+    text = GOOD[: GOOD.index("  shop:")].replace("listen: {http: 80}", "listen: {http: 80, also: [81]}") + app + other
+    text = text.replace(
+        "edges: [{public: [198.51.100.20]}]", "edges: [{public: [198.51.100.20]}]\n    listen: {also: [81]}"
+    )
+    assert [rule for _, _, rule in places_of(text)] == ["duplicate-host"] * is_twice

@@ -24,6 +24,7 @@ from gslb.model.checks.re2 import re2_refusal
         "/[(?=]x",
         "/[]a]",
         "/x{2,1000}",
+        "(" * 500 + ")" * 500,
         "",
     ],
 )
@@ -46,9 +47,12 @@ def test_taken(pattern):
         ("/a{2}+", "possessive"),
         ("/a{1001}", "1,000 times"),
         ("/(a", "missing )"),
-        ("/[a", "unterminated"),
-        ("/*a**", "multiple repeat"),
-        ("(" * 500 + ")" * 500, "complex"),
+        ("/[a", "missing ]"),
+        ("/*a**", "bad repetition operator"),
+        ("(" * 2000 + ")" * 2000, "too large"),
+        ("a{1,1000}" * 3, "6,001 instructions, and 4,000 are the limit"),
+        (r"\pL{1,1000}", "too large"),
+        ("\ud800", "half a character"),
     ],
 )
 def test_refused(pattern, why):
