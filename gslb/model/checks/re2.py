@@ -7,8 +7,8 @@ import re2
 __all__ = ["PROGRAM_LIMIT", "re2_refusal"]
 
 PROGRAM_LIMIT = 4_000
-"""Instructions of a compiled pattern, as Envoy counts them (its runtime key re2.max_program_size.error_level, 100 unless
-told; an address takes 70, a list of a hundred words 600). RE2 needs time by the text times this."""
+"""Instructions of a compiled pattern as Envoy counts them (its runtime key re2.max_program_size.error_level, 100 unless
+it is told). A UUID takes 72, a choice of a hundred words some 600; a match takes time by the text times this."""
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
