@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
+import aiohttp
+import pytest
+
 from tests.support.running_demo import eventually
 
 
@@ -14,6 +17,7 @@ async def report(demo, *more: str):
     return result.json
 
 
+@pytest.mark.timeout(300)
 async def test_a_comparer_runs_while_something_is_compared_and_comes_back_when_it_dies(demo, tmp_path):
     refused = await demo.gslb("mirror", "report", "shop/checkout")
     assert (refused.code, "not-compared" in refused.err) == (1, True)
@@ -39,13 +43,8 @@ async def test_a_comparer_runs_while_something_is_compared_and_comes_back_when_i
     assert (await demo.gslb("mirror", "report", "shop/checkout", "--html", str(page))).code == 0
     assert "body.service" in page.read_text()
 
-    pid = await comparer_pid(demo)
-    os.kill(pid, signal.SIGKILL)
-
-    async def again():
-        return (await comparer_pid(demo)) not in (None, pid)
-
-    await eventually(again)
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        await replaced(demo, number)
     demo.edit("percent: 50, compare: {sample: 100}", "percent: 50")
 
     async def gone():
@@ -54,16 +53,35 @@ async def test_a_comparer_runs_while_something_is_compared_and_comes_back_when_i
     await eventually(gone)
 
 
+async def replaced(demo, number: signal.Signals) -> None:
+    """After `number` another comparer answers, and requests do not see it. A frozen one is given half a minute."""
+    pid = await comparer_pid(demo)
+    os.kill(pid, number)
+
+    async def alarmed():
+        result = await demo.gslb("status", "--json")
+        return {alarm["subject"] for alarm in result.json["alarms"] if alarm["rule"] == "comparer-silent"}
+
+    async def again():
+        return (await comparer_pid(demo)) not in (None, pid)
+
+    if number == signal.SIGSTOP:
+        assert await eventually(alarmed, 60) <= {"edge-dc", "edge-aws"}
+    answered = await demo.services("/checkout/cart", 50)
+    assert {type(key) for key in answered} == {tuple}, answered
+    await eventually(again, 90)
+
+
 async def comparer_pid(demo) -> int | None:
     """Of the process whose socket answers."""
-    import aiohttp
-
     socket = os.path.join(demo.env["GSLB_RUNTIME"], "comparer.sock")
     try:
         async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session,
+            aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(socket), timeout=aiohttp.ClientTimeout(total=2)
+            ) as session,
             session.get("http://comparer/state?site=dc") as answer,
         ):
             return (await answer.json())["pid"]
-    except (aiohttp.ClientError, OSError):
+    except (aiohttp.ClientError, TimeoutError, OSError):
         return None
