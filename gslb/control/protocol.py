@@ -2,7 +2,8 @@
 
 A change reaches a role in two steps: `POST /prepare` (can you take this? nothing changes) and `POST /publish` (take it,
 and answer when it is in force). `GET /state` is what the role has and sees, `?since=` in the form of
-`telling.mark_text` what has changed of it; `PUT /roster` tells it who the others are;
+`telling.mark_text` what has changed of it, and with `&wait_ms=` not before anything has (status 304: nothing did);
+`PUT /roster` tells it who the others are;
 `GET /observations` is what one place sees, for the others to count; `GET /comparisons/APP/ROUTE` what was compared;
 `PUT /pushed` tells it the states of checks that were pushed, `PUT /signers` whose signatures the installation believes.
 No transport here, only the messages.

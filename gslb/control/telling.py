@@ -12,7 +12,7 @@ from typing import Any
 
 from gslb.control.protocol import EdgeState, RoleState, StateMark
 
-__all__ = ["Teller", "joined", "mark_text"]
+__all__ = ["Teller", "joined", "later", "mark_text"]
 
 _KEYS: Mapping[str, Callable[[Any], Hashable]] = {
     "verdicts": lambda item: (item.app, item.address),
@@ -20,6 +20,8 @@ _KEYS: Mapping[str, Callable[[Any], Hashable]] = {
     "routes": lambda item: (item.app, item.route),
 }
 """The long lists, and what makes an entry the same one later. `routes` stand in the state's `edge`."""
+AGES = ("snapshot_age_s", "control_silence_s")
+"""What is another one each second, whatever happens."""
 _Lists = dict[str, Sequence[Any]]
 
 
@@ -35,6 +37,7 @@ class Teller:
         self._life, self._number, self._whole = life, 0, 0
         self._seen: dict[str, Sequence[Any]] = {}
         self._told: dict[str, dict[Hashable, tuple[Any, int]]] = {name: {} for name in _KEYS}
+        self._short: tuple[RoleState | None, int] = None, 0
 
     def tell(self, state: RoleState, since: str = "") -> RoleState:
         """`state` with its mark, and with what is younger than `since`, where that is a number of this process."""
@@ -43,6 +46,9 @@ class Teller:
         for name, items in lists.items():
             if self._seen.get(name) is not items:
                 self._seen[name], self._told[name] = items, self._numbered(name, items)
+        short = _with(state.model_copy(update=dict.fromkeys(AGES)), dict.fromkeys(lists, ()), None)
+        if short != self._short[0]:
+            self._short = short, self._number
         life, _, number = since.rpartition("-")
         known = int(number) if life == self._life and number.isdecimal() else -1
         if not self._whole <= known < self._number:
@@ -50,6 +56,11 @@ class Teller:
         mark = StateMark(life=self._life, number=self._number, since=known)
         young = {name: tuple(item for item, at in self._told[name].values() if at > known) for name in lists}
         return _with(state, young, mark)
+
+    def is_news(self, told: RoleState) -> bool:
+        """Whether the last telling, `told`, says more than that time has passed."""
+        since = told.mark.since if told.mark is not None else None
+        return since is None or self._short[1] > since or any(map(len, _lists(told).values()))
 
     def _numbered(self, name: str, items: Sequence[Any]) -> dict[Hashable, tuple[Any, int]]:
         """Each entry with the number at which it last changed."""
@@ -77,6 +88,13 @@ def joined(known: RoleState | None, told: RoleState) -> RoleState | None:
     return _with(told, {name: _merged(name, old[name], items) for name, items in young.items()}, mark)
 
 
+def later(known: RoleState, passed_s: float) -> RoleState:
+    """`known`, of which control has heard `passed_s` later that nothing in it is another."""
+    age_s = known.snapshot_age_s
+    update = {"snapshot_age_s": None if age_s is None else age_s + passed_s, "control_silence_s": passed_s}
+    return known.model_copy(update=update)
+
+
 def _merged(name: str, old: Sequence[Any], young: Sequence[Any]) -> Sequence[Any]:
     if not young:
         return old
@@ -88,6 +106,6 @@ def _lists(state: RoleState) -> _Lists:
     return {"verdicts": state.verdicts, "checks": state.checks, "routes": state.edge.routes if state.edge else ()}
 
 
-def _with(state: RoleState, lists: Mapping[str, Sequence[Any]], mark: StateMark) -> RoleState:
+def _with(state: RoleState, lists: Mapping[str, Sequence[Any]], mark: StateMark | None) -> RoleState:
     edge: EdgeState | None = state.edge.model_copy(update={"routes": lists["routes"]}) if state.edge else None
     return state.model_copy(update={**{n: v for n, v in lists.items() if n != "routes"}, "edge": edge, "mark": mark})

@@ -58,10 +58,14 @@ DRAIN_BYTES = 64 * 1024
 SIGNERS_BYTES = 256 * 1024
 PUSHED_BYTES = 4 * 1024 * 1024
 LOOK_S = 1.0
-"""How often it is looked whether a bake or a drain of limited time is over."""
+"""How often it is looked whether a bake or a drain of limited time is over, and whether there is news for who waits."""
+WAIT_LIMIT_MS = 10_000
+"""Who wants to wait longer asks again."""
 
 ASKED_BY = web.RequestKey("asked_by", str)
 """Who asks, where that was proven; over the unix socket they say it themselves."""
+_ENDING = web.AppKey("ending", asyncio.Event)
+"""Set when the endpoint is about to close: nobody waits for news any longer."""
 
 _log = structlog.get_logger(__name__)
 
@@ -122,6 +126,8 @@ class Node:
     def app(self, *guards: Any) -> web.Application:
         """The endpoint; `guards` are middlewares that say who may ask what."""
         app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=guards)
+        app[_ENDING] = asyncio.Event()
+        app.on_shutdown.append(_end_waits)
         app.add_routes(
             [
                 web.post("/prepare", self._prepare),
@@ -164,9 +170,22 @@ class Node:
         return _answer(applied)
 
     async def _state(self, request: web.Request) -> web.Response:
-        silence_s = self._silence_s(request)
-        state = self._holding.told(await self._role.state())
-        state = state.model_copy(
+        """At once; or, for who is willing to wait, as soon as something is new, and no oftener made than every LOOK_S.
+        Status 304 after that."""
+        silence_s, since = self._silence_s(request), request.query.get("since", "")
+        told = self._teller.tell(await self._whole_state(silence_s), since)
+        left_s = wait_s = _wait_s(request)
+        while wait_s and not self._teller.is_news(told):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(request.app[_ENDING].wait(), min(LOOK_S, left_s))
+            left_s -= LOOK_S
+            if left_s <= 0 or request.app[_ENDING].is_set():
+                return web.Response(status=HTTPStatus.NOT_MODIFIED)
+            told = self._teller.tell(await self._whole_state(silence_s), since)
+        return _answer(told)
+
+    async def _whole_state(self, silence_s: float) -> RoleState:
+        return self._holding.told(await self._role.state()).model_copy(
             update={
                 "control_silence_s": silence_s,
                 "roster": self.rosters.held,
@@ -174,7 +193,6 @@ class Node:
                 "identity_ends_wall_s": self.identity_ends_s(),
             }
         )
-        return _answer(self._teller.tell(state, request.query.get("since", "")))
 
     async def _observed(self, _request: web.Request) -> web.Response:
         if self._observations is None:
@@ -308,6 +326,16 @@ async def _body(request: web.Request, limit_bytes: int) -> bytes:
             return await request.clone(client_max_size=limit_bytes).read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+
+
+async def _end_waits(app: web.Application) -> None:
+    app[_ENDING].set()
+
+
+def _wait_s(request: web.Request) -> float:
+    """How long who asks is willing to wait."""
+    told = request.query.get("wait_ms", "")
+    return min(int(told), WAIT_LIMIT_MS) / 1000 if told.isascii() and told.isdecimal() and len(told) < 9 else 0.0
 
 
 def _telling(handler: _Handler) -> _Handler:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from gslb import clock
 from gslb.control.compared import Compared
 from gslb.control.protocol import CALLER, Applied, Offer, Outcomes, PushedStates, Refusal, RoleState, Roster
-from gslb.control.telling import joined, mark_text
+from gslb.control.telling import joined, later, mark_text
 from gslb.snapshot.types import Version
 from gslb.trust.signing import Signers
 from gslb.trust.tls import IDENTITY_NAME
@@ -30,11 +30,14 @@ from gslb.trust.tls import IDENTITY_NAME
 if TYPE_CHECKING:
     import aiohttp  # a process that asks nobody yet starts without it
 
-__all__ = ["CONTACT_S", "Address", "NodeClient", "Remote"]
+__all__ = ["CONTACT_S", "POLL_S", "Address", "NodeClient", "Remote"]
 
 CONTACT_S = 1.0
 """Every node is read this often, whether something changed or not (constant work)."""
 STATE_TIMEOUT_S = 1.0
+POLL_S = 1.9
+"""How long a node may keep back that nothing is new, for who reads it for ever. Nearly two rounds, so that it is asked
+in each second one; and an answer that is as late as any may be (STATE_TIMEOUT_S) still comes within `reachable`."""
 COMPARISON_TIMEOUT_S = 5.0
 
 
@@ -75,14 +78,19 @@ class NodeClient:
     def reachable(self) -> bool:
         return self.silent_s < 3 * CONTACT_S
 
-    async def read(self) -> None:
+    async def read(self, wait_s: float = 0.0) -> None:
         """Ask for the state, by what has changed of it; a node that does not answer keeps its last one and grows
-        old."""
+        old. `wait_s`: the node may wait so long for something to tell."""
         since = mark_text(self.state.mark) if self.state is not None else ""
+        wait = f"&wait_ms={1000 * wait_s:.0f}" if wait_s else ""
         try:
-            status, body = await self.call("GET", f"/state?since={since}", None, STATE_TIMEOUT_S)
+            status, body = await self.call("GET", f"/state?since={since}{wait}", None, wait_s + STATE_TIMEOUT_S)
             if status == HTTPStatus.OK:
                 self._hear(RoleState.model_validate_json(body).model_copy(update={"name": self.name}))
+            elif status == HTTPStatus.NOT_MODIFIED and self.state is not None:
+                now_s = self.now_s()
+                self.state = later(self.state, now_s - (self.heard_mono_s if self.heard_mono_s is not None else now_s))
+                self.heard_mono_s = now_s
         except (OSError, ValidationError):
             return
 

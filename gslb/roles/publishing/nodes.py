@@ -16,7 +16,7 @@ from gslb import clock
 from gslb.control.installation.registry import Registry
 from gslb.control.installation.rosters import registered, roster_for, roster_of
 from gslb.control.protocol import Peer, Roster
-from gslb.roles.endpoint.node_client import CONTACT_S, NodeClient
+from gslb.roles.endpoint.node_client import CONTACT_S, POLL_S, NodeClient
 from gslb.roles.endpoint.peers import Tls, client_of
 from gslb.roles.publishing.awake import Awake
 from gslb.trust.signing import Signers
@@ -113,8 +113,7 @@ class NodeSet:
             if self._read_s < asked_s:
                 self._read_s = clock.mono_s()
                 await self.ask(self.reachable, NodeClient.read)
-                while self._given_up:
-                    await self._given_up.pop().close()
+                await self._close_given_up()
 
     async def seek(self) -> None:
         """Read the state of every node that is not reachable."""
@@ -123,17 +122,29 @@ class NodeSet:
             await asyncio.gather(*(node.read() for node in lost[start : start + AT_ONCE]))
 
     async def watch(self) -> None:
-        """For ever: read every node, those that are lost aside. Who publishes needs it: a node that was not read for a
-        while counts as lost."""
+        """For ever: read every node. Who publishes needs it: a node that was not read for a while counts as lost.
 
-        async def look(read: Callable[[], Awaitable[None]]) -> None:
+        A node of which nothing is new answers in every second round; who has something to tell, in each. One that does
+        not answer holds up no other."""
+
+        async def seek() -> None:
             while True:
-                await read()
+                await self.seek()
                 await asyncio.sleep(CONTACT_S)
 
+        asked: dict[NodeClient, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(look(self.seek))
-            tasks.create_task(look(self.refresh))
+            tasks.create_task(seek())
+            while True:
+                asked = {node: task for node, task in asked.items() if not task.done()}
+                idle = [node for node in self.reachable if node not in asked]
+                asked |= {node: tasks.create_task(node.read(POLL_S)) for node in idle}
+                await self._close_given_up()
+                await asyncio.sleep(CONTACT_S)
+
+    async def _close_given_up(self) -> None:
+        while self._given_up:
+            await self._given_up.pop().close()
 
     async def hand_rosters(self) -> None:
         """Tell every reachable node who the others are, where it does not know."""

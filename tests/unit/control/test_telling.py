@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gslb.control.protocol import CheckState, EdgeState, EnvoyState, RoleState, RouteState, VerdictState
-from gslb.control.telling import Teller, joined, mark_text
+from gslb.control.telling import Teller, joined, later, mark_text
 
 NAMES = st.lists(st.sampled_from("abcd"), unique=True, max_size=4)
 
@@ -101,3 +101,21 @@ def test_a_node_of_an_older_gslb_tells_all_of_it_each_time():
     old = state([("a", 1)])
     assert mark_text(old.mark) == ""
     assert joined(state([("b", 1)]), old) is old
+
+
+def test_that_time_has_passed_is_no_news_and_all_else_is():
+    teller, now = Teller("life"), state([("a", 1)], [("a", 1)])
+    first = teller.tell(now)
+    assert teller.is_news(first)
+    since = mark_text(first.mark)
+    older = now.model_copy(update={"snapshot_age_s": 9.0, "control_silence_s": 2.0})
+    assert not teller.is_news(teller.tell(older, since))
+    for other in (state([("a", 2)], [("a", 1)]), state([("a", 1)], [("a", 2)]), state([("a", 1)], pid=2), state()):
+        assert teller.is_news(teller.tell(other, since))
+    assert teller.is_news(teller.tell(now, since)), "it was another one in between"
+
+
+def test_ages_count_on_while_nothing_is_told():
+    known = state().model_copy(update={"snapshot_age_s": 5.0, "control_silence_s": 30.0})
+    assert (later(known, 2.0).snapshot_age_s, later(known, 2.0).control_silence_s) == (7.0, 2.0)
+    assert later(state(), 2.0).snapshot_age_s is None

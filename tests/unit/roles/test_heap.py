@@ -11,6 +11,7 @@ from gslb.roles.heap import YOUNG, LongLived, collect_seldom
 @pytest.fixture(autouse=True)
 def as_before():
     threshold = gc.get_threshold()
+    gc.unfreeze()  # what other tests of this process have set aside
     yield
     gc.set_threshold(*threshold)
     gc.unfreeze()

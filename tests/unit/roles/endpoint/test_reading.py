@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from gslb.control.protocol import RoleState, VerdictState
-from gslb.roles.endpoint.node import serve_unix
-from gslb.roles.endpoint.node_client import CONTACT_S, NodeClient
+from gslb.roles.endpoint.node import LOOK_S, serve_unix
+from gslb.roles.endpoint.node_client import CONTACT_S, POLL_S, NodeClient
 from gslb.roles.publishing.nodes import NodeSet
 from tests.unit.roles.node_process import good, process
 
@@ -70,6 +70,75 @@ async def test_a_verdict_that_changed_is_seen_at_the_next_reading_and_comes_alon
         assert client.state.verdicts[-1].state == "down"
         assert client.lengths[-1] < 2000
         await client.close()
+
+
+async def timed(reading):
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await reading
+    return loop.time() - began_s
+
+
+async def test_while_nothing_is_new_the_answer_waits_and_has_no_body_and_ages_count_on(tmp_path):
+    async with process(tmp_path) as it:
+        await it.publish(1)
+        client, made = Heard("dns", it.socket), []
+        seeing(it.role, *map(verdict, range(MANY)))
+        telling = it.role.state
+
+        async def counted():
+            made.append(1)
+            return await telling()
+
+        it.role.state = counted
+        await client.read()
+        before, heard_s = client.state, client.heard_mono_s
+        assert POLL_S - 0.1 < await timed(client.read(POLL_S)) < POLL_S + 0.9
+        assert client.lengths[-1] == 0
+        assert len(made) == 3, "at once, and after a second; never oftener"
+        assert client.state.verdicts is before.verdicts
+        passed_s = client.heard_mono_s - heard_s
+        assert client.state.snapshot_age_s == pytest.approx(before.snapshot_age_s + passed_s)
+        assert client.state.control_silence_s == pytest.approx(passed_s)
+        await client.close()
+
+
+async def test_who_waits_hears_of_a_change_within_a_second(tmp_path):
+    async with process(tmp_path) as it:
+        seeing(it.role, verdict(1))
+        await it.client.read()
+
+        async def fall():
+            await asyncio.sleep(0.2)
+            seeing(it.role, verdict(1, "down"))
+
+        took_s, _ = await asyncio.gather(timed(it.client.read(POLL_S)), fall())
+        assert took_s < LOOK_S + 0.5
+        assert it.client.state.verdicts == (verdict(1, "down"),)
+
+
+async def test_what_changed_since_the_last_reading_waits_for_nothing_nor_does_who_asks_as_nobody_would(tmp_path):
+    async with process(tmp_path) as it:
+        seeing(it.role, verdict(1))
+        await it.client.read()
+        seeing(it.role, verdict(1, "down"))
+        assert await timed(it.client.read(POLL_S)) < 0.9
+        for text in ("-1", "x", "1e9", "9" * 20, "²"):
+            mark = it.client.state.mark
+            asked = it.ask("GET", f"/state?since={mark.life}-{mark.number}&wait_ms={text}")
+            assert await timed(asked) < 0.9
+
+
+async def test_a_node_that_ends_lets_nobody_wait(tmp_path):
+    async with process(tmp_path) as it:
+        await it.client.read()
+
+        async def end():
+            await asyncio.sleep(0.2)
+            return await timed(it.server.cleanup())
+
+        _, took_s = await asyncio.gather(it.client.read(POLL_S), end())
+        assert took_s < 0.9
 
 
 async def test_what_came_into_force_is_seen_at_the_next_reading(tmp_path):
