@@ -6,12 +6,15 @@ the middle of a change that is small. Who calls this decides when there is time 
 from __future__ import annotations
 
 import gc
+import math
 
 __all__ = ["LongLived", "collect_seldom"]
 
 YOUNG = 10_000
 """New objects before the collector looks through them (CPython: 700). Reading a policy of 10,000 routes takes half the
 time; cycles that wait to be found are a few megabytes at most."""
+
+WHOLE_S = 3600.0
 
 
 def collect_seldom() -> None:
@@ -24,13 +27,19 @@ class LongLived:
 
     def __init__(self) -> None:
         self._revision: int | None = None
+        self._whole_s = -math.inf
 
-    def look(self, revision: int | None) -> None:
-        """Where another revision is in force than at the last look: collect once, and never look again at what is left.
-        With 10,000 routes nothing else happens for a third of a second. None: none is in force yet."""
+    def look(self, revision: int | None, mono_s: float) -> None:
+        """Where another revision is in force than at the last look, never look again at what there is now. Cycles among
+        it are found once an hour at most, at such a moment: with 10,000 routes nothing else happens for a third of a
+        second. What a policy leaves behind goes without that. None: none is in force yet."""
         if revision in (None, self._revision):
             return
         self._revision = revision
-        gc.unfreeze()
-        gc.collect()
+        if mono_s - self._whole_s >= WHOLE_S:
+            self._whole_s = mono_s
+            gc.unfreeze()
+            gc.collect()
+        else:
+            gc.collect(1)
         gc.freeze()

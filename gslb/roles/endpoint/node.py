@@ -117,7 +117,7 @@ class Node:
             await asyncio.sleep(LOOK_S)
             await self._holding.look()
             applied = self._holding.applied
-            self._long_lived.look(applied.revision if applied else None)
+            self._long_lived.look(applied.revision if applied else None, clock.mono_s())
 
     def stop(self) -> None:
         """Must be called where the process ends because it was told to: any other end is a crash."""

@@ -288,7 +288,7 @@ class RolePublisher:
                 await self._catch_up()
                 await self.nodes.hand_rosters()
                 await self.hand_pushed()
-                long_lived.look(self.revision())
+                long_lived.look(self.revision(), clock.mono_s())
                 await asyncio.sleep(CONTACT_S)
 
     async def close(self) -> None:
