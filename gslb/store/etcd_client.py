@@ -1,5 +1,5 @@
-"""Asking etcd (3.4 and newer) through its JSON gateway, from threads: one connection a request, and the next member
-where one does not answer. Keys and octets only: what they mean to an installation stands in `etcd`.
+"""Asking etcd (3.4 and newer) through its JSON gateway, from threads, and the next member where one does not answer.
+Keys and octets only: what they mean to an installation stands in `etcd`, and how members are reached in `etcd_lines`.
 
 Every request carries `hasleader`, so that a member without a majority says so at once instead of holding the request
 for seconds. A request may reach etcd twice, when its first answer was lost: whoever writes must be able to tell.
@@ -22,6 +22,7 @@ from typing import Any
 
 from gslb import clock
 from gslb.errors import HostError
+from gslb.store.etcd_lines import Lines
 from gslb.store.etcd_url import EtcdUrl
 
 __all__ = ["EtcdClient", "KeyValue", "Outcome"]
@@ -34,7 +35,7 @@ PAUSE_S = 0.1
 MOMENT_S = 0.001
 ANSWER_LIMIT_BYTES = 128 * 1024 * 1024
 _WRITE = "kv/txn"
-_HEADERS = {"Content-Type": "application/json", "Connection": "close", "Grpc-Metadata-hasleader": "true"}
+_HEADERS = {"Content-Type": "application/json", "Grpc-Metadata-hasleader": "true"}
 _REMEDY = (
     "more than half of etcd's members must run and reach each other: look at them with etcdctl endpoint status; what is"
     " in force stays in force meanwhile"
@@ -81,7 +82,7 @@ class EtcdClient:
 
     def __init__(self, url: EtcdUrl) -> None:
         self._endpoints = url.endpoints
-        self._tls = _Tls(url) if url.tls else None
+        self._lines = Lines(url)
         self._lock = threading.Lock()
         self._first = 0
 
@@ -143,7 +144,7 @@ class EtcdClient:
         """Lines of JSON for as long as the member and we like. The first says that it watches."""
         create = {"key": _coded(key), "start_revision": str(after_revision + 1)}
         heard = False
-        with contextlib.closing(self._connection(member, max(MOMENT_S, until_s - clock.mono_s()))) as connection:
+        with contextlib.closing(self._lines.new(member, max(MOMENT_S, until_s - clock.mono_s()))) as connection:
             try:
                 connection.request("POST", "/v3/watch", json.dumps({"create_request": create}), _HEADERS)
                 socket = connection.sock
@@ -188,22 +189,21 @@ class EtcdClient:
 
     def _try(self, member: int, path: str, sent: str) -> dict[str, Any]:
         taken = False
-        with contextlib.closing(self._connection(member, TRY_S)) as connection:
-            try:
-                connection.connect()
+        try:
+            with self._lines.one(member, TRY_S) as connection:
                 taken = True
                 connection.request("POST", f"/v3/{path}", sent, _HEADERS)
                 with connection.getresponse() as response:
                     status, content = response.status, response.read(ANSWER_LIMIT_BYTES + 1)
-            except TimeoutError:
-                raise _NoAnswerError(f"no answer within {TRY_S:g} s", taken=taken) from None
-            except ssl.SSLError as error:
-                why = f"TLS fails: {getattr(error, 'verify_message', None) or error.reason or error}"
-                raise _NoAnswerError(why, taken=False) from None
-            except OSError as error:
-                raise _NoAnswerError((error.strerror or str(error)).lower(), taken=taken) from None
-            except http.client.HTTPException as error:
-                raise _NoAnswerError(f"it does not speak HTTP ({type(error).__name__})", taken=taken) from None
+        except TimeoutError:
+            raise _NoAnswerError(f"no answer within {TRY_S:g} s", taken=taken) from None
+        except ssl.SSLError as error:
+            why = f"TLS fails: {getattr(error, 'verify_message', None) or error.reason or error}"
+            raise _NoAnswerError(why, taken=False) from None
+        except OSError as error:
+            raise _NoAnswerError((error.strerror or str(error)).lower(), taken=taken) from None
+        except http.client.HTTPException as error:
+            raise _NoAnswerError(f"it does not speak HTTP ({type(error).__name__})", taken=taken) from None
         return self._judged(member, status, content)
 
     def _judged(self, member: int, status: int, content: bytes) -> dict[str, Any]:
@@ -222,12 +222,6 @@ class EtcdClient:
         remedy = next((text for part, text in _REMEDIES.items() if part in said), _REMEDY_REFUSED)
         raise HostError(f"etcd at {self._name(member)} refuses: {said}", remedy)
 
-    def _connection(self, member: int, timeout_s: float) -> http.client.HTTPConnection:
-        host, port = self._endpoints[member]
-        if self._tls is not None:
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._tls.context())
-        return http.client.HTTPConnection(host, port, timeout=timeout_s)
-
     def _order(self) -> Sequence[int]:
         count = len(self._endpoints)
         return [(self._first + step) % count for step in range(count)]
@@ -239,46 +233,6 @@ class EtcdClient:
     def _name(self, member: int) -> str:
         host, port = self._endpoints[member]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-class _Tls:
-    """The certificates for etcd, read anew when their files are replaced: ours live for hours. Those that cannot be
-    used change nothing; etcd then says what it thinks of the old ones."""
-
-    def __init__(self, url: EtcdUrl) -> None:
-        """Raises HostError where they cannot be used."""
-        self._url = url
-        self._seen = self._look()
-        self._context = _context(url)
-
-    def context(self) -> ssl.SSLContext:
-        seen = self._look()
-        if seen != self._seen:
-            self._seen = seen
-            with contextlib.suppress(HostError):
-                self._context = _context(self._url)
-        return self._context
-
-    def _look(self) -> object:
-        files = (self._url.ca, self._url.cert, self._url.key)
-        try:
-            return [(seen.st_mtime_ns, seen.st_ino) for seen in (file.stat() for file in files if file is not None)]
-        except OSError:
-            return None
-
-
-def _context(url: EtcdUrl) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=url.ca)
-        if url.cert is not None:
-            context.load_cert_chain(url.cert, url.key)
-    except OSError as error:
-        files = ", ".join(str(path) for path in (url.ca, url.cert, url.key) if path is not None)
-        raise HostError(
-            f"the certificates for etcd cannot be used ({files}): {error.strerror or error}",
-            "name PEM files that the user who runs gslb may read, and the key that belongs to the certificate",
-        ) from None
-    return context
 
 
 def _after(prefix: str) -> str:
