@@ -30,6 +30,7 @@ def quickly(monkeypatch):
     monkeypatch.setattr("gslb.roles.endpoint.node_client.CONTACT_S", 0.1)
     for module in ("publish", "nodes", "rounds"):
         monkeypatch.setattr(f"gslb.roles.publishing.{module}.CONTACT_S", 0.1)
+    monkeypatch.setattr("gslb.roles.publishing.nodes.POLL_S", 0.19)
     monkeypatch.setattr("gslb.roles.publishing.publish.HEAD_START_S", 0.1)
 
 
