@@ -91,7 +91,7 @@ async def envoy(folder, authority):
     file = folder / "envoy.json"
     file.write_text(json.dumps(envoy_config(port, authority.folder / "server.pem", authority.folder / "server.key")))
     process = await asyncio.create_subprocess_exec(
-        find_envoy(None), "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "-l", "error"
+        find_envoy(None), "-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "error"
     )
     try:
         while (await found(http(f"http://{HOST}:{port}/", http2=True))).reason == "db: connect refused":
