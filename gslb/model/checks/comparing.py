@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gslb.model.checks.re2 import re2_refusal
+from gslb.model.checks.re2 import REMEDY, re2_refusal
 from gslb.model.checks.report import Report
 from gslb.model.comparing import Compare, Normalise, comparing
 from gslb.model.routing import Route
@@ -36,4 +36,4 @@ def _patterns(report: Report, place: Path, compare: Compare) -> None:
         if isinstance(rule, Normalise) and rule.regex is not None and (refusal := re2_refusal(rule.regex)):
             message = f"this pattern cannot be used: {refusal}"
             where = report.item((*place, "normalise"), index)
-            report.error((*where, "regex"), "regex", message, "write it in RE2 syntax")
+            report.error((*where, "regex"), "regex", message, REMEDY)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from gslb.model.check_words import KINDS, Calculated, Check, Expect, Http, NamedCheck, Prometheus, Tls, TlsOptions
-from gslb.model.checks.re2 import re2_refusal
+from gslb.model.checks.re2 import REMEDY, re2_refusal
 from gslb.model.checks.report import Report
 from gslb.model.tree import Path
 
@@ -98,7 +98,7 @@ def _expect(report: Report, path: Path, expect: Expect, *, method: str) -> None:
     check_headers(report, (*path, "headers"), expect.headers, sent=False)
     if expect.regex is not None and (refusal := re2_refusal(expect.regex)):
         message = f"RE2 would refuse it: {refusal}"
-        report.error((*path, "regex"), "regex", message, "write it in RE2's syntax")
+        report.error((*path, "regex"), "regex", message, REMEDY)
     for word in ("body", "regex"):
         if method == "HEAD" and getattr(expect, word) is not None:
             message = "an answer to HEAD has no body"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re2
 
-__all__ = ["PROGRAM_LIMIT", "re2_refusal"]
+__all__ = ["PROGRAM_LIMIT", "REMEDY", "re2_refusal"]
 
 PROGRAM_LIMIT = 4_000
 """Instructions of a compiled pattern as Envoy counts them (its runtime key re2.max_program_size.error_level, 100 unless
 it is told). A UUID takes 72, a choice of a hundred words some 600; a match takes time by the text times this."""
+
+REMEDY = "write it in RE2 syntax, and repeat less in it where it is too large"
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
@@ -40,5 +42,5 @@ def re2_refusal(pattern: str) -> str | None:
         hint = next((hint for sign, hint in _HINTS.items() if sign in said), "")
         return f"{said} ({hint})" if hint else said
     if size > PROGRAM_LIMIT:
-        return f"it is too large: {size:,} instructions, and {PROGRAM_LIMIT:,} are the limit; repeat less in it"
+        return f"it is too large: {size:,} instructions, and {PROGRAM_LIMIT:,} are the limit"
     return None

@@ -9,7 +9,7 @@ from gslb.model.checks.actions import check_actions
 from gslb.model.checks.comparing import check_comparisons
 from gslb.model.checks.headers import check_header_name, check_header_value
 from gslb.model.checks.mirrors import check_mirrors
-from gslb.model.checks.re2 import re2_refusal
+from gslb.model.checks.re2 import REMEDY, re2_refusal
 from gslb.model.checks.report import Report
 from gslb.model.policy import App
 from gslb.model.routing import Match, Test
@@ -71,9 +71,7 @@ def _match(report: Report, path: Path, match: Match) -> None:
             )
     refusal = re2_refusal(match.regex) if match.regex is not None else None
     if refusal:
-        report.error(
-            (*path, "regex"), "regex", f"the edge cannot use this pattern: {refusal}", "write it in RE2 syntax"
-        )
+        report.error((*path, "regex"), "regex", f"the edge cannot use this pattern: {refusal}", REMEDY)
     _headers(report, (*path, "headers"), match.headers)
     _query(report, (*path, "query"), match.query)
 
@@ -104,7 +102,7 @@ def _regex(report: Report, path: Path, test: Test) -> None:
     refusal = re2_refusal(test.regex) if not isinstance(test, str) and test.regex is not None else None
     if refusal:
         message = f"the edge cannot use this pattern: {refusal}"
-        report.error((*path, "regex"), "regex", message, "write it in RE2 syntax")
+        report.error((*path, "regex"), "regex", message, REMEDY)
 
 
 def _is_unconditional(match: Match) -> bool:

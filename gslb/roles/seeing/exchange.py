@@ -97,9 +97,9 @@ class _Neighbour:
     sight: Sight = field(default_factory=dict)
     reading: asyncio.Task[None] | None = None
 
-    def is_asked(self) -> bool:
-        """Is a question open, or none asked yet?"""
-        return self.reading is None or not self.reading.done()
+    def was_asked(self) -> bool:
+        """Has a question ended, with an answer or without?"""
+        return self.reading is not None and self.reading.done()
 
     def is_heard(self) -> bool:
         return self.newest is not None and self.heard.is_fresh(clock.mono_s())
@@ -149,10 +149,10 @@ class Exchange:
             while True:
                 began_s = clock.mono_s()
                 for neighbour in self._neighbours.values():
-                    if neighbour.reading is None or neighbour.reading.done():
+                    if neighbour.reading is None or neighbour.was_asked():
                         neighbour.reading = tasks.create_task(self._read(neighbour))
                 await self._answers(READ_S)
-                if self._knows_places() and not any(neighbour.is_asked() for neighbour in self._neighbours.values()):
+                if self._knows_places() and all(neighbour.was_asked() for neighbour in self._neighbours.values()):
                     self._asked_all.set()
                 while self._given_up:
                     await self._given_up.pop().close()

