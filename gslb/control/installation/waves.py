@@ -130,7 +130,7 @@ def begun(
 ) -> Wave:
     """The first wave of `revision` is about to be published."""
     wave = Wave(revision=revision, before=before, stages=parts, bake_s=bake_s)
-    return _with_baselines(wave, seen)
+    return _entered(wave, seen)
 
 
 def superseding(wave: Wave | None, parts: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
@@ -148,7 +148,7 @@ def next_stage(wave: Wave, seen: Mapping[str, RoleState | None]) -> Wave:
     if wave.position + 1 == len(wave.stages):
         return wave.model_copy(update={"phase": "done", "baselines": {}})
     moved = wave.model_copy(update={"position": wave.position + 1, "phase": "reaching"})
-    return _with_baselines(moved, seen)
+    return _entered(moved, seen)
 
 
 def taken_back(wave: Wave, why: str) -> Wave:
@@ -162,9 +162,14 @@ def overtaken(wave: Wave, revision: int) -> Wave:
 
 def step(wave: Wave, event: Event, why: str, in_phase_s: float, seen: Mapping[str, RoleState | None]) -> Wave:
     """The wave after a look at its nodes; the very one where nothing follows. `in_phase_s`: how long its phase has
-    lasted by the caller's monotonic clock, who may have taken it over meanwhile."""
+    lasted by the caller's monotonic clock, who may have taken it over meanwhile.
+
+    A node that was silent or ill when its wave began and is well now is watched from now on; the phase begins anew."""
     if event == "alarm":
         return taken_back(wave, why)
+    late = _watched(wave, wave.reached - wave.baselines.keys(), seen)
+    if late is not wave:
+        return late
     if wave.phase == "reaching":
         if event == "in force":
             return wave.model_copy(update={"phase": "baking"})
@@ -184,14 +189,26 @@ def event_of(wave: Wave, readings: Mapping[str, Reading]) -> tuple[Event, str]:
 
 
 def alarms(wave: Wave, readings: Mapping[str, Reading]) -> list[str]:
-    """What is wrong since the waves began, with nodes that they have reached and that were well before."""
+    """What is wrong since the waves began, with nodes that they have reached. Of those that were ill before it counts
+    only what they say of this very policy."""
     said: list[str] = []
-    for name in sorted(wave.reached & wave.baselines.keys()):
-        reading = readings.get(name)
-        why = "it is gone" if reading is None else _trouble(wave, wave.baselines[name], reading)
+    for name in sorted(wave.reached):
+        reading, before = readings.get(name), wave.baselines.get(name)
+        if reading is None:
+            why = "it is gone" if before is not None else ""
+        else:
+            why = _verdict(wave, reading) or (_trouble(wave, before, reading) if before is not None else "")
         if why:
             said.append(f"{name}: {why}")
     return [*said, *_fallen(wave, readings)]
+
+
+def _verdict(wave: Wave, now: Reading) -> str:
+    """What the node says against the policy itself; empty: nothing."""
+    back = now.state.stepped_back_from if now.state is not None else None
+    if back is not None and back.revision == wave.revision:
+        return "crashed with it and stepped back"
+    return now.refused
 
 
 def _trouble(wave: Wave, before: Baseline, now: Reading) -> str:
@@ -199,12 +216,10 @@ def _trouble(wave: Wave, before: Baseline, now: Reading) -> str:
     state = now.state
     if state is None or now.silent_s > QUIET_S:
         return f"silent for {now.silent_s:.0f} s"
-    back, envoy = state.stepped_back_from, state.edge.envoy if state.edge else None
+    envoy = state.edge.envoy if state.edge else None
     ended = envoy is not None and envoy.restarts > before.envoy_restarts
     servfails = _servfails(state) - before.servfails
     found = (
-        (bool(now.refused), now.refused),
-        (back is not None and back.revision == wave.revision, "crashed with it and stepped back"),
         (state.started_wall_s != before.started_wall_s, "its process ended and started again"),
         (ended, f"its Envoy ended: {envoy.last_end if envoy else ''}"),
         (bool(state.left_out), f"cannot serve {', '.join(state.left_out)}"),
@@ -263,11 +278,17 @@ def wave_seen(wave: Wave | None) -> dict[str, Any] | None:
     }
 
 
-def _with_baselines(wave: Wave, seen: Mapping[str, RoleState | None]) -> Wave:
-    """Nodes that are silent or ill already have none: they hold nobody up, and tell nothing about the policy."""
-    new = {name: baseline_of(state) for name in wave.here if (state := seen.get(name)) is not None and state.ready}
+def _entered(wave: Wave, seen: Mapping[str, RoleState | None]) -> Wave:
+    """The wave under way, with what its nodes and the sites are like before they get the revision."""
     down = {item for state in seen.values() if state is not None for item in _down(state)}
-    return wave.model_copy(update={"baselines": {**wave.baselines, **new}, "down": tuple(sorted(down))})
+    return _watched(wave.model_copy(update={"down": tuple(sorted(down))}), wave.here, seen)
+
+
+def _watched(wave: Wave, nodes: Iterable[str], seen: Mapping[str, RoleState | None]) -> Wave:
+    """With baselines of those of `nodes` that are well; the very one where none is. Who is silent or ill holds nobody
+    up, and only what it says of the policy itself counts."""
+    new = {name: baseline_of(state) for name in nodes if (state := seen.get(name)) is not None and state.ready}
+    return wave.model_copy(update={"baselines": {**wave.baselines, **new}}) if new else wave
 
 
 def _has(wave: Wave, reading: Reading | None) -> bool:

@@ -27,7 +27,6 @@ FLEET = ("m1/edge-dc", "m2/edge-aws", "m3/dns", "m4/dns")
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr("gslb.roles.publishing.waving.LOOK_S", 0.05)
-    monkeypatch.setattr("gslb.roles.endpoint.node_client.CONTACT_S", 0.1)
     for module in ("publish", "nodes", "rounds"):
         monkeypatch.setattr(f"gslb.roles.publishing.{module}.CONTACT_S", 0.1)
     monkeypatch.setattr("gslb.roles.publishing.nodes.POLL_S", 0.19)

@@ -133,6 +133,26 @@ def test_a_node_that_was_ill_before_holds_nobody_up_and_tells_nothing():
     assert event_of(begun(2, 1, PARTS, BAKE_S, {}), {})[0] == "in force"
 
 
+@pytest.mark.parametrize("what", ["refuses", "stepped back"])
+def test_what_a_node_that_was_ill_before_says_of_the_policy_itself_counts(what):
+    change, said = ILL[what]
+    made = begun(2, 1, PARTS, BAKE_S, {})
+    assert alarms(made, well(m1_edge_dc=change)) == [f"m1/edge-dc: {said}"]
+    assert alarms(made, well(m2_edge_aws=change)) == [], "its turn has not come"
+
+
+@pytest.mark.parametrize(("phase", "then"), [("reaching", ("baking", 0)), ("baking", ("reaching", 1))])
+def test_a_node_that_was_silent_when_its_wave_began_is_watched_once_it_is_well(phase, then):
+    seen = {name: state(name) for name in FLEET}
+    before = begun(2, 1, PARTS, 0, {}).model_copy(update={"phase": phase, "down": ("shop dc 192.0.2.1",)})
+    after = step(before, "in force", "", 1.0, seen)
+    assert (after.phase, after.position, list(after.baselines)) == (phase, 0, ["m1/edge-dc"])
+    assert after.down == before.down, "what was down when the wave began"
+    assert alarms(after, well(taken(after), m1_edge_dc=ILL["restarted"][0]))
+    moved = step(after, "in force", "", 1.0, seen)
+    assert (moved.phase, moved.position) == then, "it holds the wave up once"
+
+
 @pytest.mark.parametrize(("count", "alarmed"), [(SERVFAILS, False), (SERVFAILS + 1, True)])
 def test_servfails_are_counted_from_the_beginning_of_the_wave(count, alarmed):
     seen = {name: state(name, dns_counts={"responses_servfail": 100}) for name in FLEET}
