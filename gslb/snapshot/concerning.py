@@ -11,9 +11,9 @@ from typing import Any
 
 from gslb.snapshot.intent import Intent, Overrides, Provenance
 
-__all__ = ["Concerning", "concerning", "is_active"]
+__all__ = ["KINDS", "Concerning", "concerning", "is_active"]
 
-_KINDS = ("shifts", "drains", "forced", "approvals", "slow_starts", "mirror_stops")
+KINDS = ("shifts", "drains", "forced", "approvals", "slow_starts", "mirror_stops")
 """Of Overrides: what is about one app, or (`app` None) about every one."""
 
 
@@ -36,7 +36,7 @@ def is_active(by: Provenance, wall_s: float) -> bool:
 def concerning(intent: Intent, wall_s: float) -> Concerning:
     """What concerns each app at `wall_s` (Unix seconds), in the order of the Intent."""
     active: dict[str, list[Any]] = {
-        kind: [item for item in getattr(intent.overrides, kind) if is_active(item.by, wall_s)] for kind in _KINDS
+        kind: [item for item in getattr(intent.overrides, kind) if is_active(item.by, wall_s)] for kind in KINDS
     }
     of_all = {kind: tuple(item for item in items if item.app is None) for kind, items in active.items()}
     named: dict[str, dict[str, list[Any]]] = {}

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from gslb.snapshot.bundle import Bundle
+from gslb.snapshot.concerning import KINDS
 from gslb.snapshot.intent import Intent
 
 __all__ = ["app_names", "only", "sound"]
@@ -30,7 +31,7 @@ def only(bundle: Bundle, apps: Collection[str]) -> Intent:
     policy: dict[str, Any] = json.loads(bundle.policy)
     policy["apps"] = {name: app for name, app in policy["apps"].items() if name in apps}
     overrides: dict[str, Any] = json.loads(bundle.overrides)
-    for kind in ("drains", "shifts"):
+    for kind in KINDS:
         overrides[kind] = [item for item in overrides.get(kind, ()) if item.get("app") in (None, *apps)]
     update = {"policy": json.dumps(policy), "overrides": json.dumps(overrides)}
     return bundle.model_copy(update=update).intent()

@@ -8,6 +8,7 @@ import json
 import pytest
 import structlog.testing
 
+from gslb.control import forcing, mirrors
 from gslb.control.changes import drain, set_policy
 from gslb.errors import HostError, RefusedError
 from gslb.roles.endpoint.node_client import NodeClient
@@ -15,8 +16,9 @@ from gslb.roles.keeping.generation_files import GenerationFiles
 from gslb.roles.keeping.generations import CRASHES, Record, took
 from gslb.roles.keeping.offers import applied_of
 from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Forced, MirrorStop
 from tests.support.trust import offer
-from tests.unit.control.world import NOW_S, POLICY, a_drain, intent, policy
+from tests.unit.control.world import NOW_S, POLICY, a_drain, by, intent, policy
 from tests.unit.roles.node_process import Process, good, process
 
 # Generations ----------------------------------------------------------------------------------------------------------
@@ -206,6 +208,16 @@ async def test_an_app_that_cannot_be_served_any_more_is_left_out_alone(tmp_path,
     async with process(tmp_path) as it:
         assert len(it.role.snapshot.apps) == 5
         assert (await it.state()).left_out == ()
+
+
+async def test_whatever_people_said_of_an_app_that_is_left_out_is_in_nobodys_way(tmp_path, clocks):
+    wanted = mirrors.stop(intent(), MirrorStop(app="shop", route="pay", by=by()))
+    wanted = forcing.force(wanted, Forced(app="shop", site="dc", state="up", by=by(reason="probes lie")))
+    async with process(tmp_path) as it:
+        await it.publish(1, wanted)
+        it.node.stop()
+    async with process(tmp_path, shop=ZeroDivisionError()) as it:
+        assert (list(it.role.snapshot.apps), (await it.state()).left_out) == (["blog"], ("shop",))
 
 
 async def test_an_offer_that_this_version_does_not_understand_in_one_place_loses_that_place_alone(tmp_path, clocks):
