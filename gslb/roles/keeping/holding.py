@@ -150,7 +150,6 @@ class Holding:
                 offers = await self._serve_newest()
                 if self._in_force is None and offers:
                     await self._serve_sound_apps(offers[0])
-                await self._serve_glass()
             except HostError:
                 self._record = generations.stopped(self._record)  # the machine's fault, not the offer's
                 raise
@@ -203,15 +202,32 @@ class Holding:
         return is_served
 
     async def _serve(self, read: Callable[[], Opened], taken_wall_s: float) -> bool:
+        glass, is_standing = self._glass_file.read(), False
         try:
             opened = read()
-            await self._role.publish(opened.snapshot)
+            is_standing = glass is not None and still_stands(glass, opened.applied)
+            if glass is None or not is_standing or not await self._serve_under(glass, opened):
+                await self._role.publish(opened.snapshot)
         except HostError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not leave the node without answers: there are others
             _log.error("a generation on disk cannot be served", why=_why(error), exc_info=_unexpected(error))
             return False
         self._in_force = _InForce(opened, clock.wall_s(), taken_wall_s or clock.wall_s())
+        if glass is not None and not is_standing:
+            self._set_glass(None)
+        return True
+
+    async def _serve_under(self, glass: BrokenGlass, opened: Opened) -> bool:
+        """What was done at this node before it was restarted holds from the first moment on, or not at all."""
+        try:
+            await self._publish_over(opened, glass)
+        except HostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - control's own offer is served instead
+            _log.error("what was done at this node cannot be done again", deeds=_deeds(glass), why=_why(error))
+            return False
+        _log.warning("broken glass: what was done at this node is in force again", deeds=_deeds(glass))
         return True
 
     async def _adopt_legacy(self) -> None:
@@ -251,22 +267,6 @@ class Holding:
             self._in_force = dataclasses.replace(self._in_force, left_out=left_out)
             _log.error("apps are left out until control publishes something that can be served", apps=left_out)
 
-    async def _serve_glass(self) -> None:
-        glass = self._glass_file.read()
-        if glass is None or self._in_force is None:
-            return
-        if not still_stands(glass, self._in_force.opened.applied):
-            self._set_glass(None)
-            return
-        try:
-            await self._publish_over(glass)
-        except HostError:
-            raise
-        except Exception as error:  # noqa: BLE001 - control's own offer is in force, and stays so
-            _log.error("what was done at this node cannot be done again", deeds=_deeds(glass), why=_why(error))
-        else:
-            _log.warning("broken glass: what was done at this node is in force again", deeds=_deeds(glass))
-
     # At the node itself -----------------------------------------------------------------------------------------------
 
     async def override(self, deed: Deed, make: Callable[[Intent], Intent]) -> tuple[Snapshot, Snapshot]:
@@ -275,14 +275,15 @@ class Holding:
         async with self._lock:
             if self._in_force is None:
                 raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
-            base = self._in_force.opened.intent
+            opened = self._in_force.opened
+            base = opened.intent
             intent = over(base, self._glass)
             wanted = make(intent)
             before = compile_snapshot(intent, deed.by.at_s)
             if wanted is intent:
                 return before, before
-            glass = glass_over(base, self._in_force.opened.applied, self._glass, wanted.overrides.drains, deed)
-            after = await self._publish_over(glass)
+            glass = glass_over(base, opened.applied, self._glass, wanted.overrides.drains, deed)
+            after = await self._publish_over(opened, glass)
             _log.warning("broken glass", did=deed.did, author=deed.by.author, reason=deed.by.reason)
             try:
                 self._glass_file.write(glass)
@@ -290,10 +291,8 @@ class Holding:
                 raise HostError(f"it is in force, but a restart would lose it: {error.message}", error.remedy) from None
             return before, after
 
-    async def _publish_over(self, glass: BrokenGlass | None) -> Snapshot:
+    async def _publish_over(self, opened: Opened, glass: BrokenGlass | None) -> Snapshot:
         """Put control's offer in force under `glass`."""
-        assert self._in_force is not None
-        opened = self._in_force.opened
         snapshot = compile_snapshot(over(opened.intent, glass), clock.wall_s() if glass else opened.offer.wall_s)
         await self._role.prepare(snapshot)
         await self._role.publish(snapshot)
@@ -321,7 +320,7 @@ class Holding:
             if glass is self._glass:
                 return
             try:
-                await self._publish_over(glass)
+                await self._publish_over(self._in_force.opened, glass)
             except GslbError as error:
                 _log.error("a drain whose time is over cannot be taken back yet", why=str(error))
                 self._again_mono_s = clock.mono_s() + AGAIN_S

@@ -21,6 +21,7 @@ class Role:
 
     def __init__(self):
         self.snapshot = self.published = None
+        self.taken = []
         self.chokes_on = {}
 
     async def prepare(self, snapshot):
@@ -30,6 +31,7 @@ class Role:
         self.published = snapshot
         self.choke(snapshot)
         self.snapshot = snapshot
+        self.taken.append(snapshot)
 
     def choke(self, snapshot):
         for what, error in self.chokes_on.items():

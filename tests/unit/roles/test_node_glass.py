@@ -34,6 +34,15 @@ async def test_a_drain_at_the_node_holds_over_a_restart_and_is_shown(tmp_path, c
         assert state.applied.overrides == 0, "what control published, so that control does not send it again"
 
 
+async def test_a_start_serves_nothing_without_what_was_done_here(tmp_path, clocks):
+    async with process(tmp_path) as it:
+        await it.publish(1)
+        await it.ask("POST", "/v1/drains", site="dc")
+    async with process(tmp_path) as it:
+        (taken,) = it.role.taken
+        assert "dc" in taken.apps["shop"].no_entry
+
+
 async def test_control_that_comes_back_without_news_changes_nothing_and_with_news_has_the_last_word(tmp_path, clocks):
     async with process(tmp_path) as it:
         await it.publish(1)
