@@ -5,80 +5,21 @@ Arguments and printing only; which drain may be made is the node's to say.
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gslb.cli.at_nodes import ALL, Nodes, at_nodes, raise_first, require_choice, tell, texts
 from gslb.cli.joining import join, remove, token
-from gslb.cli.operate import FOR, JSON, REASON, author
+from gslb.cli.operate import FOR, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
-from gslb.control.http.client import Client, TlsFiles, control_socket, path_of, runtime_folder
-from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.control.http.client import Client, TlsFiles, path_of
+from gslb.errors import GslbError
 
 __all__ = ["node"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Nodes:
-    """Which nodes to ask, and how to print what they say."""
-
-    socket: Path | None
-    everyone: bool
-    runtime: Path | None
-    as_json: bool
-
-    def sockets(self) -> Sequence[Path]:
-        """Edges before DNS, as a change goes. Raises HostError where there are none."""
-        if self.socket is not None:
-            return [self.socket]
-        runtime = self.runtime or runtime_folder()
-        found = [path for path in runtime.glob("*.sock") if path != control_socket(runtime)]
-        if not found:
-            raise HostError(
-                f"no node has a socket in {runtime}",
-                "is gslb running here? say where its sockets are: --runtime DIR, or name one: --socket PATH",
-            )
-        return sorted(found, key=lambda path: (path.stem == "dns", path.name))
-
-    def ask(self, call: Callable[[Client], Any]) -> tuple[dict[str, Any], dict[str, GslbError]]:
-        """What each node answered, and what went wrong with the others."""
-        answers: dict[str, Any] = {}
-        errors: dict[str, GslbError] = {}
-        for path in self.sockets():
-            try:
-                answers[path.stem] = call(Client(str(path)))
-            except (HostError, PolicyError, RefusedError) as error:
-                errors[path.stem] = error
-        return answers, errors
-
-
-_OPTIONS = (
-    click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="One node, by its socket."),
-    click.option(
-        "--runtime",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Where the sockets are. Default: $GSLB_RUNTIME, or by who runs gslb.",
-    ),
-    JSON,
-)
-_ALL = click.option("--all", "everyone", is_flag=True, help="Every node of this machine.")
-
-
-def _at_nodes(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command these options, which it gets as `nodes`."""
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        which = {field.name: given.pop(field.name, True) for field in fields(_Nodes)}
-        command(nodes=_Nodes(**which), **given)
-
-    return functools.reduce(lambda inner, option: option(inner), reversed(_OPTIONS), run)
 
 
 @click.group()
@@ -105,18 +46,18 @@ node.add_command(remove)
 
 
 @node.command(epilog="Example: gslb node status --json")
-@_at_nodes
-def status(*, nodes: _Nodes) -> None:
+@at_nodes
+def status(*, nodes: Nodes) -> None:
     """What each node has in force, how old it is, since when control is silent, and what it does by itself."""
     answers, errors = nodes.ask(lambda client: client.get("/state"))
     if nodes.as_json:
-        click.echo(json.dumps({"nodes": answers, "errors": _texts(errors)}, indent=2))
+        click.echo(json.dumps({"nodes": answers, "errors": texts(errors)}, indent=2))
     else:
         table = new_table("Nodes", "node", "serving", "version", "taken", "control heard", "good on disk", "note")
         for name, state in answers.items():
             add_row(table, name, *_row(state))
         console().print(table)
-    _raise(errors)
+    raise_first(errors)
 
 
 def _row(state: Mapping[str, Any]) -> tuple[object, ...]:
@@ -150,44 +91,44 @@ def _version(applied: Mapping[str, Any]) -> str:
 @click.option("--allow", multiple=True, metavar="RULE", help="Overrule a refusal by its name, such as last-site.")
 @FOR
 @REASON
-@_ALL
-@_at_nodes
-def drain(*, site: str, lasting: float | None, nodes: _Nodes, **wanted: Any) -> None:
+@ALL
+@at_nodes
+def drain(*, site: str, lasting: float | None, nodes: Nodes, **wanted: Any) -> None:
     """Take a site out at the nodes themselves, with control dead.
 
     They show it as broken glass, and drop it when control publishes something newer: then drain with control, too.
     """
-    _require_choice(nodes)
+    require_choice(nodes)
     body = {"site": site, **wanted, "expires_in_s": lasting, "author": author()}
     answers, errors = nodes.ask(lambda client: client.post("/v1/drains", body))
-    _tell(nodes, answers, f"drain of {site}", f"gslb node undrain {_scope(site, wanted['app'])}")
+    tell(nodes, answers, f"drain of {site}", f"gslb node undrain {_scope(site, wanted['app'])}")
     if answers and not nodes.as_json:
         click.echo(f"it holds until control publishes; once control is back: gslb drain {_scope(site, wanted['app'])}")
-    _raise(errors)
+    raise_first(errors)
 
 
 @node.command(epilog="Example: gslb node undrain dc --all")
 @click.argument("site", metavar="SITE")
 @click.option("--app", metavar="APP", help="For this app alone; as it was drained.")
 @REASON
-@_ALL
-@_at_nodes
-def undrain(*, site: str, app: str | None, reason: str, nodes: _Nodes) -> None:
+@ALL
+@at_nodes
+def undrain(*, site: str, app: str | None, reason: str, nodes: Nodes) -> None:
     """Put a site back at the nodes themselves, whoever drained it."""
-    _require_choice(nodes)
+    require_choice(nodes)
     said = {"author": author(), "reason": reason, **({"app": app} if app else {})}
     answers, errors = nodes.ask(lambda client: client.delete(path_of("drains", site), said))
-    _tell(nodes, answers, f"{site} is back", f"gslb node drain {_scope(site, app)}")
-    _raise(errors)
+    tell(nodes, answers, f"{site} is back", f"gslb node drain {_scope(site, app)}")
+    raise_first(errors)
 
 
 @node.command(epilog="Example: gslb node override drain.json --all")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--node", "url", metavar="https://HOST:PORT", help="One node elsewhere, by its node endpoint.")
 @click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Whose nodes; for --node.")
-@_ALL
-@_at_nodes
-def override(*, file: Path, url: str | None, ca: Path | None, nodes: _Nodes) -> None:
+@ALL
+@at_nodes
+def override(*, file: Path, url: str | None, ca: Path | None, nodes: Nodes) -> None:
     """Hand a signed drain (gslb override sign) to nodes. Its signature is its authority: anybody may bring it."""
     from gslb.cli.override import read_signed
 
@@ -198,13 +139,13 @@ def override(*, file: Path, url: str | None, ca: Path | None, nodes: _Nodes) -> 
         answers = {url: _over_tls(url, ca).post("/v1/override", signed)}
         errors: Mapping[str, GslbError] = {}
     else:
-        _require_choice(nodes)
+        require_choice(nodes)
         answers, errors = nodes.ask(lambda client: client.post("/v1/override", signed))
     if nodes.as_json:
-        click.echo(json.dumps({"nodes": answers, "errors": _texts(errors)}, indent=2))
+        click.echo(json.dumps({"nodes": answers, "errors": texts(errors)}, indent=2))
     for name, answer in answers.items() if not nodes.as_json else ():
         click.echo("\n".join(change_lines({**answer, "undo": "gslb override sign, the other way"}, f"at {name}")))
-    _raise(errors)
+    raise_first(errors)
 
 
 def _over_tls(url: str, ca: Path) -> Client:
@@ -213,35 +154,5 @@ def _over_tls(url: str, ca: Path) -> Client:
     return Client(url, tls=TlsFiles(ca=str(ca), any_name=True))
 
 
-def _require_choice(nodes: _Nodes) -> None:
-    if (nodes.socket is not None) == nodes.everyone:
-        raise click.UsageError("say which nodes: --socket PATH for one, or --all for those of this machine")
-
-
 def _scope(site: str, app: str | None) -> str:
     return site if app is None else f"{site} --app {app}"
-
-
-def _tell(nodes: _Nodes, answers: Mapping[str, Any], what: str, undo: str) -> None:
-    where = " --all" if nodes.everyone else f" --socket {nodes.socket}"
-    told = {name: {**answer, "undo": undo + where if answer["undo"] else None} for name, answer in answers.items()}
-    if nodes.as_json:
-        click.echo(json.dumps({"nodes": told}, indent=2))
-        return
-    for name, answer in told.items():
-        click.echo("\n".join(change_lines(answer, f"{what} at {name}")))
-
-
-def _texts(errors: Mapping[str, GslbError]) -> dict[str, str]:
-    return {name: " ".join(str(error).split()) for name, error in errors.items()}
-
-
-def _raise(errors: Mapping[str, GslbError]) -> None:
-    """Raises what went wrong: as it is where all nodes say the same kind of thing, else as the machine's trouble."""
-    first = next(iter(errors.values()), None)
-    if first is None:
-        return
-    if len(errors) == 1 or not any(isinstance(error, HostError) for error in errors.values()):
-        raise first
-    said = "; ".join(f"{name}: {text}" for name, text in _texts(errors).items())
-    raise HostError(f"not every node answered as it should: {said}", "gslb node status shows which nodes serve what")

@@ -20,11 +20,13 @@ from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
 __all__ = [
-    "drain", "kept_in", "problem", "prune_expired", "require", "require_future", "require_known", "set_policy", "shift",
-    "undo_shift", "undrain",
+    "AT_CONTROL", "drain", "kept_in", "problem", "prune_expired", "require", "require_future", "require_known",
+    "set_policy", "shift", "undo_shift", "undrain",
 ]  # fmt: skip
 
 LAST_SITE = "last-site"
+AT_CONTROL = "gslb {}"
+"""The words of a command that a remedy names: elsewhere than at control it begins, and ends, otherwise."""
 
 
 def require(intent: Intent | None) -> Intent:
@@ -111,7 +113,7 @@ def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
     return new
 
 
-def undrain(intent: Intent, site: str, app: str | None) -> Intent:
+def undrain(intent: Intent, site: str, app: str | None, command: str = AT_CONTROL) -> Intent:
     """Puts back what `drain` with the same site and app took out; unchanged where nothing of the site is drained.
 
     Raises PolicyError, rule `drained-otherwise`, where the site is drained, but under another scope.
@@ -127,10 +129,10 @@ def undrain(intent: Intent, site: str, app: str | None) -> Intent:
     apps = sorted(item.app for item in drains if item.site == site and item.app is not None)
     if whole and app is not None:
         raise problem("drained-otherwise", f"{site} is drained for every app, not for {app} alone",
-                       f"put the whole site back: gslb undrain {site}")  # fmt: skip
+                       f"put the whole site back: {command.format(f'undrain {site}')}")  # fmt: skip
     if apps and app is None:
         raise problem("drained-otherwise", f"{site} as a whole is not drained; it is for {', '.join(apps)}",
-                       "; ".join(f"gslb undrain {site} --app {name}" for name in apps))  # fmt: skip
+                       "; ".join(command.format(f"undrain {site} --app {name}") for name in apps))  # fmt: skip
     return intent
 
 

@@ -1,8 +1,7 @@
 """The node endpoint: how a dns or edge role takes snapshots, over HTTP on a unix socket, and serves what it sees.
 
 A node compiles the offered Intent by itself, and never goes back to an older version because somebody asks it to. What
-it holds, on disk too, is `holding`'s business. Drains are taken here with the paths and bodies of control's API, for
-when control is gone; who may open the socket (its owner and root) may drain.
+it holds, on disk too, is `holding`'s business; what people bring to it while control is gone, `overrides`'.
 """
 
 from __future__ import annotations
@@ -20,13 +19,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from gslb import clock
-from gslb.control import answers, changes
-from gslb.control.bodies import messages
-from gslb.control.http.problems import new_request_id, problem_of
 from gslb.control.protocol import (
     CALLER,
     Applied,
-    Deed,
     Observations,
     Outcomes,
     PushedStates,
@@ -35,30 +30,25 @@ from gslb.control.protocol import (
     RosterHeld,
     SignersHeld,
 )
-from gslb.control.publishing import Published
 from gslb.control.telling import Teller
-from gslb.errors import GslbError, HostError, PolicyError, RefusedError
+from gslb.errors import GslbError, HostError, PolicyError
+from gslb.roles.endpoint.overrides import OverridesHere
+from gslb.roles.endpoint.taking import read_body
 from gslb.roles.heap import LongLived
 from gslb.roles.keeping.generation_files import MAX_OFFER_BYTES
 from gslb.roles.keeping.holding import Holding, NodeRole
 from gslb.roles.keeping.roster import MAX_BYTES as ROSTER_BYTES
 from gslb.roles.keeping.roster import RosterHolder
-from gslb.roles.keeping.signed_overrides import SignedOverrides
-from gslb.snapshot.intent import Drain, Intent, Provenance
-from gslb.trust import emergency
 from gslb.trust.signer_files import TrustFolder
 from gslb.trust.signing import Signers
 
 __all__ = ["ASKED_BY", "Node", "NodeRole", "serve_unix"]
 
 OPEN_MODE = 0o600
-BODY_TIMEOUT_S = 20.0
-"""How long a body may take to come: an offer of 64 MiB over 30 Mbit/s."""
-DRAIN_BYTES = 64 * 1024
 SIGNERS_BYTES = 256 * 1024
 PUSHED_BYTES = 4 * 1024 * 1024
 LOOK_S = 1.0
-"""How often it is looked whether a bake or a drain of limited time is over, and whether there is news for who waits."""
+"""How often it is looked whether a bake, or the time of what was done here, is over, and whether there is any news."""
 WAIT_LIMIT_MS = 10_000
 """Who wants to wait longer asks again."""
 
@@ -68,8 +58,6 @@ _ENDING = web.AppKey("ending", asyncio.Event)
 """Set when the endpoint is about to close: nobody waits for news any longer."""
 
 _log = structlog.get_logger(__name__)
-
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Node:
@@ -96,7 +84,7 @@ class Node:
         self.comparison: Callable[[str], Awaitable[bytes | None]] = _no_comparison
         self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
         self._holding = holding or Holding(role, folder, trust)
-        self._signed = SignedOverrides(folder, trust)
+        self._overrides = OverridesHere(self._holding, folder, trust)
         self._long_lived = LongLived()
         self._teller = Teller(f"{os.getpid()}.{clock.wall_s()}")
         self.rosters = RosterHolder(folder)
@@ -139,9 +127,7 @@ class Node:
                 web.put("/roster", self._roster),
                 web.put("/pushed", self._pushed),
                 web.put("/signers", self._signers),
-                web.post("/v1/drains", _telling(self._drain)),
-                web.delete("/v1/drains/{site}", _telling(self._undrain)),
-                web.post("/v1/override", _telling(self._take_signed)),
+                *self._overrides.routes(),
             ]
         )
         return app
@@ -150,7 +136,7 @@ class Node:
 
     async def _prepare(self, request: web.Request) -> web.Response:
         self._silence_s(request)
-        body = await _body(request, MAX_OFFER_BYTES)
+        body = await read_body(request, MAX_OFFER_BYTES)
         try:
             applied = await self._holding.prepare(body)
         except Exception as error:  # noqa: BLE001 - a bug that a policy meets is a reason to refuse that policy
@@ -159,7 +145,7 @@ class Node:
 
     async def _publish(self, request: web.Request) -> web.Response:
         self._silence_s(request)
-        body = await _body(request, MAX_OFFER_BYTES)
+        body = await read_body(request, MAX_OFFER_BYTES)
         try:
             applied = await self._holding.take(body)
         except Exception as error:  # noqa: BLE001 - as in prepare
@@ -217,7 +203,7 @@ class Node:
     async def _roster(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            held = await self.rosters.take(await _body(request, ROSTER_BYTES))
+            held = await self.rosters.take(await read_body(request, ROSTER_BYTES))
         except (GslbError, ValidationError) as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
         return _answer(held)
@@ -225,7 +211,7 @@ class Node:
     async def _pushed(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            told = PushedStates.model_validate_json(await _body(request, PUSHED_BYTES))
+            told = PushedStates.model_validate_json(await read_body(request, PUSHED_BYTES))
         except ValidationError as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
         if self._take_pushed is not None:
@@ -235,7 +221,7 @@ class Node:
     async def _signers(self, request: web.Request) -> web.Response:
         self._silence_s(request)
         try:
-            told = Signers.model_validate_json(await _body(request, SIGNERS_BYTES))
+            told = Signers.model_validate_json(await read_body(request, SIGNERS_BYTES))
             taken = await asyncio.to_thread(self._trust.take, told)
         except (GslbError, ValidationError) as error:
             return _answer(Refusal(reasons=_reasons(error)), HTTPStatus.CONFLICT)
@@ -254,50 +240,6 @@ class Node:
         if request.get(ASKED_BY, request.headers.get(CALLER)) == "control":
             self._heard_mono_s = now_s
         return silence_s
-
-    # Somebody at this machine asks ------------------------------------------------------------------------------------
-
-    async def _drain(self, request: web.Request) -> web.Response:
-        wanted = messages.DrainRequest.model_validate_json(await _body(request, DRAIN_BYTES))
-        at_s = clock.wall_s()
-        ends_s = None if wanted.expires_in_s is None else at_s + wanted.expires_in_s
-        by = Provenance(author=wanted.author, reason=wanted.reason, at_s=at_s, expires_s=ends_s)
-        drain = Drain(
-            site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by
-        )
-        did = f"drain {_scope(wanted.site, wanted.app)}{' --entry' * wanted.entry_only}"
-        return await self._override(
-            Deed(did=did, by=by), lambda intent: changes.drain(intent, drain, wanted.allow), drain.site, drain.app
-        )
-
-    async def _undrain(self, request: web.Request) -> web.Response:
-        site, query = request.match_info["site"], messages.DrainKey.model_validate(dict(request.query))
-        if query.over_s is not None:
-            raise RefusedError("over", "a node puts a site back at once", "leave --over out, or ask control")
-        by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
-        deed = Deed(did=f"undrain {_scope(site, query.app)}", by=by)
-        return await self._override(deed, lambda intent: changes.undrain(intent, site, query.app), site, query.app)
-
-    async def _take_signed(self, request: web.Request) -> web.Response:
-        """Whoever brings it: its signature is its authority. Nobody may have much read for nothing."""
-        body = await _body(request, emergency.LIMIT_BYTES)
-        environment = self._holding.environment
-        if environment is None:
-            raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
-        at_s = clock.wall_s()
-        wanted, signer = await asyncio.to_thread(self._signed.take, body, environment, at_s)
-        author = f"{wanted.author or 'somebody'} (signed: {signer})"
-        by = Provenance(author=author, reason=wanted.reason, at_s=at_s, expires_s=wanted.expires_s)
-        site, app = wanted.site, wanted.app
-        deed = Deed(did=f"{wanted.action} {_scope(site, app)}{' --entry' * wanted.entry_only}", by=by)
-        if wanted.action == "undrain":
-            return await self._override(deed, lambda intent: changes.undrain(intent, site, app), site, app)
-        drain = Drain(site=site, app=app, entry_only=wanted.entry_only, by=by)
-        return await self._override(deed, lambda intent: changes.drain(intent, drain, wanted.allow), site, app)
-
-    async def _override(self, deed: Deed, make: Callable[[Intent], Intent], site: str, app: str | None) -> web.Response:
-        before, after = await self._holding.override(deed, make)
-        return web.json_response(answers.drain_change(Published(before, after), site, app))
 
 
 async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
@@ -319,15 +261,6 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     return runner
 
 
-async def _body(request: web.Request, limit_bytes: int) -> bytes:
-    """Of one that somebody sends; status 413 beyond `limit_bytes`, 408 where it does not end."""
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await request.clone(client_max_size=limit_bytes).read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
-
-
 async def _end_waits(app: web.Application) -> None:
     app[_ENDING].set()
 
@@ -338,26 +271,8 @@ def _wait_s(request: web.Request) -> float:
     return min(int(told), WAIT_LIMIT_MS) / 1000 if told.isascii() and told.isdecimal() and len(told) < 9 else 0.0
 
 
-def _telling(handler: _Handler) -> _Handler:
-    """Every error as control's API tells it, so that one client understands both."""
-
-    async def serve(request: web.Request) -> web.Response:
-        try:
-            return await handler(request)
-        except Exception as error:  # noqa: BLE001 - the last resort: the node goes on, the log has the whole story
-            if not isinstance(error, GslbError | ValidationError | web.HTTPException):
-                _log.error("a request failed", path=request.path, exc_info=error)
-            return problem_of(error, new_request_id())
-
-    return serve
-
-
 async def _no_comparison(_key: str) -> bytes | None:
     return None
-
-
-def _scope(site: str, app: str | None) -> str:
-    return site if app is None else f"{site} --app {app}"
 
 
 def _reasons(error: Exception) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""Drains that were handed to a node itself, with control dead: how they lie over control's Intent, and their file.
+"""Overrides that were put at a node itself, with control dead: how they lie over control's Intent, and their file.
 
-Pure but for the file. Whether a drain may be made is `control.changes`' to say; publishing it is `holding`'s.
+Pure but for the file. Whether one may be made is control's rules to say (`changes`); publishing it is `holding`'s.
 """
 
 from __future__ import annotations
@@ -13,31 +13,34 @@ from pydantic import ValidationError
 
 from gslb.control.protocol import Applied, BrokenGlass, Deed
 from gslb.errors import HostError
-from gslb.snapshot.intent import Drain, Intent
+from gslb.snapshot.concerning import is_active
+from gslb.snapshot.intent import Drain, Intent, Overrides
 from gslb.whole_file import write_whole
 
 __all__ = ["DEEDS_KEPT", "GlassFile", "glass_over", "over", "pruned", "still_stands"]
 
 DEEDS_KEPT = 20
+_KINDS = ("drains",)
+"""Of Overrides and of BrokenGlass: what can be put at a node itself. Each kind is replaced as a whole."""
 
 
 def over(base: Intent, glass: BrokenGlass | None) -> Intent:
-    """`base` with the drains of `glass` in place of its own."""
+    """`base` with what `glass` has in place of its own."""
     if glass is None:
         return base
-    update = {"drains": glass.drains, "version": base.overrides.version + len(glass.deeds)}
-    return base.model_copy(update={"overrides": base.overrides.model_copy(update=update)})
+    update = dict(_held(glass))
+    version = base.overrides.version + len(glass.deeds)
+    return base.model_copy(update={"overrides": base.overrides.model_copy(update={"version": version, **update})})
 
 
 def glass_over(
-    base: Intent, applied: Applied, before: BrokenGlass | None, after: Iterable[Drain], deed: Deed | None
+    base: Intent, applied: Applied, before: BrokenGlass | None, after: Overrides, deed: Deed | None
 ) -> BrokenGlass | None:
-    """What is broken once `after` are the drains in effect; None where they are control's own again."""
-    drains = tuple(after)
-    if drains == base.overrides.drains:
+    """What is broken once `after` are the overrides in effect; None where they are control's own again."""
+    if all(getattr(after, kind) == getattr(base.overrides, kind) for kind in _KINDS):
         return None
     deeds = (*(before.deeds if before else ()), *([deed] if deed else []))
-    return BrokenGlass(over=applied, drains=drains, deeds=deeds[-DEEDS_KEPT:])
+    return BrokenGlass(over=applied, drains=after.drains, deeds=deeds[-DEEDS_KEPT:])
 
 
 def still_stands(glass: BrokenGlass, applied: Applied) -> bool:
@@ -47,15 +50,19 @@ def still_stands(glass: BrokenGlass, applied: Applied) -> bool:
 
 
 def pruned(base: Intent, glass: BrokenGlass, wall_s: float) -> BrokenGlass | None:
-    """Without the drains of its own whose time is over at `wall_s`; unchanged where there are none."""
-    kept = [item for item in glass.drains if item in base.overrides.drains or not _has_ended(item, wall_s)]
-    if len(kept) == len(glass.drains):
+    """Without what is its own and whose time is over at `wall_s`; unchanged where nothing is."""
+    held = dict(_held(glass))
+    kept = {
+        kind: tuple(item for item in items if item in getattr(base.overrides, kind) or is_active(item.by, wall_s))
+        for kind, items in held.items()
+    }
+    if kept == held:
         return glass
-    return glass_over(base, glass.over, glass, kept, None)
+    return glass_over(base, glass.over, glass, base.overrides.model_copy(update=kept), None)
 
 
-def _has_ended(drain: Drain, wall_s: float) -> bool:
-    return drain.by.expires_s is not None and drain.by.expires_s <= wall_s
+def _held(glass: BrokenGlass) -> Iterable[tuple[str, tuple[Drain, ...]]]:
+    return ((kind, getattr(glass, kind)) for kind in _KINDS)
 
 
 class GlassFile:

@@ -33,7 +33,7 @@ from gslb.trust.signing import is_foreign
 __all__ = ["Holding", "NodeRole"]
 
 AGAIN_S = 30.0
-"""When to try again to put back what a drain of limited time took out."""
+"""When to try again to take back what was done for a limited time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -270,8 +270,8 @@ class Holding:
     # At the node itself -----------------------------------------------------------------------------------------------
 
     async def override(self, deed: Deed, make: Callable[[Intent], Intent]) -> tuple[Snapshot, Snapshot]:
-        """Change the drains in effect, until control publishes something newer; what was and what is. Raises GslbError
-        as `make` does."""
+        """Change the overrides in effect that can be put at a node, until control publishes something newer; what was
+        and what is. Raises GslbError as `make` does."""
         async with self._lock:
             if self._in_force is None:
                 raise RefusedError("no-policy", "this node has nothing in force yet", "wait until it has")
@@ -279,10 +279,10 @@ class Holding:
             base = opened.intent
             intent = over(base, self._glass)
             wanted = make(intent)
-            before = compile_snapshot(intent, deed.by.at_s)
+            before = self._reader.preview(intent, deed.by.at_s)
             if wanted is intent:
                 return before, before
-            glass = glass_over(base, opened.applied, self._glass, wanted.overrides.drains, deed)
+            glass = glass_over(base, opened.applied, self._glass, wanted.overrides, deed)
             after = await self._publish_over(opened, glass)
             _log.warning("broken glass", did=deed.did, author=deed.by.author, reason=deed.by.reason)
             try:
@@ -293,7 +293,8 @@ class Holding:
 
     async def _publish_over(self, opened: Opened, glass: BrokenGlass | None) -> Snapshot:
         """Put control's offer in force under `glass`."""
-        snapshot = compile_snapshot(over(opened.intent, glass), clock.wall_s() if glass else opened.offer.wall_s)
+        wall_s = clock.wall_s() if glass else opened.offer.wall_s
+        snapshot = self._reader.preview(over(opened.intent, glass), wall_s)
         await self._role.prepare(snapshot)
         await self._role.publish(snapshot)
         self._glass = glass
@@ -309,7 +310,7 @@ class Holding:
     # Time -------------------------------------------------------------------------------------------------------------
 
     async def look(self) -> None:
-        """What the clock brings: a bake that is over, a drain of limited time that ends."""
+        """What the clock brings: a bake that is over, something that was done for a limited time."""
         async with self._lock:
             record = generations.looked(self._record, clock.mono_s())
             if record is not self._record:
@@ -322,11 +323,10 @@ class Holding:
             try:
                 await self._publish_over(self._in_force.opened, glass)
             except GslbError as error:
-                _log.error("a drain whose time is over cannot be taken back yet", why=str(error))
+                _log.error("what was done at this node cannot be taken back yet", why=str(error))
                 self._again_mono_s = clock.mono_s() + AGAIN_S
                 return
-            still = [drain.site for drain in glass.drains] if glass else []
-            _log.warning("the time of a drain that was made at this node is over", still_drained=still)
+            _log.warning("the time of something that was done at this node is over", all_is_over=glass is None)
             self._set_glass(glass)
 
     def stop(self) -> None:

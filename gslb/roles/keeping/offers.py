@@ -52,6 +52,11 @@ class OfferReader:
         self._last = offer.bundle.policy, intent
         return Opened(offer, intent, self._compiler.compile(intent, offer.wall_s))
 
+    def preview(self, intent: Intent, wall_s: float) -> Snapshot:
+        """What an Intent means that nobody offered: what it has in common with the last offer is not compiled again.
+        Raises PolicyError."""
+        return self._compiler.preview(intent, wall_s)
+
     def offered(self, body: bytes) -> Opened:
         """What control sent. Raises as `verify` and `open` do. What was prepared is not compiled again to be published,
         but verified again. Large ones take seconds: not for the event loop."""

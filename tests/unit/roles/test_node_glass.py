@@ -124,6 +124,17 @@ async def test_back_to_what_control_wants_is_no_broken_glass(tmp_path, clocks):
     assert not (tmp_path / "broken-glass.json").exists()
 
 
+async def test_what_to_write_instead_is_said_for_the_node(tmp_path, clocks):
+    async with process(tmp_path) as it:
+        await it.publish(1)
+        await it.ask("POST", "/v1/drains", site="dc")
+        _, told = await it.ask("DELETE", "/v1/drains/dc?app=shop")
+        assert "gslb node undrain dc --all" in json.dumps(told)
+        await it.ask("POST", "/v1/drains", site="lab", app="shop")
+        _, told = await it.ask("DELETE", "/v1/drains/lab")
+        assert "gslb node undrain lab --app shop --all" in json.dumps(told)
+
+
 async def test_what_control_drained_can_be_put_back_at_the_node(tmp_path, clocks):
     async with process(tmp_path) as it:
         await it.publish(1, drain(intent(), a_drain("dc")))

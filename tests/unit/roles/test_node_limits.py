@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gslb.roles import api_listener
-from gslb.roles.endpoint import node as node_module
+from gslb.roles.endpoint import taking
 from gslb.trust import tls
 from gslb.trust.permits import NODE_PERMITS
 from tests.unit.roles.test_identity_tls import node, shown, world
@@ -86,7 +86,7 @@ async def test_no_body_is_larger_than_what_is_asked_may_be_whoever_sends_it(door
 
 
 async def test_a_body_that_never_ends_is_given_up(door, monkeypatch):
-    monkeypatch.setattr(node_module, "BODY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(taking, "BODY_TIMEOUT_S", 0.1)
     url, control, nobody = door
     for who, lines in ((control, SENT_BY_CONTROL), (nobody, ["POST /v1/override"])):
         for line in lines:
