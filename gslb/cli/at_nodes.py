@@ -13,10 +13,13 @@ import click
 
 from gslb.cli.operate import JSON
 from gslb.cli.tables import change_lines
-from gslb.control.http.client import Client, control_socket, runtime_folder
+from gslb.control.http.client import Client, runtime_folder
 from gslb.errors import GslbError, HostError, PolicyError, RefusedError
 
 __all__ = ["ALL", "Nodes", "at_nodes", "raise_first", "require_choice", "tell", "texts"]
+
+_NO_NODES = ("control", "comparer")
+"""Role processes with a socket that hold no snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Nodes:
         if self.socket is not None:
             return [self.socket]
         runtime = self.runtime or runtime_folder()
-        found = [path for path in runtime.glob("*.sock") if path != control_socket(runtime)]
+        found = [path for path in runtime.glob("*.sock") if path.stem not in _NO_NODES]
         if not found:
             raise HostError(
                 f"no node has a socket in {runtime}",

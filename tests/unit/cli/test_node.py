@@ -55,6 +55,7 @@ def roles(tmp_path, monkeypatch):
     monkeypatch.setenv("SUDO_USER", "ann")
     with structlog.testing.capture_logs(), nodes(tmp_path, "dns", "edge-dc") as made:
         (tmp_path / "control.sock").touch()
+        (tmp_path / "comparer.sock").touch()
         yield made
 
 
