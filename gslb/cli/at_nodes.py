@@ -31,7 +31,7 @@ class Nodes:
     runtime: Path | None
     as_json: bool
 
-    def sockets(self) -> Sequence[Path]:
+    def sockets(self, *, edges_alone: bool = False) -> Sequence[Path]:
         """Edges before DNS, as a change goes. Raises HostError where there are none."""
         if self.socket is not None:
             return [self.socket]
@@ -42,13 +42,17 @@ class Nodes:
                 f"no node has a socket in {runtime}",
                 "is gslb running here? say where its sockets are: --runtime DIR, or name one: --socket PATH",
             )
+        if edges_alone and not (found := [path for path in found if path.stem.startswith("edge-")]):
+            raise HostError(f"no edge has a socket in {runtime}", "edges copy requests: ask where one runs")
         return sorted(found, key=lambda path: (path.stem == "dns", path.name))
 
-    def ask(self, call: Callable[[Client], Any]) -> tuple[dict[str, Any], dict[str, GslbError]]:
+    def ask(
+        self, call: Callable[[Client], Any], *, edges_alone: bool = False
+    ) -> tuple[dict[str, Any], dict[str, GslbError]]:
         """What each node answered, and what went wrong with the others."""
         answers: dict[str, Any] = {}
         errors: dict[str, GslbError] = {}
-        for path in self.sockets():
+        for path in self.sockets(edges_alone=edges_alone):
             try:
                 answers[path.stem] = call(Client(str(path)))
             except (HostError, PolicyError, RefusedError) as error:

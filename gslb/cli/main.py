@@ -50,7 +50,7 @@ _COMMANDS = {
     "cutover": ("gslb.cli.cutover:cutover", "Say whether a name is ready to be moved here, and the way back."),
     "dnssec": ("gslb.cli.dnssec:dnssec", "Show and roll the keys of signed zones."),
     "export": ("gslb.cli.export:export", "Print zones as files, for a second DNS provider."),
-    "override": ("gslb.cli.override:override", "Sign drains for nodes whose control is dead."),
+    "override": ("gslb.cli.override:override", "Sign drains and stops of mirrors for nodes whose control is dead."),
     "backup": ("gslb.cli.backup:backup", "Write everything, keys too, into one encrypted file."),
     "restore": ("gslb.cli.backup:restore", "Bring back what gslb backup wrote."),
     "context": ("gslb.cli.context:context", "Keep names for installations that are asked over TCP."),

@@ -6,11 +6,10 @@ from __future__ import annotations
 import click
 
 from gslb.cli.mirror_report import report
+from gslb.cli.mirror_scope import SCOPE, named, parts
 from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, taking, tell
 
 __all__ = ["mirror"]
-
-_SCOPE = click.argument("scope", metavar="[APP[/ROUTE]]", required=False)
 
 
 @click.group()
@@ -30,38 +29,25 @@ mirror.add_command(report)
 
 
 @mirror.command(epilog="Example: gslb mirror stop shop/pay --for 1h --reason 'the new database is full'")
-@_SCOPE
+@SCOPE
 @taking(FOR, REASON, SERVER, JSON)
 def stop(*, scope: str | None, wish: Wish) -> None:
     """Let mirrors copy nothing: of a route, of an app, or all of them.
 
     It holds over restarts and whatever the policy says, until gslb mirror start, or until its time (--for) is over.
     """
-    app, route = _parts(scope)
+    app, route = parts(scope)
     body = {"app": app, "route": route, "expires_in_s": wish.lasting, "reason": wish.reason, "author": author()}
     answer = wish.client.post("/v1/mirror-stops", body)
-    tell(answer, f"{_named(scope)} stopped", as_json=wish.as_json)
+    tell(answer, f"{named(scope)} stopped", as_json=wish.as_json)
 
 
 @mirror.command(epilog="Example: gslb mirror start shop/pay")
-@_SCOPE
+@SCOPE
 @taking(REASON, SERVER, JSON)
 def start(*, scope: str | None, wish: Wish) -> None:
     """Let mirrors copy again, as the policy says; with the scope that they were stopped with."""
-    app, route = _parts(scope)
+    app, route = parts(scope)
     query = {"app": app, "route": route, "reason": wish.reason, "author": author()}
     answer = wish.client.delete("/v1/mirror-stops", query)
-    tell(answer, f"{_named(scope)} started", as_json=wish.as_json)
-
-
-def _parts(scope: str | None) -> tuple[str | None, str | None]:
-    if scope is None:
-        return None, None
-    app, slash, route = scope.partition("/")
-    if not app or bool(slash) != bool(route) or "/" in route:
-        raise click.BadParameter(f"{scope!r} is no scope; write APP or APP/ROUTE, such as shop/pay", param_hint="SCOPE")
-    return app, route or None
-
-
-def _named(scope: str | None) -> str:
-    return "every mirror" if scope is None else f"mirrors of {scope}"
+    tell(answer, f"{named(scope)} started", as_json=wish.as_json)

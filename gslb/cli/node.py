@@ -1,6 +1,6 @@
-"""`gslb node`: the nodes of this machine, asked without control: what they hold, and drains in an emergency.
+"""`gslb node`: the nodes of this machine, asked without control: what they hold, and overrides in an emergency.
 
-Arguments and printing only; which drain may be made is the node's to say.
+Arguments and printing only; which override may be made is the node's to say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import click
 
 from gslb.cli.at_nodes import ALL, Nodes, at_nodes, raise_first, require_choice, tell, texts
 from gslb.cli.joining import join, remove, token
+from gslb.cli.node_mirror import mirror
 from gslb.cli.operate import FOR, REASON, author
 from gslb.cli.tables import add_row, change_lines, console, new_table, node_note
 from gslb.control.http.client import Client, TlsFiles, path_of
@@ -27,10 +28,11 @@ def node() -> None:
     """The nodes of this machine, asked without control; and machines that join or leave.
 
     \b
-    For when control or the store is gone and a site must leave now:
+    For when control or the store is gone and a site must leave now, or mirrors must stop:
       gslb node status
       gslb node drain dc --all --reason 'fire in the data centre'
-    Each node keeps the drain, over its own restarts, until control publishes something newer.
+      gslb node mirror stop --all --reason 'the new service is flooded'
+    Each node keeps it, over its own restarts, until control publishes something newer.
 
     \b
     For other machines (gslb identity init first):
@@ -43,6 +45,7 @@ def node() -> None:
 node.add_command(token)
 node.add_command(join)
 node.add_command(remove)
+node.add_command(mirror)
 
 
 @node.command(epilog="Example: gslb node status --json")
@@ -65,9 +68,7 @@ def _row(state: Mapping[str, Any]) -> tuple[object, ...]:
     glass, back = state["broken_glass"], state["stepped_back_from"]
     own = {
         "stepped_back_from": back and _version(back),
-        "broken_glass": [f"{deed['did']} by {deed['by']['author'] or 'somebody'}" for deed in glass["deeds"]]
-        if glass
-        else [],
+        "broken_glass": [_deed(deed) for deed in glass["deeds"]] if glass else [],
         "left_out": state["left_out"],
     }
     return (
@@ -78,6 +79,14 @@ def _row(state: Mapping[str, Any]) -> tuple[object, ...]:
         state["good_generations"],
         node_note(own),
     )
+
+
+def _deed(deed: Mapping[str, Any]) -> str:
+    from gslb.model.words import iso  # slow to import, and a drain must be quick
+
+    by = deed["by"]
+    until = "" if by["expires_s"] is None else f" until {iso(by['expires_s'])}"
+    return f"{deed['did']} by {by['author'] or 'somebody'}{until}"
 
 
 def _version(applied: Mapping[str, Any]) -> str:
@@ -129,8 +138,11 @@ def undrain(*, site: str, app: str | None, reason: str, nodes: Nodes) -> None:
 @ALL
 @at_nodes
 def override(*, file: Path, url: str | None, ca: Path | None, nodes: Nodes) -> None:
-    """Hand a signed drain (gslb override sign) to nodes. Its signature is its authority: anybody may bring it."""
-    from gslb.cli.override import read_signed
+    """Hand a signed override (gslb override sign) to nodes, where it is about mirrors to the edges among them.
+
+    Its signature is its authority: anybody may bring it.
+    """
+    from gslb.cli.override import is_about_mirrors, read_signed
 
     signed = read_signed(file)
     if url is not None:
@@ -140,7 +152,8 @@ def override(*, file: Path, url: str | None, ca: Path | None, nodes: Nodes) -> N
         errors: Mapping[str, GslbError] = {}
     else:
         require_choice(nodes)
-        answers, errors = nodes.ask(lambda client: client.post("/v1/override", signed))
+        alone = is_about_mirrors(signed)
+        answers, errors = nodes.ask(lambda client: client.post("/v1/override", signed), edges_alone=alone)
     if nodes.as_json:
         click.echo(json.dumps({"nodes": answers, "errors": texts(errors)}, indent=2))
     for name, answer in answers.items() if not nodes.as_json else ():

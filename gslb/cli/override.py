@@ -1,11 +1,11 @@
-"""`gslb override`: keys of people for emergencies, and drains that they sign, for nodes with control and store dead.
-Arguments, files and printing only."""
+"""`gslb override`: keys of people for emergencies, and drains and stops of mirrors that they sign, for nodes with
+control and store dead. Arguments, files and printing only."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ import click
 from pydantic import ValidationError
 
 from gslb import clock
+from gslb.cli.mirror_scope import SCOPE, named, parts
 from gslb.cli.operate import FOR, REASON, author
 from gslb.cli.passphrase import PASSPHRASE_FILE, passphrase
 from gslb.errors import HostError, RefusedError
-from gslb.trust.emergency import KEY_MARK, Emergency, signed_override
+from gslb.trust.emergency import KEY_MARK, Emergency, MirrorEmergency, SiteEmergency, signed_override
 from gslb.trust.passphrase import FRESH_BYTES, open_file, require_strong, seal_file
 from gslb.trust.private_files import write_private
 from gslb.trust.signer_files import FOLDER, TrustFolder
 from gslb.trust.signing import KEY_BYTES, PrivateKey, Signer, Signers, make_key, octets_of, public_of
 from gslb.whole_file import read_limited
 
-__all__ = ["override", "read_signed"]
+__all__ = ["is_about_mirrors", "override", "read_signed"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _OUTPUT = click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write it.")
@@ -39,7 +40,7 @@ _LIMIT_BYTES = 4096
 
 @click.group()
 def override() -> None:
-    """Signed drains, for when control and store are dead and nobody can be root everywhere.
+    """Signed drains and stops of mirrors, for when control and store are dead and nobody can be root everywhere.
 
     \b
     Beforehand, once:
@@ -47,6 +48,7 @@ def override() -> None:
       gslb override believe ann.key.pub         on the machine of a control (all others follow)
     When it burns:
       gslb override sign drain dc --environment production --for 4h --key ann.key -o drain.json
+      gslb override sign mirror stop shop/pay --environment production --key ann.key -o stop.json
       gslb node override drain.json --all       on any machine, by anybody
     """
 
@@ -74,7 +76,7 @@ def key(*, name: str, output: Path, passphrase_file: Path | None) -> None:
 @click.argument("public", metavar="FILE.pub", type=_FILE)
 @_DATA
 def believe(*, public: Path, data: Path) -> None:
-    """Take drains that the key has signed. Where a control is, every machine of the installation hears of it, within
+    """Take overrides that the key has signed. Where a control is, every machine of the installation hears of it, within
     seconds."""
     signer = _public(public)
     told = _believe(data, lambda known: known.with_signer(signer))
@@ -98,7 +100,7 @@ def forget(*, signer: str, data: Path) -> None:
 
 @override.group()
 def sign() -> None:
-    """Sign a drain, or its end, into a file."""
+    """Sign a drain, a stop of mirrors, or the end of either, into a file."""
 
 
 def _signing(command: Callable[..., None]) -> Callable[..., None]:
@@ -107,11 +109,13 @@ def _signing(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--good-for", metavar="TIME", default="1d", show_default=True, callback=_seconds,
                      help="How long nodes may take it; 30 days at most."),
         click.option("--key", "key_file", type=_FILE, required=True, metavar="FILE", help="The emergency key."),
-        click.option("--app", metavar="APP", help="For this app alone."),
         click.option("--environment", required=True, metavar="NAME", help="The policy's: no other one takes it."),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+_APP = click.option("--app", metavar="APP", help="For this app alone.")
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> float:
@@ -130,36 +134,71 @@ def _seconds(_context: click.Context, _option: click.Parameter, text: str) -> fl
 @click.option("--entry", "entry_only", is_flag=True, help="Leave DNS only.")
 @click.option("--allow", multiple=True, type=click.Choice(("last-site",)), help="Overrule a refusal by its name.")
 @FOR
+@_APP
 @_signing
-def drain(*, lasting: float | None, good_for: float, **given: Any) -> None:
+def drain(**given: Any) -> None:
     """Take a site out. With --for it ends by itself, counted from now."""
-    now_s = clock.wall_s()
-    expires_s = None if lasting is None else now_s + lasting
-    _sign(action="drain", signed_s=now_s, good_for=good_for, expires_s=expires_s, **given)
+    _sign(SiteEmergency, action="drain", what=f"drain of {given['site']}", **given)
 
 
 @sign.command(epilog="Example: gslb override sign undrain dc --environment production --key ann.key -o back.json")
 @click.argument("site", metavar="SITE")
+@_APP
 @_signing
-def undrain(*, good_for: float, **given: Any) -> None:
+def undrain(**given: Any) -> None:
     """Put a site back."""
-    _sign(action="undrain", signed_s=clock.wall_s(), good_for=good_for, **given)
+    _sign(SiteEmergency, action="undrain", what=f"end of the drain of {given['site']}", **given)
 
 
-def _sign(*, key_file: Path, passphrase_file: Path | None, output: Path, good_for: float, **wanted: Any) -> None:
-    now_s = wanted["signed_s"]
-    private = _private(key_file, passphrase_file)
+@sign.group()
+def mirror() -> None:
+    """Sign that mirrors copy nothing, or copy again."""
+
+
+_MIRROR_STOP = "gslb override sign mirror stop shop/pay --environment production --for 4h --key ann.key -o stop.json"
+_MIRROR_START = "gslb override sign mirror start shop/pay --environment production --key ann.key -o start.json"
+
+
+@mirror.command(epilog=f"Example: {_MIRROR_STOP}")
+@SCOPE
+@FOR
+@_signing
+def stop(*, scope: str | None, **given: Any) -> None:
+    """Let mirrors copy nothing: of a route, of an app, or all of them.
+
+    With --for it ends by itself, counted from now.
+    """
+    app, route = parts(scope)
+    _sign(MirrorEmergency, action="mirror-stop", what=f"stop of {named(scope)}", app=app, route=route, **given)
+
+
+@mirror.command(epilog=f"Example: {_MIRROR_START}")
+@SCOPE
+@_signing
+def start(*, scope: str | None, **given: Any) -> None:
+    """Let mirrors copy again, with the scope that they were stopped with."""
+    app, route = parts(scope)
+    _sign(MirrorEmergency, action="mirror-start", what=f"start of {named(scope)}", app=app, route=route, **given)
+
+
+def _sign(kind: type[Emergency], *, what: str, key_file: Path, output: Path, good_for: float, **given: Any) -> None:
+    now_s, lasting = clock.wall_s(), given.pop("lasting", None)
+    private = _private(key_file, given.pop("passphrase_file"))
+    times = {
+        "signed_s": now_s,
+        "good_until_s": now_s + good_for,
+        "expires_s": None if lasting is None else now_s + lasting,
+    }
     try:
-        asked = Emergency(id=secrets.token_hex(16), good_until_s=now_s + good_for, author=author(), **wanted)
+        asked = kind(id=secrets.token_hex(16), author=author(), **times, **given)
     except ValidationError as error:
         item = error.errors()[0]
         raise click.UsageError(f"{'.'.join(map(str, item['loc']))}: {item['msg']}") from None
     signed = signed_override(private, asked)
     write_private(output.absolute(), signed.model_dump_json(indent=1).encode() + b"\n", 0o644)
-    click.echo(
-        f"environment {asked.environment}: {asked.action} of {asked.site}, signed by {signed.signer}, is in {output}"
-    )
-    click.echo(f"on any machine: gslb node override {output} --all")
+    click.echo(f"environment {asked.environment}: {what}, signed by {signed.signer}, is in {output}")
+    where = "a machine with an edge" if kind is MirrorEmergency else "any machine"
+    click.echo(f"on {where}: gslb node override {output} --all")
 
 
 def _private(file: Path, passphrase_file: Path | None) -> PrivateKey:
@@ -222,3 +261,11 @@ def read_signed(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RefusedError("no-override", f"{file} is no signed override", "make one: gslb override sign")
     return content
+
+
+def is_about_mirrors(signed: Mapping[str, Any]) -> bool:
+    """Whether what was read is for edges alone. Whether it is good at all is the nodes' to say."""
+    try:
+        return str(json.loads(signed["override"])["action"]).startswith("mirror-")
+    except (KeyError, TypeError, ValueError):
+        return False

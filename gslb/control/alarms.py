@@ -113,8 +113,10 @@ def _roles(roles: Mapping[str, RoleState | None], ages_s: Mapping[str, float | N
             yield Alarm("left-out", "critical", name, f"it cannot serve {', '.join(state.left_out)}",
                         "see its log; publish a policy that this version can serve")  # fmt: skip
         if state is not None and state.broken_glass is not None:
-            yield Alarm("broken-glass", "warning", name, "somebody drained at the node itself",
-                        "drain with control too, or undo it there: gslb node undrain SITE --all")  # fmt: skip
+            did = ", ".join(deed.did for deed in state.broken_glass.deeds)
+            yield Alarm("broken-glass", "warning", name, f"somebody did at the node itself: {did}",
+                        "do it with control too, or take it back there: gslb node undrain SITE --all, gslb node "
+                        "mirror start [APP[/ROUTE]] --all")  # fmt: skip
 
 
 def _places(reached: Iterable[RoleState]) -> Iterator[Alarm]:

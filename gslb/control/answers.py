@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from gslb.control import mirrors
 from gslb.control.latency import latency_source
 from gslb.control.publishing import Published
 from gslb.control.status import drained_how
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.types import AppName, Route, SiteName, Snapshot
 
-__all__ = ["common", "drain_change", "latency_change", "shift_change"]
+__all__ = ["common", "drain_change", "latency_change", "mirror_change", "shift_change"]
 
 
 def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
@@ -34,6 +35,13 @@ def drain_change(published: Published, site: str, app: str | None) -> dict[str, 
         was = set(before.values())
         entry = " --entry" if was == {"entry drained"} else ""
         undo = f"gslb undrain {scope}" if "in service" in was or not was else f"gslb drain {scope}{entry}"
+    return {"before": before, "after": after, "undo": undo, **common(published)}
+
+
+def mirror_change(published: Published, app: str | None, route: str | None, back: str) -> dict[str, Any]:
+    """The answer to a stop of mirrors or to their start, as messages.MirrorChange; `back`: what takes it back."""
+    before, after = (mirrors.mirrors_told(it, app, route) for it in (published.before, published.after))
+    undo = None if published.before == published.after else f"gslb mirror {back} {mirrors.scope(app, route)}".strip()
     return {"before": before, "after": after, "undo": undo, **common(published)}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gslb.control.changes import problem, require_future, require_known
+from gslb.control.changes import AT_CONTROL, problem, require_future, require_known
 from gslb.snapshot.intent import Intent, MirrorStop
 from gslb.snapshot.types import Mirror, RouteId, Snapshot
 
@@ -27,7 +27,7 @@ def stop(intent: Intent, wanted: MirrorStop) -> Intent:
     return _with(intent, [*(item for item in intent.overrides.mirror_stops if item is not same), wanted])
 
 
-def start(intent: Intent, app: str | None, route: str | None) -> Intent:
+def start(intent: Intent, app: str | None, route: str | None, command: str = AT_CONTROL) -> Intent:
     """Takes back what `stop` with the same scope did; unchanged where nothing there is stopped.
 
     Raises PolicyError, rule `stopped-otherwise`, where a stop of another scope holds its mirrors.
@@ -42,7 +42,7 @@ def start(intent: Intent, app: str | None, route: str | None) -> Intent:
             require_known("route", route, [item.name for item in intent.policy.apps[app].routes])
     others = [item for item in stops if _overlap(item, app, route)]
     if others:
-        commands = "; ".join(f"gslb mirror start {scope(item.app, item.route)}".strip() for item in others)
+        commands = "; ".join(command.format(f"mirror start {scope(item.app, item.route)}".strip()) for item in others)
         raise problem("stopped-otherwise", "these mirrors are stopped, but under another scope than that", commands)
     return intent
 

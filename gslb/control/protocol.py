@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gslb.control.compared import ComparerState
 from gslb.snapshot.bundle import Bundle
-from gslb.snapshot.intent import Drain, Provenance
+from gslb.snapshot.intent import Drain, MirrorStop, Provenance
 
 __all__ = [
     "CALLER", "Applied", "BrokenGlass", "CertificateSeen", "CheckState", "Deed", "EdgeState", "EnvoyState", "HopState",
@@ -106,10 +106,12 @@ class Deed(Message):
 
 
 class BrokenGlass(Message):
-    """`drains` hold in place of those of the offer that gave `over`, until control publishes a newer one."""
+    """`drains` and `mirror_stops` hold in place of those of the offer that gave `over`, until control publishes a newer
+    one. `mirror_stops` None: an older gslb wrote it, and those of the offer hold."""
 
     over: Applied
     drains: tuple[Drain, ...]
+    mirror_stops: tuple[MirrorStop, ...] | None = None
     deeds: tuple[Deed, ...]
 
 

@@ -208,6 +208,7 @@ async def run(settings: Settings, stop: asyncio.Future[Stop], site: str) -> None
     node.rosters.follow(lambda roster: _shut_out(runner, roster))
     node.comparison = comparing.comparison
     node.outcomes = role.outcomes
+    node.overrides.copies = True
     server = await serve_unix(node.app(), settings.socket(name))
     ended_by = None
     try:

@@ -8,7 +8,7 @@ from gslb.errors import Problem
 from gslb.model import policy as written
 from gslb.snapshot.intent import Intent, MirrorStop
 
-__all__ = ["dangling_stops", "mirror_stop"]
+__all__ = ["dangling_stops", "is_known", "mirror_stop"]
 
 
 def mirror_stop(intent: Intent, app: str, route: str, wall_s: float) -> MirrorStop | None:
@@ -24,14 +24,15 @@ def mirror_stop(intent: Intent, app: str, route: str, wall_s: float) -> MirrorSt
 def dangling_stops(intent: Intent, wall_s: float) -> Iterable[Problem]:
     """Stops that name what the policy lacks: whoever stopped must start first, nothing is dropped."""
     for stop in intent.overrides.mirror_stops:
-        if stop.app is not None and _is_active(stop, wall_s) and not _is_known(intent.policy, stop.app, stop.route):
+        if stop.app is not None and _is_active(stop, wall_s) and not is_known(intent.policy, stop.app, stop.route):
             what = stop.app + (f"/{stop.route}" if stop.route else "")
             yield Problem("overrides", 0, 0, "override-dangling",
                           f"the stop of the mirrors of {what} names what this policy lacks",
                           f"undo it first: gslb mirror start {what}")  # fmt: skip
 
 
-def _is_known(policy: written.Policy, app: str, route: str | None) -> bool:
+def is_known(policy: written.Policy, app: str, route: str | None) -> bool:
+    """Whether the policy has the app, and the route of it where one is named."""
     found = policy.apps.get(app)
     return found is not None and (route is None or any(item.name == route for item in found.routes))
 

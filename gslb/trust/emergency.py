@@ -1,14 +1,15 @@
-"""Drains that a person's key has signed beforehand or far away, for nodes whose control and store are dead. Pure.
+"""Overrides that a person's key has signed beforehand or far away, for nodes whose control and store are dead: drains,
+stops of mirrors, and the end of either. Pure.
 
 The very text that was signed travels. It is bound to one environment, is good for a while, and is taken once: nodes
-remember its id. Whether a drain may be made is not decided here.
+remember its id. Whether one may be made is not decided here.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gslb.errors import RefusedError
 from gslb.model.words import Name, iso
@@ -20,7 +21,9 @@ __all__ = [
     "LIMIT_BYTES",
     "LONGEST_S",
     "Emergency",
+    "MirrorEmergency",
     "SignedOverride",
+    "SiteEmergency",
     "opened",
     "signed_override",
 ]
@@ -37,24 +40,41 @@ _LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 _MODEL = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
 
-class Emergency(BaseModel):
-    """What is signed. Times are Unix seconds: it is taken from `signed_s` until `good_until_s`, and a drain ends at
-    `expires_s` (None: until somebody undoes it). `id` is random: an override is taken once."""
+class _Signed(BaseModel):
+    """What is signed, of every kind. Times are Unix seconds: it is taken from `signed_s` until `good_until_s`, and what
+    it does ends at `expires_s` (None: until somebody undoes it). `id` is random: an override is taken once."""
 
     model_config = _MODEL
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     environment: Annotated[str, Field(min_length=1, max_length=64)]
-    action: Literal["drain", "undrain"]
-    site: Name
-    app: Name | None = None
-    entry_only: bool = False
-    allow: Annotated[tuple[Literal["last-site"], ...], Field(max_length=4)] = ()
     author: Annotated[str, Field(max_length=64, pattern=_LINE)] = ""
     reason: Annotated[str, Field(max_length=500, pattern=_LINE)] = ""
     signed_s: float
     good_until_s: float
     expires_s: float | None = None
+
+
+class SiteEmergency(_Signed):
+    """A site taken out, or put back; for one app or for all."""
+
+    action: Literal["drain", "undrain"]
+    site: Name
+    app: Name | None = None
+    entry_only: bool = False
+    allow: Annotated[tuple[Literal["last-site"], ...], Field(max_length=4)] = ()
+
+
+class MirrorEmergency(_Signed):
+    """Mirrors that copy nothing, or copy again: those of one route, of an app (`route` None), or all of them."""
+
+    action: Literal["mirror-stop", "mirror-start"]
+    app: Name | None = None
+    route: Name | None = None
+
+
+Emergency = SiteEmergency | MirrorEmergency
+_EMERGENCY: TypeAdapter[Emergency] = TypeAdapter(Annotated[Emergency, Field(discriminator="action")])
 
 
 class SignedOverride(BaseModel):
@@ -87,7 +107,7 @@ def opened(given: SignedOverride, signers: Signers, environment: str, wall_s: fl
     """
     signer = signers.verify(given.signer, OVERRIDE, given.override.encode(), given.signature, _KINDS)
     try:
-        wanted = Emergency.model_validate_json(given.override)
+        wanted = _EMERGENCY.validate_json(given.override)
     except ValidationError as error:
         why = str(error.errors()[0]["msg"])
         raise RefusedError("override", f"this gslb does not understand it: {why}", "sign it anew") from None

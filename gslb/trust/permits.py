@@ -34,6 +34,8 @@ NODE_PERMITS: Mapping[str, frozenset[Kind] | None] = {
     "GET /outcomes/{app}": _READERS,
     "POST /v1/drains": _NOBODY,
     "DELETE /v1/drains/{site}": _NOBODY,
+    "POST /v1/mirror-stops": _NOBODY,
+    "DELETE /v1/mirror-stops": _NOBODY,
     "POST /v1/override": ANYBODY,
 }
 """By method and path, as they stand in the node endpoint. Servers that gslb only talks to may nothing."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gslb import clock
-from gslb.control import changes, mirrors
-from gslb.control.answers import common
+from gslb.control import answers, changes, mirrors
 from gslb.control.bodies.mirror_messages import MirrorStopKey, MirrorStopRequest
-from gslb.control.publishing import Published, Publisher
+from gslb.control.publishing import Publisher
 from gslb.model.words import format_duration
 from gslb.snapshot.intent import MirrorStop, Provenance
 from gslb.store import AuditEntry
@@ -25,8 +24,7 @@ async def stop(publisher: Publisher, wanted: MirrorStopRequest) -> dict[str, Any
     lasting = "" if wanted.expires_in_s is None else f" --for {format_duration(wanted.expires_in_s)}"
     audit = _audit(by, "mirror-stop", f"{_scope(wanted)}{lasting}")
     published = await publisher.change(lambda intent: mirrors.stop(changes.require(intent), item), audit)
-    undo = f"gslb mirror start {mirrors.scope(wanted.app, wanted.route)}".strip()
-    return _answer(published, wanted, undo)
+    return answers.mirror_change(published, wanted.app, wanted.route, "start")
 
 
 async def start(publisher: Publisher, query: MirrorStopKey) -> dict[str, Any]:
@@ -36,16 +34,7 @@ async def start(publisher: Publisher, query: MirrorStopKey) -> dict[str, Any]:
     published = await publisher.change(
         lambda intent: mirrors.start(changes.require(intent), query.app, query.route), audit
     )
-    undo = f"gslb mirror stop {mirrors.scope(query.app, query.route)}".strip()
-    return _answer(published, query, undo)
-
-
-def _answer(published: Published, asked: MirrorStopRequest | MirrorStopKey, undo: str) -> dict[str, Any]:
-    before, after = (
-        mirrors.mirrors_told(snapshot, asked.app, asked.route) for snapshot in (published.before, published.after)
-    )
-    changed = published.before != published.after
-    return {"before": before, "after": after, "undo": undo if changed else None, **common(published)}
+    return answers.mirror_change(published, query.app, query.route, "stop")
 
 
 def _scope(asked: MirrorStopRequest | MirrorStopKey) -> str:

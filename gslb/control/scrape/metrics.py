@@ -127,7 +127,9 @@ def _nodes(reached: list[RoleState]) -> Iterator[Metric]:
     )
     good = GaugeMetricFamily("gslb_node_good_generations", "Offers on its disk that it may go back to.", labels=labels)
     back = GaugeMetricFamily("gslb_node_stepped_back", "1: a crash loop made it give a version up.", labels=labels)
-    glass = GaugeMetricFamily("gslb_node_broken_glass", "1: somebody drained at the node itself.", labels=labels)
+    glass = GaugeMetricFamily(
+        "gslb_node_broken_glass", "1: somebody drained, or stopped mirrors, at the node itself.", labels=labels
+    )
     left_out = GaugeMetricFamily("gslb_node_left_out_apps", "Apps that it cannot serve.", labels=labels)
     for state in reached:
         if state.snapshot_age_s is not None:

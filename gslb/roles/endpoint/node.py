@@ -84,7 +84,7 @@ class Node:
         self.comparison: Callable[[str], Awaitable[bytes | None]] = _no_comparison
         self.outcomes: Callable[[str], Awaitable[Outcomes]] | None = None
         self._holding = holding or Holding(role, folder, trust)
-        self._overrides = OverridesHere(self._holding, folder, trust)
+        self.overrides = OverridesHere(self._holding, folder, trust)
         self._long_lived = LongLived()
         self._teller = Teller(f"{os.getpid()}.{clock.wall_s()}")
         self.rosters = RosterHolder(folder)
@@ -127,7 +127,7 @@ class Node:
                 web.put("/roster", self._roster),
                 web.put("/pushed", self._pushed),
                 web.put("/signers", self._signers),
-                *self._overrides.routes(),
+                *self.overrides.routes(),
             ]
         )
         return app

@@ -1,7 +1,7 @@
 """Overrides that somebody brings to a node itself, for when control is gone: with the paths and bodies of control's API
 over the unix socket, whose mode says who may (its owner and root); or signed, by whoever brings them.
 
-What an override means are control's rules (`changes`); what becomes of it at the node is `holding`'s to say.
+What an override means are control's rules (`changes`, `mirrors`); what becomes of it at the node is `holding`'s to say.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Any
 from aiohttp import web
 
 from gslb import clock
-from gslb.control import answers, changes
+from gslb.control import answers, changes, mirrors
 from gslb.control.bodies.messages import DrainKey, DrainRequest
+from gslb.control.bodies.mirror_messages import MirrorStopKey, MirrorStopRequest
 from gslb.control.protocol import Deed
 from gslb.control.publishing import Published
 from gslb.errors import RefusedError
 from gslb.roles.endpoint.taking import read_body, telling
 from gslb.roles.keeping.holding import Holding
 from gslb.roles.keeping.signed_overrides import SignedOverrides
-from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.snapshot.intent import Drain, Intent, MirrorStop, Provenance
 from gslb.trust import emergency
 from gslb.trust.signer_files import TrustFolder
 
@@ -41,6 +42,7 @@ class _Wish:
     did: str
     make: Callable[[Intent], Intent]
     answer: Callable[[Published], dict[str, Any]]
+    is_for_edges: bool = False
 
 
 class OverridesHere:
@@ -48,6 +50,8 @@ class OverridesHere:
 
     def __init__(self, holding: Holding, folder: Path, trust: TrustFolder) -> None:
         self._holding = holding
+        self.copies = False
+        """Whether it is a node that mirrors requests: who stops mirrors elsewhere must not believe that he did."""
         self._signed = SignedOverrides(folder, trust)
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -55,6 +59,8 @@ class OverridesHere:
         return (
             web.post("/v1/drains", telling(self._drain)),
             web.delete("/v1/drains/{site}", telling(self._undrain)),
+            web.post("/v1/mirror-stops", telling(self._stop_mirrors)),
+            web.delete("/v1/mirror-stops", telling(self._start_mirrors)),
             web.post("/v1/override", telling(self._take_signed)),
         )
 
@@ -72,6 +78,15 @@ class OverridesHere:
             raise RefusedError("over", "a node puts a site back at once", "leave --over out, or ask control")
         return await self._do(_undraining(request.match_info["site"], query.app), _by(query.author, query.reason))
 
+    async def _stop_mirrors(self, request: web.Request) -> web.Response:
+        wanted = MirrorStopRequest.model_validate_json(await read_body(request, _BODY_BYTES))
+        by = _by(wanted.author, wanted.reason, wanted.expires_in_s)
+        return await self._do(_stopping(MirrorStop(app=wanted.app, route=wanted.route, by=by)), by)
+
+    async def _start_mirrors(self, request: web.Request) -> web.Response:
+        query = MirrorStopKey.model_validate(dict(request.query))
+        return await self._do(_starting(query.app, query.route), _by(query.author, query.reason))
+
     async def _take_signed(self, request: web.Request) -> web.Response:
         """Whoever brings it: its signature is its authority. Nobody may have much read for nothing."""
         body = await read_body(request, emergency.LIMIT_BYTES)
@@ -85,6 +100,8 @@ class OverridesHere:
         return await self._do(_wish(wanted, by), by)
 
     async def _do(self, wish: _Wish, by: Provenance) -> web.Response:
+        if wish.is_for_edges and not self.copies:
+            raise RefusedError("no-edge", "this node copies nothing: edges do", "bring it to the edges: gslb nodes")
         before, after = await self._holding.override(Deed(did=wish.did, by=by), wish.make)
         return web.json_response(wish.answer(Published(before, after)))
 
@@ -98,6 +115,10 @@ def _by(author: str, reason: str, lasting_s: float | None = None) -> Provenance:
 
 def _wish(wanted: emergency.Emergency, by: Provenance) -> _Wish:
     """What a signature asks for."""
+    if isinstance(wanted, emergency.MirrorEmergency):
+        if wanted.action == "mirror-start":
+            return _starting(wanted.app, wanted.route)
+        return _stopping(MirrorStop(app=wanted.app, route=wanted.route, by=by))
     if wanted.action == "undrain":
         return _undraining(wanted.site, wanted.app)
     drain = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, by=by)
@@ -117,6 +138,24 @@ def _undraining(site: str, app: str | None) -> _Wish:
         f"undrain {_place(site, app)}",
         lambda intent: changes.undrain(intent, site, app, _HERE),
         lambda published: answers.drain_change(published, site, app),
+    )
+
+
+def _stopping(stop: MirrorStop) -> _Wish:
+    return _Wish(
+        f"mirror stop {mirrors.scope(stop.app, stop.route)}".strip(),
+        lambda intent: mirrors.stop(intent, stop),
+        lambda published: answers.mirror_change(published, stop.app, stop.route, "start"),
+        is_for_edges=True,
+    )
+
+
+def _starting(app: str | None, route: str | None) -> _Wish:
+    return _Wish(
+        f"mirror start {mirrors.scope(app, route)}".strip(),
+        lambda intent: mirrors.start(intent, app, route, _HERE),
+        lambda published: answers.mirror_change(published, app, route, "stop"),
+        is_for_edges=True,
     )
 
 

@@ -13,22 +13,25 @@ from pydantic import ValidationError
 
 from gslb.control.protocol import Applied, BrokenGlass, Deed
 from gslb.errors import HostError
+from gslb.model.policy import Policy
 from gslb.snapshot.concerning import is_active
-from gslb.snapshot.intent import Drain, Intent, Overrides
+from gslb.snapshot.intent import Drain, Intent, MirrorStop, Overrides
+from gslb.snapshot.mirror_stops import is_known
 from gslb.whole_file import write_whole
 
 __all__ = ["DEEDS_KEPT", "GlassFile", "glass_over", "over", "pruned", "still_stands"]
 
 DEEDS_KEPT = 20
-_KINDS = ("drains",)
+_KINDS = ("drains", "mirror_stops")
 """Of Overrides and of BrokenGlass: what can be put at a node itself. Each kind is replaced as a whole."""
 
 
 def over(base: Intent, glass: BrokenGlass | None) -> Intent:
-    """`base` with what `glass` has in place of its own."""
+    """`base` with what `glass` has in place of its own, but for what names something that `base` lacks: after a step
+    back that may be so, and must not be in the way of the rest."""
     if glass is None:
         return base
-    update = dict(_held(glass))
+    update = {kind: tuple(item for item in items if _has_place(base.policy, item)) for kind, items in _held(glass)}
     version = base.overrides.version + len(glass.deeds)
     return base.model_copy(update={"overrides": base.overrides.model_copy(update={"version": version, **update})})
 
@@ -40,7 +43,7 @@ def glass_over(
     if all(getattr(after, kind) == getattr(base.overrides, kind) for kind in _KINDS):
         return None
     deeds = (*(before.deeds if before else ()), *([deed] if deed else []))
-    return BrokenGlass(over=applied, drains=after.drains, deeds=deeds[-DEEDS_KEPT:])
+    return BrokenGlass(over=applied, drains=after.drains, mirror_stops=after.mirror_stops, deeds=deeds[-DEEDS_KEPT:])
 
 
 def still_stands(glass: BrokenGlass, applied: Applied) -> bool:
@@ -61,8 +64,14 @@ def pruned(base: Intent, glass: BrokenGlass, wall_s: float) -> BrokenGlass | Non
     return glass_over(base, glass.over, glass, base.overrides.model_copy(update=kept), None)
 
 
-def _held(glass: BrokenGlass) -> Iterable[tuple[str, tuple[Drain, ...]]]:
-    return ((kind, getattr(glass, kind)) for kind in _KINDS)
+def _held(glass: BrokenGlass) -> Iterable[tuple[str, tuple[Drain | MirrorStop, ...]]]:
+    return ((kind, items) for kind in _KINDS if (items := getattr(glass, kind)) is not None)
+
+
+def _has_place(policy: Policy, item: Drain | MirrorStop) -> bool:
+    if isinstance(item, Drain):
+        return item.site in policy.sites and (item.app is None or item.app in policy.apps)
+    return item.app is None or is_known(policy, item.app, item.route)
 
 
 class GlassFile:

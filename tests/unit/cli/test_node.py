@@ -28,7 +28,9 @@ def nodes(folder, *names):
         stop, servers = asyncio.Event(), []
         for name, role in roles.items():
             (folder / name).mkdir()
-            servers.append(await serve_unix(Node(role, folder / name, trust_in(folder)).app(), folder / f"{name}.sock"))
+            node = Node(role, folder / name, trust_in(folder))
+            node.overrides.copies = name.startswith("edge-")
+            servers.append(await serve_unix(node.app(), folder / f"{name}.sock"))
             client = NodeClient(name, folder / f"{name}.sock")
             await client.offer("/publish", offer(intent(), NOW_S), 5)
             await client.close()
@@ -101,6 +103,38 @@ def test_one_node_and_one_app(gslb, roles, tmp_path):
     assert drained(roles["dns"]) == []
 
 
+def stopped(role):
+    return role.snapshot.apps["shop"].routes[0].mirrors[0].stopped is not None
+
+
+def test_mirrors_are_stopped_at_the_edges_alone_and_started_again(gslb, roles, tmp_path):
+    code, out, err = gslb("node mirror stop shop/pay --all --for 1h --reason full")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "environment test: mirrors of shop/pay stopped at edge-dc",
+        "  shop/pay  checkout 10 % -> checkout stopped",
+        "to undo: gslb node mirror start shop/pay --all",
+        "it holds until control publishes; once control is back: gslb mirror stop shop/pay",
+    ]
+    assert (stopped(roles["edge-dc"]), stopped(roles["dns"])) == (True, False)
+    code, out, _ = gslb("node status")
+    assert (code, "broken glass: mirror stop shop/pay by ann until 20" in " ".join(out.split())) == (0, True), out
+    code, out, _ = gslb("node mirror start shop/pay --all --json")
+    assert (code, set(json.loads(out)["nodes"]), stopped(roles["edge-dc"])) == (0, {"edge-dc"}, False)
+    code, out, _ = gslb(f"node mirror stop --socket {tmp_path}/edge-dc.sock")
+    assert (code, f"to undo: gslb node mirror start --socket {tmp_path}/edge-dc.sock" in out) == (0, True)
+    assert stopped(roles["edge-dc"])
+
+
+def test_where_no_edge_is_no_mirror_is_stopped(gslb, roles, tmp_path):
+    code, _, err = gslb(f"node mirror stop --socket {tmp_path}/dns.sock")
+    assert (code, "[no-edge]" in err) == (1, True)
+    (tmp_path / "edge-dc.sock").unlink()
+    code, _, err = gslb("node mirror stop --all")
+    assert (code, "no edge has a socket" in err) == (2, True)
+    assert not stopped(roles["dns"])
+
+
 def test_status_tells_what_each_node_does_by_itself(gslb):
     gslb("node drain dc --all --reason fire")
     code, out, _ = gslb("node status")
@@ -127,6 +161,11 @@ def test_as_json(gslb):
         ("node drain dc --all --for soon", 2, "soon"),
         ("node drain nowhere --all", 1, "there is no site 'nowhere'"),
         ("node undrain nowhere --all", 1, "there is no site 'nowhere'"),
+        ("node mirror stop shop/pay", 2, "say which nodes"),
+        ("node mirror start", 2, "say which nodes"),
+        ("node mirror stop shop/ --all", 2, "write APP or APP/ROUTE"),
+        ("node mirror stop shop/pya --all", 1, "did you mean pay?"),
+        ("node mirror stop shop/find --all", 1, "routes of shop that have one: pay"),
         ("node drain dc --socket /nowhere/dns.sock", 2, "there is no gslb at /nowhere/dns.sock"),
         ("node status --runtime /nowhere", 2, "no node has a socket in /nowhere"),
     ],

@@ -58,6 +58,27 @@ def test_from_the_key_to_every_node_of_a_machine(gslb, tmp_path):
         assert gslb(f"override forget {signer} --data {tmp_path}")[0] == 1
 
 
+def test_signed_stops_of_mirrors_go_to_the_edges_of_a_machine(gslb, tmp_path):
+    gslb("override key ann -o ann.key")
+    with nodes(tmp_path, "dns", "edge-dc") as roles:
+        gslb(f"override believe ann.key.pub --data {tmp_path}")
+        signing = "--environment test --key ann.key"
+        code, out, _ = gslb(f"override sign mirror stop shop/pay {signing} --for 4h --reason full -o stop.json")
+        assert (code, "stop of mirrors of shop/pay, signed by" in out) == (0, True)
+        assert "on a machine with an edge: gslb node override stop.json --all" in out
+        code, out, _ = gslb("node override stop.json --all --json")
+        assert (code, set(json.loads(out[out.index("{\n") :])["nodes"])) == (0, {"edge-dc"})
+        mirror = lambda: roles["edge-dc"].snapshot.apps["shop"].routes[0].mirrors[0]  # noqa: E731
+        assert "by ann (signed: ann)" in mirror().stopped.detail
+        code, _, err = gslb("node override stop.json --all")
+        assert (code, "[replayed]" in err) == (1, True)
+        assert gslb(f"override sign mirror start shop/pay {signing} -o start.json")[0] == 0
+        assert (gslb("node override start.json --all")[0], mirror().stopped) == (0, None)
+        gslb(f"override sign mirror stop shop/pya {signing} -o odd.json")
+        code, _, err = gslb("node override odd.json --all")
+        assert (code, "did you mean pay?" in err, mirror().stopped) == (1, True, None)
+
+
 def test_whose_keys_are_believed_is_in_the_history(gslb, tmp_path):
     with contextlib.closing(EmbeddedStore(tmp_path)) as store:
         gslb("override key ann -o ann.key")
@@ -73,6 +94,8 @@ def test_whose_keys_are_believed_is_in_the_history(gslb, tmp_path):
 def test_what_is_wrong_is_said(gslb, tmp_path, monkeypatch):
     gslb("override key ann -o ann.key")
     assert gslb("override sign drain DC! --environment test --key ann.key -o x.json")[0] == 2
+    assert gslb("override sign mirror stop shop/ --environment test --key ann.key -o x.json")[0] == 2
+    assert gslb("override sign mirror stop A!/b --environment test --key ann.key -o x.json")[0] == 2
     assert gslb("override sign drain dc --environment test --good-for 60d --key ann.key -o x.json")[0] == 1
     assert gslb("override sign drain dc --environment test --key nowhere.key -o x.json")[0] == 2
     assert gslb("override believe ann.key --data .")[0] == 1

@@ -47,11 +47,13 @@ class Process:
 
     def __init__(self, folder):
         self.folder, self.socket = folder, folder / "dns.sock"
+        self.copies = True
         self.role, self.client = Role(), NodeClient("dns", folder / "dns.sock")
 
     async def begin(self, **chokes_on):
         self.role.chokes_on = {name.replace("_", "."): error for name, error in chokes_on.items()}
         self.node = Node(self.role, self.folder, trust_in(self.folder))
+        self.node.overrides.copies = self.copies
         self.server = await serve_unix(self.node.app(), self.socket)
 
     async def end(self):

@@ -43,7 +43,7 @@ from gslb.snapshot.bundle import Bundle
 from gslb.store.embedded import EmbeddedStore
 from gslb.trust import tls
 from gslb.trust.authority import Subject, make_leaf, make_root, pem_of
-from gslb.trust.emergency import Emergency, signed_override
+from gslb.trust.emergency import SiteEmergency, signed_override
 from gslb.trust.identity_files import IdentityFolder, MachineFile, read_machine, trust_folder
 from gslb.trust.join import parse_token
 from gslb.trust.private_files import make_folder, write_private
@@ -450,7 +450,7 @@ async def test_a_renewal_is_shown_at_once_and_drops_no_connection(tmp_path):
 async def test_belief_in_an_emergency_key_reaches_machines_with_their_next_certificates(tmp_path):
     key = make_key(b"a" * 32)
     public = Signer.of(public_of(key), "ann", "emergency")
-    emergency = Emergency(
+    emergency = SiteEmergency(
         id="1" * 32, environment="test", action="drain", site="dc", author="ann", signed_s=NOW_S,
         good_until_s=NOW_S + DAY_S,
     )  # fmt: skip

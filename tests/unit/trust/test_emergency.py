@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gslb.errors import RefusedError
-from gslb.trust.emergency import LONGEST_S, Emergency, SignedOverride, opened, signed_override
+from gslb.trust.emergency import LONGEST_S, MirrorEmergency, SignedOverride, SiteEmergency, opened, signed_override
 from gslb.trust.signing import OVERRIDE, Signer, Signers, make_key, public_of, sign
 from tests.unit.control.world import NOW_S
 
@@ -17,7 +17,7 @@ SIGNERS = Signers(
 
 def wanted(**given):
     common = {"id": "ab" * 16, "environment": "test", "action": "drain", "site": "dc"}
-    return Emergency(**{**common, "signed_s": NOW_S, "good_until_s": NOW_S + 3600, **given})
+    return SiteEmergency(**{**common, "signed_s": NOW_S, "good_until_s": NOW_S + 3600, **given})
 
 
 def refused(rule, given, environment="test", wall_s=NOW_S):
@@ -29,6 +29,13 @@ def refused(rule, given, environment="test", wall_s=NOW_S):
 def test_what_an_emergency_key_has_signed_is_taken_with_its_name():
     given = SignedOverride.model_validate_json(signed_override(KEY, wanted()).model_dump_json())
     assert opened(given, SIGNERS, "test", NOW_S) == (wanted(), "ann's")
+
+
+def test_a_stop_of_mirrors_is_signed_like_a_drain():
+    times = {"signed_s": NOW_S, "good_until_s": NOW_S + 3600}
+    for action, where in (("mirror-stop", {"app": "shop", "route": "pay"}), ("mirror-start", {})):
+        asked = MirrorEmergency(id="ab" * 16, environment="test", action=action, **times, **where)
+        assert opened(signed_override(KEY, asked), SIGNERS, "test", NOW_S) == (asked, "ann's")
 
 
 def test_nobody_else_signs_for_people():
@@ -56,7 +63,7 @@ def test_it_is_bound_to_its_environment_and_its_time():
 
 
 def test_a_text_that_is_no_override_is_refused_after_its_signature():
-    for text in ("{}", "[]", "x", '{"action": "burn"}'):
+    for text in ("{}", "[]", "x", '{"action": "burn"}', wanted().model_dump_json().replace("drain", "mirror-stop")):
         given = SignedOverride(
             override=text, signer=SIGNERS.signers[0].id, signature=sign(KEY, OVERRIDE, text.encode())
         )

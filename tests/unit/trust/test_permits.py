@@ -28,6 +28,8 @@ TABLE = {
     "GET /outcomes/{app}": READERS,
     "POST /v1/drains": set(),
     "DELETE /v1/drains/{site}": set(),
+    "POST /v1/mirror-stops": set(),
+    "DELETE /v1/mirror-stops": set(),
     "POST /v1/override": {*WHO, None},
 }
 

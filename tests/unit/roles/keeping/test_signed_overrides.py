@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gslb.trust.emergency import LIMIT_BYTES, Emergency, signed_override
+from gslb.trust.emergency import LIMIT_BYTES, SiteEmergency, signed_override
 from gslb.trust.signing import Signer, make_key, public_of
 from tests.support.trust import trust_in
 from tests.unit.control.world import NOW_S
@@ -23,7 +23,9 @@ def believed(tmp_path):
 def signed(number=1, key=KEY, **given):
     common = {"environment": "test", "action": "drain", "site": "dc", "author": "ann", "reason": "fire"}
     times = {"signed_s": NOW_S, "good_until_s": NOW_S + 3600}
-    return signed_override(key, Emergency(id=f"{number:032x}", **{**common, **times, **given})).model_dump(mode="json")
+    return signed_override(key, SiteEmergency(id=f"{number:032x}", **{**common, **times, **given})).model_dump(
+        mode="json"
+    )
 
 
 def drained(it, site="dc"):
