@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gslb.cli.operate import JSON, REASON, SERVER, Wish, author, taking
+from gslb.cli.operate import JSON, REASON, ROLES, SERVER, Wish, author, taking
 from gslb.cli.tables import add_row, console, new_table
 
 __all__ = ["LIFE", "identity", "machine_name"]
@@ -188,7 +188,7 @@ def issue() -> None:
 
 @issue.command(epilog="Example: gslb identity issue operator ann --role operator --app shop --for 30d -o ann")
 @click.argument("name", metavar="NAME")
-@click.option("--role", type=click.Choice(("viewer", "operator", "admin")), required=True, help="What they may do.")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What they may do.")
 @click.option("--app", "apps", multiple=True, metavar="APP", help="Of an operator: change this app alone. Repeatable.")
 @LIFE("30d", "How long it is good; at most as long as the issuer.")
 @REASON
@@ -200,7 +200,7 @@ def operator(*, name: str, role: Any, apps: tuple[str, ...], **given: Any) -> No
     from gslb.roles.identities.authority_work import Person, issue_operator
 
     if apps and role != "operator":
-        raise click.UsageError("--app is for the role operator: a viewer sees and an admin changes everything")
+        raise click.UsageError("--app is for the role operator: the others are for all apps")
     told = issue_operator(Person(name=name, role=role, apps=apps, author=author(), **given))
     click.echo(f"certificate of {name}, {role}, until {told} in {given['folder']}")
     click.echo("to take it back: gslb identity revoke " + name)

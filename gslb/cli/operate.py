@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "FOR", "JSON", "REASON", "SERVER", "Wish", "author", "history", "require_acknowledged", "seconds", "shift",
+    "FOR", "JSON", "REASON", "ROLES", "SERVER", "Wish", "author", "history", "require_acknowledged", "seconds", "shift",
     "status", "taking", "tell", "undrain", "watched",
 ]  # fmt: skip
 
 WATCH_S = 1.0
+ROLES = ("viewer", "acme", "operator", "admin")
+"""Of tokens and of people's certificates; each may do what those before it may."""
 
 
 @dataclass(frozen=True, slots=True)

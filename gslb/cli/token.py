@@ -6,7 +6,7 @@ import json
 
 import click
 
-from gslb.cli.operate import FOR, JSON, REASON, SERVER, Wish, author, require_acknowledged, taking
+from gslb.cli.operate import FOR, JSON, REASON, ROLES, SERVER, Wish, author, require_acknowledged, taking
 from gslb.cli.tables import add_row, console, new_table
 from gslb.control.http.client import path_of
 
@@ -21,6 +21,7 @@ def token() -> None:
 
     \b
     viewer    reads
+    acme      reads, and answers challenges: for a machine that gets certificates
     operator  shifts, drains, applies policies, sets latencies
     admin     everything, tokens and DNSSEC keys too
 
@@ -30,7 +31,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("name", metavar="NAME")
-@click.option("--role", type=click.Choice(("viewer", "operator", "admin")), required=True, help="What it may do.")
+@click.option("--role", type=click.Choice(ROLES), required=True, help="What it may do.")
 @click.option("--app", "apps", multiple=True, metavar="APP", help="Of an operator: change this app alone. Repeatable.")
 @taking(FOR, REASON, SERVER, JSON)
 def create(*, name: str, role: str, apps: tuple[str, ...], wish: Wish) -> None:

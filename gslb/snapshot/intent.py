@@ -121,7 +121,7 @@ class Latency(Model):
     by: Provenance
 
 
-AccessRole = Literal["viewer", "operator", "admin"]
+AccessRole = Literal["viewer", "acme", "operator", "admin"]
 """What somebody may do who uses the API over TCP; `control.access` says what that is."""
 
 

@@ -19,7 +19,9 @@ from gslb.roles.api_listener import serve_tcp
 from gslb.snapshot.intent import Token
 from tests.unit.control.world import MemoryPublisher, by, intent
 
-SECRETS = {name: secret_of(bytes([number]) * 32) for number, name in enumerate(("viewer", "operator", "admin", "shop"))}
+SECRETS = {
+    name: secret_of(bytes([number]) * 32) for number, name in enumerate(("viewer", "operator", "admin", "shop", "acme"))
+}
 
 
 def with_tokens():

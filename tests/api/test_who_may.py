@@ -8,6 +8,7 @@ from gslb.control.http import rate
 from tests.api.conftest import SECRETS, bearer
 
 DRAIN = {"site": "dc", "app": "shop", "author": "somebody else", "reason": "try"}
+CHALLENGE = {"name": "_acme-challenge.shop.gslb.example.com", "value": "x"}
 SHIFT = {"app": "shop", "route": "pay", "split": {"checkout": 25}}
 
 PLANNED = {"base": None, "digest": "", "message": "try"}
@@ -26,6 +27,12 @@ async def problem(response, status, rule):
         ("viewer", "GET", "/v1/status", None, 200),
         ("viewer", "POST", "/v1/drains", DRAIN, 403),
         ("viewer", "GET", "/v1/tokens", None, 403),
+        ("viewer", "POST", "/v1/acme", CHALLENGE, 403),
+        ("acme", "POST", "/v1/acme", CHALLENGE, 200),
+        ("acme", "DELETE", f"/v1/acme/{CHALLENGE['name']}", None, 200),
+        ("acme", "POST", "/v1/drains", DRAIN, 403),
+        ("acme", "GET", "/v1/tokens", None, 403),
+        ("operator", "POST", "/v1/acme", CHALLENGE, 200),
         ("operator", "POST", "/v1/drains", DRAIN, 200),
         ("operator", "POST", "/v1/drains", {"site": "dc"}, 200),
         ("operator", "PUT", "/v1/latency", {"latency": {"192.0.2.0/24": {"dc": "1ms"}}}, 200),

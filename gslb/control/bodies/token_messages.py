@@ -27,7 +27,7 @@ class TokenRequest(Body):
     @model_validator(mode="after")
     def _apps_of_an_operator(self) -> TokenRequest:
         if self.apps and self.role != "operator":
-            raise ValueError("apps are for the role operator: a viewer sees and an admin changes everything")
+            raise ValueError("apps are for the role operator: the others are for all of them")
         return self
 
 

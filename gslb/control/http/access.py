@@ -20,8 +20,8 @@ __all__ = [
     "no_token", "require_app", "require_complete", "require_guarded", "require_role",
 ]  # fmt: skip
 
-_RANKS: Mapping[AccessRole, int] = {"viewer": 0, "operator": 1, "admin": 2}
-"""Each role may do what those before it may."""
+_RANKS: Mapping[AccessRole, int] = {"viewer": 0, "acme": 1, "operator": 2, "admin": 3}
+"""Each role may do what those before it may: `acme` reads, and answers challenges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Need:
     open: bool = False
 
 
-_OPEN = Need("viewer", open=True)
+_OPEN, _ACME = Need("viewer", open=True), Need("acme")
 _VIEW, _OPERATE, _ADMIN, _OWN_APP = Need("viewer"), Need("operator"), Need("admin"), Need("operator", per_app=True)
 
 NEEDS: Mapping[str, Need] = {
@@ -72,8 +72,8 @@ NEEDS: Mapping[str, Need] = {
     "DELETE /v1/mirror-stops": _OWN_APP,
     "PUT /v1/checks/{name}/state": _OPERATE,
     "PUT /v1/latency": _OPERATE,
-    "POST /v1/acme": _OPERATE,
-    "DELETE /v1/acme/{name}": _OPERATE,
+    "POST /v1/acme": _ACME,
+    "DELETE /v1/acme/{name}": _ACME,
     "DELETE /v1/latency": _OPERATE,
     "POST /v1/plan": _OWN_APP,
     "POST /v1/apply": _OWN_APP,

@@ -33,7 +33,8 @@ def test_no_change_is_open_to_viewers_and_only_reading_is():
 @pytest.mark.parametrize(
     ("has", "needs", "may"),
     [
-        ("viewer", "viewer", True), ("viewer", "operator", False), ("viewer", "admin", False),
+        ("viewer", "viewer", True), ("viewer", "operator", False), ("viewer", "admin", False), ("viewer", "acme", False),
+        ("acme", "viewer", True), ("acme", "acme", True), ("acme", "operator", False), ("operator", "acme", True),
         ("operator", "viewer", True), ("operator", "operator", True), ("operator", "admin", False),
         ("admin", "viewer", True), ("admin", "operator", True), ("admin", "admin", True),
     ],
