@@ -18,7 +18,7 @@ import click
 from gslb import __version__
 from gslb.errors import HostError, PolicyError, RefusedError
 
-__all__ = ["gslb", "main", "run"]
+__all__ = ["acme_hook", "gslb", "main", "run"]
 
 EXIT_GOOD, EXIT_POLICY, EXIT_HOST, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -109,6 +109,11 @@ def gslb() -> None:
 def main() -> None:
     """The entry point of the command line."""
     sys.exit(run(sys.argv[1:]))
+
+
+def acme_hook() -> None:
+    """`gslb-acme ...` is `gslb acme ...`, for clients of ACME whose hook is a program without arguments (lego)."""
+    sys.exit(run(["acme", *sys.argv[1:]]))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -6,13 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gslb.control.changes import problem, require_future
-from gslb.model.hosts import apexes, zone_of
+from gslb.model.hosts import aliases, apexes, zone_of
+from gslb.model.policy import Policy
 from gslb.snapshot.intent import Challenge, Intent
 
-__all__ = ["MAX_CHALLENGES", "cleanup", "present"]
+__all__ = ["MAX_CHALLENGES", "cleanup", "placed", "present"]
 
 MAX_CHALLENGES = 1000
 _LABEL = "_acme-challenge."
+
+
+def placed(policy: Policy, name: str) -> str:
+    """Where the challenge `name` is answered: there, or, of a host outside our zones, at the app's first host in them,
+    which the name outside is to be a CNAME to. `name` itself, where it lies outside and no app has the host."""
+    if zone_of(name.removesuffix("."), apexes(policy)) is not None:
+        return name
+    outside, host = dict(aliases(policy)), name.removesuffix(".").removeprefix(_LABEL)
+    target = outside.get(host) or outside.get(f"*.{host}")
+    return f"{_LABEL}{target}" if target else name
 
 
 def present(intent: Intent, wanted: Challenge) -> Intent:
@@ -24,7 +35,8 @@ def present(intent: Intent, wanted: Challenge) -> Intent:
         raise problem("challenge-name", f"{wanted.name} is no name of a challenge", remedy)
     if zone_of(wanted.name.removesuffix("."), apexes(intent.policy)) is None:
         zones = ", ".join(sorted(apexes(intent.policy)))
-        raise problem("outside", f"{wanted.name} lies in no zone that is answered here", f"the zones are {zones}")
+        message = f"{wanted.name} lies in no zone that is answered here, nor is it of an app's host"
+        raise problem("outside", message, f"the zones are {zones}")
     kept = _without(intent, wanted.name, wanted.value)
     if len(kept) >= MAX_CHALLENGES:
         raise problem("too-many", f"{MAX_CHALLENGES:,} challenges wait already", "clean up: gslb acme cleanup NAME")

@@ -33,7 +33,9 @@ class ChallengeKey(Undoing):
 
 
 class ChallengeChange(Change):
-    """The values of the name before and after, with a space between."""
+    """The values of the name before and after, with a space between. The name is where they are answered, which for a
+    host outside the zones is another. `nameservers`: the dns roles, and whether each has it in force."""
 
     before: Mapping[str, str]
     after: Mapping[str, str]
+    nameservers: Mapping[str, bool]

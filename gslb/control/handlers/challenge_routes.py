@@ -9,6 +9,7 @@ from gslb import clock
 from gslb.control import challenges, changes
 from gslb.control.answers import common
 from gslb.control.bodies.challenge_messages import ChallengeKey, ChallengeRequest
+from gslb.control.protocol import RoleState
 from gslb.control.publishing import Publisher
 from gslb.snapshot.intent import Challenge, Intent, Provenance
 from gslb.store import AuditEntry
@@ -20,37 +21,54 @@ async def present(publisher: Publisher, wanted: ChallengeRequest) -> dict[str, A
     """As challenge_messages.ChallengeChange. Returns when every name server that can be reached answers it."""
     now_s = clock.wall_s()
     by = Provenance(author=wanted.author, reason=wanted.reason, at_s=now_s, expires_s=now_s + wanted.expires_in_s)
-    item = Challenge(name=wanted.name, value=wanted.value, by=by)
-    undo = f"gslb acme cleanup {wanted.name} {wanted.value}"
-    return await _change(publisher, wanted.name, by, "acme-present", undo, lambda i: challenges.present(i, item))
+
+    def change(intent: Intent, name: str) -> Intent:
+        return challenges.present(intent, Challenge(name=name, value=wanted.value, by=by))
+
+    answer = await _change(publisher, wanted.name, by, "acme-present", change)
+    (name,) = answer["after"]
+    changed = answer["before"] != answer["after"]
+    return {**answer, "undo": f"gslb acme cleanup {name} {wanted.value}" if changed else None}
 
 
 async def cleanup(publisher: Publisher, name: str, query: ChallengeKey) -> dict[str, Any]:
     """As challenge_messages.ChallengeChange."""
     by = Provenance(author=query.author, reason=query.reason, at_s=clock.wall_s())
-    return await _change(publisher, name, by, "acme-cleanup", None, lambda i: challenges.cleanup(i, name, query.value))
+
+    def change(intent: Intent, placed: str) -> Intent:
+        return challenges.cleanup(intent, placed, query.value)
+
+    return await _change(publisher, name, by, "acme-cleanup", change)
 
 
 async def _change(
-    publisher: Publisher, name: str, by: Provenance, action: str, undo: str | None, change: Callable[[Intent], Intent]
+    publisher: Publisher, name: str, by: Provenance, action: str, change: Callable[[Intent, str], Intent]
 ) -> dict[str, Any]:
-    made: list[tuple[str, str]] = []
+    made: list[tuple[str, str, str]] = []
 
     def once(intent: Intent | None) -> Intent:
         old = changes.require(intent)
-        new = change(old)
-        made.append((_values(old, name), _values(new, name)))
+        placed = challenges.placed(old.policy, name)
+        new = change(old, placed)
+        made.append((placed, _values(old, placed), _values(new, placed)))
         return new
 
     audit = AuditEntry(at_s=by.at_s, author=by.author, action=action, detail=name, reason=by.reason)
     published = await publisher.change(once, audit)
-    before, after = made[-1]
+    placed, before, after = made[-1]
+    servers = [role for role, state in publisher.roles().items() if _answers(role, state)]
     return {
-        "before": {name: before},
-        "after": {name: after},
-        "undo": undo if before != after else None,
+        "before": {placed: before},
+        "after": {placed: after},
+        "undo": None,
+        "nameservers": {role: role not in published.unacknowledged for role in servers},
         **common(published),
     }
+
+
+def _answers(name: str, state: RoleState | None) -> bool:
+    """Whether it is a dns role, also of one that was never reached: `dns`, or `MACHINE/dns`."""
+    return state.role == "dns" if state is not None else name.rpartition("/")[2] == "dns"
 
 
 def _values(intent: Intent, name: str) -> str:

@@ -5,9 +5,9 @@ import json
 import pytest
 from dnslib import DNSRecord
 
-from gslb.cli.main import run
+from gslb.cli.main import acme_hook, run
 from gslb.control import changes
-from gslb.control.challenges import MAX_CHALLENGES, cleanup, present
+from gslb.control.challenges import MAX_CHALLENGES, cleanup, placed, present
 from gslb.dns.compose import compose
 from gslb.dns.tables import Peer
 from gslb.dns.wire import answer
@@ -16,7 +16,7 @@ from gslb.snapshot import compile_snapshot, next_expiry_s
 from gslb.snapshot.intent import Challenge, Intent
 from gslb.snapshot.types import LiveState
 from tests.unit.control.serving import served
-from tests.unit.control.world import NOW_S, MemoryPublisher, by, policy
+from tests.unit.control.world import NOW_S, POLICY, MemoryPublisher, by, policy
 
 ZONE = policy().zone.name.removesuffix(".")
 NAME = f"_acme-challenge.shop.{ZONE}"
@@ -77,15 +77,90 @@ def test_there_is_an_end_to_them():
         present(full, challenge(value="one-more"))
 
 
-def test_the_hook_of_an_acme_client(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("GSLB_SERVER", raising=False)
+OUTSIDE = {**POLICY["apps"]["shop"], "hosts": ["shop.example.net", "*.shop.example.net", "shop"]}
+
+
+def test_of_a_host_outside_the_zones_it_is_answered_where_the_name_outside_points_to():
+    made = policy(apps={**POLICY["apps"], "shop": OUTSIDE})
+    assert placed(made, "_acme-challenge.shop.example.net") == NAME
+    assert placed(made, "_acme-challenge.any.shop.example.net.") == "_acme-challenge.any.shop.example.net."
+    for name in (NAME, f"{NAME}.", f"_acme-challenge.other.{ZONE}", "_acme-challenge.other.example.net"):
+        assert placed(made, name) == name
+
+
+@pytest.fixture
+def publisher(tmp_path, monkeypatch):
+    for name in ("GSLB_SERVER", "GSLB_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GSLB_RUNTIME", str(tmp_path))
-    publisher = MemoryPublisher(Intent(revision=1, policy=policy()))
-    with served(publisher, tmp_path):
-        assert run(["acme", "present", f"*.shop.{ZONE}", VALUE, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["after"] == {NAME: VALUE}
-        assert told(publisher.intent, at_s=publisher.intent.overrides.challenges[0].by.at_s) == [VALUE]
-        assert run(["acme", "cleanup", f"shop.{ZONE}", VALUE]) == 0
-        assert publisher.intent.overrides.challenges == ()
-        assert run(["acme", "present", "shop.example.net", VALUE]) == 1
-        assert run(["acme", "present", f"shop.{ZONE}", "not base64url!"]) == 1
+    made = MemoryPublisher(Intent(revision=1, policy=policy(apps={**POLICY["apps"], "shop": OUTSIDE})))
+    with served(made, tmp_path):
+        yield made
+
+
+def values(publisher):
+    return [(item.name, item.value) for item in publisher.intent.overrides.challenges]
+
+
+def test_the_hook_of_an_acme_client(publisher, capsys):
+    assert run(["acme", "present", f"*.shop.{ZONE}", VALUE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["after"] == {NAME: VALUE}
+    assert told(publisher.intent, at_s=publisher.intent.overrides.challenges[0].by.at_s) == [VALUE]
+    assert run(["acme", "cleanup", f"shop.{ZONE}", VALUE]) == 0
+    assert "nothing had to change" not in capsys.readouterr().out
+    assert values(publisher) == []
+    assert run(["acme", "cleanup", f"shop.{ZONE}", VALUE]) == 0
+    assert "nothing had to change" in capsys.readouterr().out
+    assert run(["acme", "present", "other.example.net", VALUE]) == 1
+    assert run(["acme", "present", f"shop.{ZONE}", "not base64url!"]) == 1
+
+
+def test_the_hook_of_a_host_outside(publisher):
+    assert run(["acme", "present", "shop.example.net", VALUE]) == 0
+    assert values(publisher) == [(NAME, VALUE)]
+    assert run(["acme", "cleanup", "shop.example.net", VALUE]) == 0
+    assert values(publisher) == []
+
+
+@pytest.mark.parametrize("begins", ["-", "--", "-h", "--json", "-1"])
+def test_a_value_that_looks_like_an_option(publisher, begins, capsys):
+    """As clients write it: without `--`."""
+    value = begins + (43 - len(begins)) * "x"
+    assert run(["acme", "present", f"{NAME}.", value, "--reason", "why", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["after"] == {NAME: value}
+    assert run([*made["undo"].split()[1:], "--json"]) == 0
+    assert run(["acme", "present", "--", NAME, value]) == 0
+    assert run(["acme", "cleanup", NAME, value]) == 0
+    assert values(publisher) == []
+
+
+def test_the_hook_as_a_program_of_its_own(publisher, monkeypatch):
+    """lego calls `PROGRAM present FQDN VALUE`."""
+    monkeypatch.setattr("sys.argv", ["gslb-acme", "present", f"{NAME}.", VALUE])
+    with pytest.raises(SystemExit) as caught:
+        acme_hook()
+    assert caught.value.code == 0
+    assert values(publisher) == [(NAME, VALUE)]
+
+
+def test_the_hook_in_whose_environment_certbot_says_what_to_answer(publisher, monkeypatch):
+    monkeypatch.setenv("CERTBOT_DOMAIN", f"shop.{ZONE}")
+    monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
+    assert run(["acme", "present"]) == 0
+    assert values(publisher) == [(NAME, VALUE)]
+    assert run(["acme", "present", f"blog.{ZONE}", "second"]) == 0
+    assert run(["acme", "cleanup"]) == 0
+    assert values(publisher) == [(f"_acme-challenge.blog.{ZONE}", "second")]
+
+
+def test_a_name_server_that_cannot_be_reached_is_named_and_holds_up_no_certificate(publisher, capsys):
+    publisher.states |= {"far/dns": None, "far/edge-aws": None}
+    publisher.unacknowledged = {"far/dns": "cannot be reached", "far/edge-aws": "cannot be reached"}
+    assert run(["acme", "present", f"shop.{ZONE}", VALUE]) == 0
+    said = capsys.readouterr()
+    assert "cannot be reached, and gets it later: far/dns\n" in said.err
+    publisher.unacknowledged["dns"] = "cannot be reached"
+    assert run(["acme", "cleanup", f"shop.{ZONE}", VALUE]) == 0
+    assert run(["acme", "present", f"shop.{ZONE}", VALUE]) == 2
+    assert "not in force everywhere" in capsys.readouterr().err
