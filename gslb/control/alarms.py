@@ -33,6 +33,9 @@ _AUTHORITIES = {
 """How long before its end each is an alarm, and what to do. An issuer is renewed with 45 days left, where the root's
 key is at hand."""
 URGENT_S = 7 * DAY_S
+CERTIFICATE_RATIO, CERTIFICATE_S = 0.25, 14 * DAY_S
+"""How much of its life, and at most, is left of a certificate for clients that should have been renewed: clients of
+ACME do so with a third of 90 days left."""
 COMPARER_S = 10.0
 """A comparer that died is back sooner."""
 DROPPED_S = 60.0
@@ -63,7 +66,7 @@ def alarms(
     found = [*_roles(roles, ages_s), *_places(reached), *_signatures(reached, wall_s)]
     found += authority_alarms(authority_ends_wall_s or {}, wall_s)
     found += [*_pending(reached), *_verdicts(reached), *_identities(reached, wall_s), *_probers(reached)]
-    found += _comparers(reached, wall_s)
+    found += [*_comparers(reached, wall_s), *_certificates(snapshot, reached, wall_s)]
     if snapshot is not None:
         found += [*_checks(snapshot, reached), *_forced(snapshot), *_apps(snapshot, reached)]
     unique = {(alarm.rule, alarm.subject): alarm for alarm in reversed(found)}
@@ -193,6 +196,29 @@ def _identities(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
             yield Alarm("identity-ended", "critical", state.name,
                         "its certificate has ended, and it gets no other: other machines do not hear it",
                         "gslb identity status; its log says why", ends_s)  # fmt: skip
+
+
+def _certificates(snapshot: Snapshot | None, reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
+    """Of what clients see. Names at single sites are for people, who may do without."""
+    people = {host for app in snapshot.apps.values() for host in app.site_hosts} if snapshot is not None else set()
+    for state in reached:
+        for seen in state.edge.certificates if state.edge is not None else ():
+            subject, ends_s = f"{seen.name} at {state.name}", seen.ends_wall_s
+            missing = [host for host in seen.unnamed if host not in people]
+            left_s = ends_s - wall_s if ends_s is not None else 0.0
+            if missing or (seen.problem is not None and not seen.unnamed):
+                message = f"the certificate does not name {', '.join(missing)}" if missing else seen.problem or ""
+                yield Alarm("certificate", "critical", subject, message,
+                            "put a good one with its key into the certificates folder of its machine")  # fmt: skip
+            elif ends_s is not None and left_s < _renewed_by_s(ends_s, seen.begins_wall_s):
+                yield Alarm("certificate-ends", "critical" if left_s < URGENT_S else "warning", subject,
+                            f"the certificate ends in {left_s / DAY_S:.1f} days, and should have been renewed",
+                            "see the log of what renews it, and whether the files reach this machine")  # fmt: skip
+
+
+def _renewed_by_s(ends_s: float, begins_s: float | None) -> float:
+    """How long before its end a certificate is renewed at the latest."""
+    return CERTIFICATE_S if begins_s is None else min(CERTIFICATE_S, CERTIFICATE_RATIO * (ends_s - begins_s))
 
 
 def authority_alarms(ends_wall_s: Mapping[str, float], wall_s: float) -> Iterator[Alarm]:

@@ -220,10 +220,13 @@ class HopState(Message):
 
 class CertificateSeen(Message):
     """A certificate that an edge shows to clients of `hosts`. `ends_wall_s` None: there is none that can be read;
-    `problem` says why clients would refuse it."""
+    `begins_wall_s` None: that, or an older gslb tells it. `problem` says why clients would refuse it;
+    `unnamed` are the hosts that it does not name, while it is in force."""
 
     name: str
     hosts: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    begins_wall_s: float | None = None
     ends_wall_s: float | None = None
     problem: str | None = None
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gslb import clock
 from gslb.errors import HostError
-from gslb.snapshot.certificates import Facts, of_pem, trouble
+from gslb.snapshot.certificates import Facts, of_pem, trouble, unnamed
 from gslb.whole_file import write_whole
 
 __all__ = ["CertificateState", "Certificates"]
@@ -33,12 +33,15 @@ _PLACEHOLDER_DAYS = 3650
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """One pair: the hosts that it serves, when it ends (Unix seconds; None: nobody can tell), and what is wrong."""
+    """One pair: the hosts that it serves, from when to when it is good (Unix seconds; None: nobody can tell), and what
+    is wrong; `unnamed` are the hosts that it does not name, while it is in force."""
 
     secret: str
     hosts: tuple[str, ...]
+    begins_s: float | None
     ends_s: float | None
     problem: str | None
+    unnamed: tuple[str, ...] = ()
 
 
 class Certificates:
@@ -72,12 +75,15 @@ class Certificates:
             found = of_pem(pair[0], pair[1])
             if isinstance(found, Facts):
                 self._write(name, pair[0], pair[1])
-                return CertificateState(name, hosts, found.ends_s, trouble(found, hosts, clock.wall_s()))
+                now_s = clock.wall_s()
+                missing = () if trouble(found, (), now_s) else unnamed(found, hosts)
+                problem = trouble(found, hosts, now_s)
+                return CertificateState(name, hosts, found.begins_s, found.ends_s, problem, missing)
         else:
             found = next(part for part in pair if isinstance(part, str))
         if not self._file(name).exists():
             self._write(name, *_placeholder())
-        return CertificateState(name, hosts, None, found)
+        return CertificateState(name, hosts, None, None, found)
 
     def _read(self, name: str) -> bytes | str:
         path = self._source / name

@@ -104,7 +104,14 @@ class EdgeRole:
                 envoy=EnvoyState.model_validate(envoy, from_attributes=True),
                 routes=self._told_routes(routes),
                 certificates=tuple(
-                    CertificateSeen(name=item.secret, hosts=item.hosts, ends_wall_s=item.ends_s, problem=item.problem)
+                    CertificateSeen(
+                        name=item.secret,
+                        hosts=item.hosts,
+                        unnamed=item.unnamed,
+                        begins_wall_s=item.begins_s,
+                        ends_wall_s=item.ends_s,
+                        problem=item.problem,
+                    )
                     for item in self._runner.certificates()
                 ),
                 hops=tuple(

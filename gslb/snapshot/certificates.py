@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-__all__ = ["Facts", "covers", "of_der", "of_pem", "trouble"]
+__all__ = ["Facts", "covers", "of_der", "of_pem", "trouble", "unnamed"]
 
 _FORM = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
 
@@ -63,8 +63,13 @@ def trouble(facts: Facts, hosts: Iterable[str], wall_s: float) -> str | None:
         return "the certificate is not in force yet"
     if wall_s >= facts.ends_s:
         return "the certificate is over"
-    missing = next((host for host in hosts if not covers(facts, host)), None)
-    return f"the certificate does not name {missing}" if missing else None
+    missing = unnamed(facts, hosts)
+    return f"the certificate does not name {missing[0]}" if missing else None
+
+
+def unnamed(facts: Facts, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Those of `hosts` for which clients would not take it."""
+    return tuple(host for host in hosts if not covers(facts, host))
 
 
 def _facts(certificate: x509.Certificate) -> Facts:

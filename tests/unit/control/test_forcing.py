@@ -4,6 +4,7 @@ import pytest
 
 from gslb.control import changes, forcing
 from gslb.control.alarms import alarms
+from gslb.control.protocol import CertificateSeen
 from gslb.errors import PolicyError, RefusedError
 from gslb.snapshot import compile_snapshot, next_expiry_s
 from gslb.snapshot.intent import Approval, Forced
@@ -231,3 +232,37 @@ def test_authorities_near_their_end_are_alarms(name, left_days, expected):
     found = alarms(None, {}, {}, NOW_S, {name: NOW_S + left_days * 86400})
     assert [(it.rule, it.severity) for it in found] == expected
     assert all(it.subject == name and it.remedy for it in found)
+
+
+NAMELESS = "the certificate does not name "
+
+
+@pytest.mark.parametrize(
+    ("life_days", "left_days", "problem", "unnamed", "expected"),
+    [
+        (90, 15, None, [], []),
+        (90, 13, None, [], [("certificate-ends", "warning")]),
+        (90, 6, None, [], [("certificate-ends", "critical")]),
+        (365, 15, None, [], []),
+        (6, 2, None, [], []),
+        (6, 1, None, [], [("certificate-ends", "critical")]),
+        (None, 15, None, [], []),
+        (None, 13, None, [], [("certificate-ends", "warning")]),
+        (90, 60, f"{NAMELESS}shop--dc.gslb.example.com", ["shop--dc.gslb.example.com"], []),
+        (90, 60, f"{NAMELESS}shop.gslb.example.com", ["shop.gslb.example.com"], [("certificate", "critical")]),
+        (90, -1, "the certificate is over", [], [("certificate", "critical")]),
+        (None, None, "shop.crt cannot be read: no such file or directory", [], [("certificate", "critical")]),
+    ],
+)
+def test_certificates_for_clients_that_nobody_renewed(life_days, left_days, problem, unnamed, expected):
+    ends_s = None if left_days is None else NOW_S + left_days * 86400
+    begins_s = None if life_days is None or ends_s is None else ends_s - life_days * 86400
+    seen = CertificateSeen(
+        name="shop.crt+shop.key", begins_wall_s=begins_s, ends_wall_s=ends_s, problem=problem, unnamed=unnamed
+    )
+    snapshot = compile_snapshot(intent(), NOW_S)
+    state = edge_state(snapshot, "dc")
+    state = state.model_copy(update={"edge": state.edge.model_copy(update={"certificates": (seen,)})})
+    found = alarms(snapshot, {"edge-dc": state}, {"edge-dc": 0.1}, NOW_S)
+    assert [(it.rule, it.severity) for it in found] == expected
+    assert all(it.subject == "shop.crt+shop.key at edge-dc" and it.remedy for it in found)
