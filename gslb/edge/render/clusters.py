@@ -88,7 +88,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class OthersToTry:
-    """Whether a further try of a route can go to another pool (site, or side behind a canary), or endpoint."""
+    """Whether a further try of a route can go to another pool (site, or side behind a canary), or to another endpoint
+    of the same pool."""
 
     pools: bool
     endpoints: bool
@@ -135,7 +136,7 @@ def others_to_try(app: App, route: Route) -> OthersToTry:
     hidden = any(backend.via_edge for backend in backends) or any(
         not _is_address(endpoint.host) for endpoints in pools for endpoint in endpoints
     )
-    return OthersToTry(pools=len(pools) > 1, endpoints=hidden or sum(map(len, pools)) > 1)
+    return OthersToTry(pools=len(pools) > 1, endpoints=hidden or any(len(pool) > 1 for pool in pools))
 
 
 def _in_order(app: App, backend: Backend, site: SiteName) -> Sequence[SiteName]:

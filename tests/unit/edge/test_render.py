@@ -228,8 +228,8 @@ def test_the_coding_is_taken_off_where_something_is_mirrored():
         ({"dc": ["10.0.0.1:80"]}, {"web": 100}, set()),
         ({"dc": ["10.0.0.1:80", "10.0.0.2:80"]}, {"web": 100}, {"retry_host_predicate"}),
         ({"dc": ["web.example.com:80"]}, {"web": 100}, {"retry_host_predicate"}),
-        ({"dc": ["10.0.0.1:80"], "aws": ["10.0.0.2:80"]}, {"web": 100}, {"retry_host_predicate", "retry_priority"}),
-        ({"dc": ["10.0.0.1:80"]}, {"web": 100, "new": 0}, {"retry_host_predicate", "retry_priority"}),
+        ({"dc": ["10.0.0.1:80"], "aws": ["10.0.0.2:80"]}, {"web": 100}, {"retry_priority"}),
+        ({"dc": ["10.0.0.1:80"]}, {"web": 100, "new": 0}, {"retry_priority"}),
     ],
 )
 def test_a_further_try_chooses_only_where_there_is_a_choice(endpoints, split, chosen):
