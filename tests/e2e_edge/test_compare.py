@@ -22,7 +22,8 @@ from gslb.roles.comparisons.comparing import ComparerDesk
 from gslb.roles.settings import Settings
 from gslb.snapshot.intent import MirrorStop, Overrides, Provenance
 from gslb.snapshot.types import SiteName
-from tests.e2e_edge.conftest import DC, HOST, eventually
+from tests.e2e_edge.conftest import DC, HOST
+from tests.e2e_edge.conftest import eventually as within
 from tests.e2e_edge.conftest import seen as requests_of
 from tests.support import shop_backend
 from tests.support.backend import Backend
@@ -30,6 +31,11 @@ from tests.support.http1 import load
 from tests.support.http2 import http2
 
 PROGRAM = Path(shop_backend.__file__)
+
+
+async def eventually(question):
+    """A comparer has the lowest priority: beside other work it takes long."""
+    return await within(question, 90.0)
 
 
 class Shop:

@@ -24,7 +24,8 @@ LOOK_S = 0.5
 ANSWER_S = 2.0
 END_S = 3.0
 SILENT_S = 30.0
-"""The counts of half a day go with a comparer, and one of its low priority may wait long where a machine is busy."""
+"""The counts of half a day go with a comparer. What it waits for a processor, of which its low priority gets little
+where a machine is busy, is no silence."""
 STEADY_S = 60.0
 """Who answered for so long has not failed in a row."""
 
@@ -65,13 +66,14 @@ class ComparerKeeper:
         """Returns when the process cannot be left alone: what is wrong with it; None: nobody wants it any more."""
         silent_s = 0.0
         while is_wanted(self._settings) and not self._stopping.is_set():
-            asked_s = clock.mono_s()
+            asked_s, starved_s = clock.mono_s(), _starved_s(process.pid)
             answered = await answers(self._settings.socket(COMPARER))
             if process.returncode is not None:
                 return "the comparer ended"
             await asyncio.sleep(LOOK_S)
             # what passed while this process itself stood still was no silence of the comparer
-            silent_s = 0.0 if answered else silent_s + min(clock.mono_s() - asked_s, ANSWER_S + LOOK_S)
+            passed_s = min(clock.mono_s() - asked_s, ANSWER_S + LOOK_S) - (_starved_s(process.pid) - starved_s)
+            silent_s = 0.0 if answered else max(0.0, silent_s + passed_s)
             if silent_s > SILENT_S:
                 return "the comparer answers nothing: it is ended and started again"
         return None
@@ -80,6 +82,15 @@ class ComparerKeeper:
 async def answers(socket: Path) -> bool:
     """Whether a comparer does, within two seconds."""
     return await ask_comparer(socket, "/state", {}, ANSWER_S) is not None
+
+
+def _starved_s(pid: int) -> float:
+    """How long its main thread had waited for a processor in all when it last got one: /proc/PID/schedstat, nanoseconds
+    (Linux, Documentation/scheduler/sched-stats). 0 where the kernel does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 
@@ -21,8 +22,12 @@ from tests.unit.compare.captures import RULES
 MUTE = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
 
 
+STARVED = "import os; os.nice(19); os.sched_setaffinity(0, {0})\nwhile True: pass"
+BUSY = "import os, time; os.sched_setaffinity(0, {0})\nwhile time.monotonic() < %f: pass"
+
+
 class Kept:
-    """A keeper with its processes: the comparer itself, or one that takes connections and never answers."""
+    """A keeper with its processes: the comparer itself, or another program."""
 
     def __init__(self, folder):
         self.settings = Settings(runtime=folder, data=folder, sites=("dc",))
@@ -32,13 +37,13 @@ class Kept:
         self.stopping = asyncio.Event()
         self.keeper = ComparerKeeper(self.settings, self.start, self.stopping)
         self.started = []
-        self.mute = False
+        self.program = None
 
     async def start(self):
         command = ["-m", "gslb.roles", COMPARER, "--settings", str(self.settings.runtime / "settings.json")]
-        if self.mute:
+        if self.program is not None:
             self.settings.socket(COMPARER).unlink(missing_ok=True)
-            command = ["-c", MUTE, str(self.settings.socket(COMPARER))]
+            command = ["-c", self.program, str(self.settings.socket(COMPARER))]
         process = await asyncio.create_subprocess_exec(sys.executable, *command)
         self.started.append((process, clock.mono_s()))
         return process
@@ -77,9 +82,9 @@ def short(monkeypatch):
 
 
 @asynccontextmanager
-async def kept(folder, *, mute=False):
+async def kept(folder, *, program=None):
     made = Kept(folder)
-    made.mute = mute
+    made.program = program
     made.want()
     running = asyncio.get_running_loop().create_task(made.keeper.run())
     try:
@@ -117,12 +122,29 @@ async def test_one_that_dies_is_replaced(tmp_path, monkeypatch):
 async def test_who_never_answers_is_ended_again_and_again_with_longer_and_longer_pauses(tmp_path, monkeypatch):
     pauses = []
     monkeypatch.setattr(comparer_kept, "back_off_s", lambda failures: pauses.append(failures) or 0.1)
-    async with kept(tmp_path, mute=True) as made:
+    async with kept(tmp_path, program=MUTE) as made:
         await made.starts(3)
     assert pauses[:2] == [1, 2]
     assert all(process.returncode == -signal.SIGTERM for process, _ in made.started[:2])
     (_, one), (_, two), *_ = made.started
     assert two - one > 1.0
+
+
+@pytest.mark.usefixtures("short")
+async def test_one_that_gets_no_processor_is_not_silent(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 2.5)
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY % (clock.mono_s() + 7)]) for _ in range(3)]
+    try:
+        async with kept(tmp_path, program=STARVED) as made:
+            await asyncio.sleep(5)
+            assert len(made.started) == 1
+            for process in busy:
+                process.kill()
+            await made.starts(2)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.usefixtures("short")
@@ -147,7 +169,8 @@ async def test_a_keeper_that_was_frozen_itself_ends_nobody(tmp_path, monkeypatch
 
 @pytest.mark.usefixtures("short")
 async def test_where_nobody_compares_any_more_it_ends_and_comes_back_when_somebody_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    for name, seconds in (("SILENT_S", 10.0), ("END_S", 30.0)):
+        monkeypatch.setattr(comparer_kept, name, seconds)
     async with kept(tmp_path) as made:
         first = await made.answering()
         made.rules.unlink()
