@@ -63,7 +63,17 @@ def status_page(seen: Mapping[str, Any]) -> RenderableType:
 
 def _below(seen: Mapping[str, Any]) -> list[str]:
     """What is told below the tables."""
-    return [*_git(seen.get("git")), *_lead(seen.get("leader"))]
+    return [*_comparers(seen["edges"]), *_git(seen.get("git")), *_lead(seen.get("leader"))]
+
+
+def _comparers(edges: Mapping[str, Any]) -> Iterable[str]:
+    """Nothing where none ever had to be started again, or nothing is compared."""
+    for site, edge in edges.items():
+        comparer = edge.get("comparer")
+        if comparer and comparer["restarts"]:
+            now = "answers" if comparer["answers"] else "does not answer"
+            last = f"the last time at {comparer['last_ended']}, because {comparer['last_end']}"
+            yield f"{site}: the comparer {now}; it was started again {comparer['restarts']} ×, {last}"
 
 
 def _lead(leader: Mapping[str, Any] | None) -> list[str]:

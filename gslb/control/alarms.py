@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from gslb.control.checks import checks_seen, prober_trouble
 from gslb.control.forcing import pending
-from gslb.control.protocol import RoleState, VerdictState
+from gslb.control.protocol import EdgeState, RoleState, VerdictState
 from gslb.control.publishing import Publisher
 from gslb.control.status import reachable, role_state
 from gslb.health.quorum import needed
@@ -157,13 +157,19 @@ def _comparers(reached: Iterable[RoleState], wall_s: float) -> Iterator[Alarm]:
         silent_s, dropped_s = edge.comparer_silent_s, edge.captures_dropped_ago_s
         if silent_s is not None and silent_s > COMPARER_S:
             yield Alarm("comparer-silent", "warning", state.name,
-                        "the comparer of its machine does not answer: nothing that is mirrored is compared",
+                        "the comparer of its machine does not answer: nothing that is mirrored is compared"
+                        + _started_again(edge),
                         "gslb run starts it again, and its log says why it ends; if it never comes back, see whether "
                         "the machine has memory and processor time left", wall_s - silent_s)  # fmt: skip
         elif dropped_s is not None and dropped_s < DROPPED_S:
             yield Alarm("captures-dropped", "warning", state.name, "captured answers are dropped, because the comparer "
                         f"of its machine is too slow for them ({edge.captures_dropped} so far)",
                         "sample less in the policy: compare: {sample: ...}")  # fmt: skip
+
+
+def _started_again(edge: EdgeState) -> str:
+    life = edge.comparer_life
+    return f"; started again {life.restarts} times, the last time because {life.last_end}" if life.restarts else ""
 
 
 def _checks(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:

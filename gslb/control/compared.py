@@ -9,7 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["COMPARER", "Compared", "ComparedCounts", "ComparedField", "ComparerState", "SideTraffic", "TrafficCounts"]
+__all__ = [
+    "COMPARER", "Compared", "ComparedCounts", "ComparedField", "ComparerLife", "ComparerState", "SideTraffic",
+    "TrafficCounts",
+]  # fmt: skip
 
 COMPARER = "comparer"
 """The role process, its socket, and the folder in the runtime folder where edges write what is compared."""
@@ -89,6 +92,15 @@ class ComparedCounts(_Message):
     different: int = 0
     verdicts: dict[str, int] = {}
     fields: tuple[ComparedField, ...] = ()
+
+
+class ComparerLife(_Message):
+    """What the supervisor of a machine tells of its comparer, also where that tells nothing itself: how often it was
+    started again since the supervisor began, and why and when (Unix seconds) the last one had to go."""
+
+    restarts: int = 0
+    last_end: str = ""
+    last_end_wall_s: float = 0.0
 
 
 class ComparerState(_Message):

@@ -10,10 +10,11 @@ from typing import Any
 from gslb.compare.ranking import ranked
 from gslb.compare.tally import Field, Span, together
 from gslb.control.compared import ComparedCounts
-from gslb.control.protocol import RoleState
+from gslb.control.protocol import EdgeState, RoleState
+from gslb.model.words import iso
 from gslb.snapshot.routing import Route
 
-__all__ = ["compared_seen", "told_by_route"]
+__all__ = ["compared_seen", "comparer_seen", "told_by_route"]
 
 _FIELDS = 5
 
@@ -26,6 +27,19 @@ def told_by_route(reached: Iterable[RoleState]) -> Mapping[tuple[str, str], list
         for counts in comparer.comparisons if comparer is not None else ():
             told.setdefault((counts.app, counts.route), []).append(counts)
     return told
+
+
+def comparer_seen(edge: EdgeState) -> dict[str, Any] | None:
+    """As status_messages.ComparerSeen; None where the edge compares nothing."""
+    if not edge.comparing:
+        return None
+    life = edge.comparer_life
+    return {
+        "answers": edge.comparer is not None,
+        "restarts": life.restarts,
+        "last_end": life.last_end,
+        "last_ended": iso(life.last_end_wall_s) if life.restarts else None,
+    }
 
 
 def compared_seen(route: Route, told: Sequence[ComparedCounts]) -> dict[str, Any] | None:

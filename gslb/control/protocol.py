@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gslb.control.compared import ComparerState
+from gslb.control.compared import ComparerLife, ComparerState
 from gslb.snapshot.bundle import Bundle
 from gslb.snapshot.intent import Drain, MirrorStop, Provenance
 
@@ -259,6 +259,7 @@ class EdgeState(Message):
     refused: int = Field(0, description="requests beyond the capacity")
     comparing: bool = Field(False, description="some mirror's answers are compared here")
     comparer: ComparerState | None = Field(None, description="None: there is none, or it does not answer")
+    comparer_life: ComparerLife = ComparerLife()
     comparer_silent_s: float | None = Field(None, description="since it last answered; None: it does, or there is none")
     captures_dropped: int = Field(0, description="captured answers that the comparer did not take in time")
     captures_dropped_ago_s: float | None = Field(None, description="since the last of them; None: none was seen")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gslb.control.checks import checks_seen, prober_trouble
-from gslb.control.compared_seen import compared_seen, told_by_route
+from gslb.control.compared_seen import compared_seen, comparer_seen, told_by_route
 from gslb.control.installation.standing import is_in_sync
 from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.control.tail import tail_of
@@ -270,6 +270,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
             "refused": None,
             "peer_requests": {},
             "certificates": {},
+            "comparer": None,
         }
     envoy = edge.envoy
     return {
@@ -282,6 +283,7 @@ def _edge(edge: EdgeState | None) -> dict[str, Any]:
         "refused": edge.refused,
         "peer_requests": {f"{hop.app}/{hop.backend}": hop.requests for hop in edge.hops},
         "certificates": {seen.name: _certificate(seen) for seen in edge.certificates},
+        "comparer": comparer_seen(edge),
     }
 
 

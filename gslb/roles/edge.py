@@ -123,6 +123,7 @@ class EdgeRole:
                 refused=self._runner.refused(),
                 comparing=self._comparing.wanted,
                 comparer=self._comparing.state,
+                comparer_life=self._comparing.life,
                 comparer_silent_s=self._comparing.silent_s,
                 captures_dropped=dropped,
                 captures_dropped_ago_s=self._comparing.dropped_ago_s(dropped),

@@ -45,6 +45,17 @@ async def test_a_comparer_runs_while_something_is_compared_and_comes_back_when_i
 
     for number in (signal.SIGKILL, signal.SIGSTOP):
         await replaced(demo, number)
+
+    async def told():
+        edges = (await demo.status())["edges"].values()
+        return all(edge["comparer"]["answers"] and edge["comparer"]["restarts"] == 2 for edge in edges)
+
+    await eventually(told, 20, "status counts the restarts")
+    async with demo.session.get("http://127.0.0.1:8053/metrics") as answer:
+        assert 'gslb_comparer_restarts_total{role="edge-dc"} 2.0' in await answer.text()
+    text = " ".join((await demo.gslb("status")).out.split())
+    assert "dc: the comparer answers; it was started again 2 ×" in text
+    assert "because the comparer answers nothing" in text
     demo.edit("percent: 50, compare: {sample: 100}", "percent: 50")
 
     async def gone():

@@ -144,9 +144,20 @@ class CertificateShown(Body):
     problem: str | None
 
 
+class ComparerSeen(Body):
+    """The comparer of an edge's machine: whether it answers this edge, how often it was started again since its
+    supervisor began, and why and when the last one had to go."""
+
+    answers: bool
+    restarts: int
+    last_end: str
+    last_ended: str | None
+
+
 class EdgeSeen(Body):
     """The Envoy of a site. `unreachable`: its edge role does not answer; Envoy itself may well serve.
-    `refused`: requests beyond the capacity. `peer_requests`: what it answered for other edges, by APP/BACKEND."""
+    `refused`: requests beyond the capacity. `peer_requests`: what it answered for other edges, by APP/BACKEND.
+    `comparer` None: nothing is compared there."""
 
     state: Literal["live", "starting", "backing_off", "unreachable"]
     pid: int | None
@@ -157,6 +168,7 @@ class EdgeSeen(Body):
     refused: int | None
     peer_requests: Mapping[str, int]
     certificates: Mapping[str, CertificateShown]
+    comparer: ComparerSeen | None
 
 
 class CommitRefused(Body):

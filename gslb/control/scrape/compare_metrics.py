@@ -19,6 +19,9 @@ def compare_metrics(reached: list[RoleState]) -> Iterator[Metric]:
     lost = CounterMetricFamily(
         "gslb_captures_dropped", "Captured answers that the comparer did not take in time.", labels=["role"]
     )
+    restarts = CounterMetricFamily(
+        "gslb_comparer_restarts", "How often the comparer of this edge's machine was started again.", labels=["role"]
+    )
     labels = ["role", "app", "route"]
     pairs = GaugeMetricFamily("gslb_mirror_compared", "Pairs compared in the last 12 to 24 hours.", labels=labels)
     different = GaugeMetricFamily("gslb_mirror_different", "Of those, pairs that differ somehow.", labels=labels)
@@ -29,10 +32,11 @@ def compare_metrics(reached: list[RoleState]) -> Iterator[Metric]:
         comparer = state.edge.comparer
         up.add_metric([state.name], comparer is not None)
         lost.add_metric([state.name], state.edge.captures_dropped)
+        restarts.add_metric([state.name], state.edge.comparer_life.restarts)
         for item in comparer.comparisons if comparer is not None else ():
             values = [state.name, item.app, item.route]
             pairs.add_metric(values, item.pairs)
             different.add_metric(values, item.different)
             for verdict in _VERDICTS:
                 fields.add_metric([*values, verdict], item.verdicts.get(verdict, 0))
-    yield from (up, lost, pairs, different, fields)
+    yield from (up, lost, restarts, pairs, different, fields)

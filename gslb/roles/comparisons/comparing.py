@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from gslb import clock
 from gslb.compare.rules import rules_of, written_rules
-from gslb.control.compared import COMPARER, ComparerState
+from gslb.control.compared import COMPARER, ComparerLife, ComparerState
 from gslb.roles.settings import Settings
 from gslb.snapshot.types import SiteName, Snapshot
 from gslb.whole_file import write_whole
 
-__all__ = ["ComparerDesk", "ask_comparer", "forget_comparisons", "is_wanted"]
+__all__ = ["ComparerDesk", "ask_comparer", "forget_comparisons", "is_wanted", "read_life", "write_life"]
 
 _LOOK_S = 2.0
 _STATE_LIMIT_S = 1.0
@@ -32,19 +32,39 @@ def is_wanted(settings: Settings) -> bool:
 
 
 def forget_comparisons(settings: Settings) -> None:
-    """What edges of an earlier run wrote down is no longer true; those that run now write it again."""
-    for file in (settings.runtime / COMPARER).glob("*.json"):
+    """What edges and a supervisor wrote down in an earlier run is no longer true; those that run now write it again."""
+    for file in (*(settings.runtime / COMPARER).glob("*.json"), _life_file(settings)):
         file.unlink(missing_ok=True)
 
 
+def write_life(settings: Settings, life: ComparerLife) -> None:
+    """The supervisor's word on the comparer, for the edges. Raises HostError."""
+    write_whole(_life_file(settings), life.model_dump_json().encode(), 0o600)
+
+
+def read_life(settings: Settings) -> ComparerLife:
+    """What the supervisor wrote down last."""
+    try:
+        return ComparerLife.model_validate_json(_life_file(settings).read_bytes())
+    except (OSError, ValidationError):
+        return ComparerLife()
+
+
+def _life_file(settings: Settings) -> Path:
+    return settings.runtime / COMPARER / "life"
+
+
 class ComparerDesk:
-    """Of the edge of `site`. `state` is what the comparer told last; None: it does not answer, or there is none."""
+    """Of the edge of `site`. `state` is what the comparer told last; None: it does not answer, or there is none. `life`
+    is what the supervisor tells of it."""
 
     def __init__(self, settings: Settings, site: SiteName) -> None:
+        self._settings = settings
         self._socket = settings.socket(COMPARER)
         self._file = settings.runtime / COMPARER / f"{site}.json"
         self._site = site
         self.state: ComparerState | None = None
+        self.life = ComparerLife()
         self._silent_since_s: float | None = None
         self._dropped: int | None = None
         self._dropped_at_s: float | None = None
@@ -87,6 +107,7 @@ class ComparerDesk:
     async def look(self) -> None:
         """Ask once."""
         self.state = await self._read_state() if self.wanted else None
+        self.life = read_life(self._settings)
         if self.state is not None or not self.wanted:
             self._silent_since_s = None
         elif self._silent_since_s is None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gslb.cli.main import run
+from gslb.control.compared import ComparerLife
 from gslb.control.followed import Commit, Followed
 from gslb.control.installation.leader import Lead
 from gslb.control.installation.waves import begun
@@ -127,6 +128,14 @@ def test_roles_that_do_not_follow_end_with_2_after_the_answer(gslb, publisher):
     assert "edge-aws: cannot be reached" in err
     code, out, _ = gslb("drain dc --json")
     assert (code, json.loads(out)["unacknowledged"]) == (2, {"edge-aws": "cannot be reached"})
+
+
+def test_status_says_how_often_a_comparer_was_started_again(gslb, publisher):
+    state = edge_state(publisher.snapshot, "dc")
+    told = {"comparing": True, "comparer_life": ComparerLife(restarts=2, last_end="the comparer ended")}
+    publisher.hear(state.model_copy(update={"edge": state.edge.model_copy(update=told)}))
+    _, out, _ = gslb("status")
+    assert "dc: the comparer does not answer; it was started again 2 ×, the last time at 1970" in " ".join(out.split())
 
 
 def test_status_shows_intended_beside_observed_and_why(gslb, publisher):

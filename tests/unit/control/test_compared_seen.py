@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gslb.control.bodies.status_messages import ComparedSeen
-from gslb.control.compared import ComparedCounts, ComparedField, ComparerState
-from gslb.control.compared_seen import compared_seen, told_by_route
+from gslb.control.bodies.status_messages import ComparedSeen, ComparerSeen
+from gslb.control.compared import ComparedCounts, ComparedField, ComparerLife, ComparerState
+from gslb.control.compared_seen import compared_seen, comparer_seen, told_by_route
+from gslb.model.words import iso
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from tests.unit.control.test_mirror_report import compared_policy
@@ -47,6 +48,18 @@ def test_nothing_heard_and_nothing_compared():
     seen = ComparedSeen.model_validate(compared_seen(pay(), []))
     assert (seen.pairs, seen.verdicts, seen.fields) == (0, {}, [])
     assert compared_seen(pay(compile_snapshot(intent(), NOW_S)), []) is None
+
+
+def test_how_often_a_comparer_was_started_again_is_told_also_while_it_is_silent():
+    edge = edge_state(SNAPSHOT, "dc").edge
+    assert comparer_seen(edge) is None
+    comparing = edge.model_copy(update={"comparing": True, "comparer": ComparerState(pid=1)})
+    seen = ComparerSeen.model_validate(comparer_seen(comparing))
+    assert (seen.answers, seen.restarts, seen.last_end, seen.last_ended) == (True, 0, "", None)
+    life = ComparerLife(restarts=2, last_end="the comparer ended", last_end_wall_s=NOW_S)
+    silent = comparing.model_copy(update={"comparer": None, "comparer_life": life})
+    seen = ComparerSeen.model_validate(comparer_seen(silent))
+    assert (seen.answers, seen.restarts, seen.last_ended) == (False, 2, iso(NOW_S))
 
 
 def test_who_tells_of_which_route():

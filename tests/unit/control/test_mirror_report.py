@@ -7,7 +7,15 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gslb.control.alarms import alarms
 from gslb.control.bodies.mirror_report_messages import MirrorReport
-from gslb.control.compared import Compared, ComparedCounts, ComparedField, ComparerState, SideTraffic, TrafficCounts
+from gslb.control.compared import (
+    Compared,
+    ComparedCounts,
+    ComparedField,
+    ComparerLife,
+    ComparerState,
+    SideTraffic,
+    TrafficCounts,
+)
 from gslb.control.http.api import build_app
 from gslb.control.mirror_report import mirror_report
 from gslb.control.mirror_traffic import quantile_s, traffic_seen
@@ -127,6 +135,15 @@ def test_a_comparer_that_is_silent_or_too_slow_is_an_alarm(told, expected):
     edge = state.edge.model_copy(update={"comparing": True, **told})
     found = alarms(None, {"edge-dc": state.model_copy(update={"edge": edge})}, {"edge-dc": 0.1}, NOW_S)
     assert [(it.rule, it.severity, it.subject, it.since_wall_s) for it in found] == expected
+
+
+def test_the_alarm_says_how_often_it_was_started_again():
+    state = edge_state(SNAPSHOT, "dc")
+    life = ComparerLife(restarts=3, last_end="the comparer ended")
+    silent = {"comparing": True, "comparer_silent_s": 11.0, "comparer_life": life}
+    edge = state.edge.model_copy(update=silent)
+    (found,) = alarms(None, {"edge-dc": state.model_copy(update={"edge": edge})}, {"edge-dc": 0.1}, NOW_S)
+    assert found.message.endswith("started again 3 times, the last time because the comparer ended")
 
 
 def test_samples_are_the_newest_of_all_edges():

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gslb import __version__
 from gslb.control import changes
+from gslb.control.compared import ComparerLife
 from gslb.control.followed import Commit, Followed
 from gslb.control.installation.leader import Lead
 from gslb.control.protocol import BrokenGlass
@@ -51,6 +52,14 @@ def value(publisher, sample, **labels):
     ]
     assert len(found) == 1, f"{sample} {labels}: {found}"
     return found[0]
+
+
+def test_restarts_of_comparers_are_counted_where_something_is_compared(publisher):
+    state = edge_state(publisher.snapshot, "dc")
+    told = {"comparing": True, "comparer_life": ComparerLife(restarts=2, last_end="the comparer ended")}
+    publisher.hear(state.model_copy(update={"edge": state.edge.model_copy(update=told)}))
+    assert value(publisher, "gslb_comparer_restarts_total", role="edge-dc") == 2
+    assert value(publisher, "gslb_comparer_up", role="edge-dc") == 0
 
 
 def test_what_a_node_holds_and_does_by_itself(publisher):

@@ -16,10 +16,23 @@ from gslb.compare.rules import written_rules
 from gslb.control.compared import COMPARER
 from gslb.roles.comparisons import comparer_kept
 from gslb.roles.comparisons.comparer_kept import ComparerKeeper
+from gslb.roles.comparisons.comparing import ComparerDesk, forget_comparisons
 from gslb.roles.settings import Settings
+from gslb.snapshot.types import SiteName
 from tests.unit.compare.captures import RULES
 
 MUTE = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
+DEBUGGER = """
+import ctypes, sys
+ATTACH, DETACH = 16, 17
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+pid = int(sys.argv[1])
+assert ptrace(ATTACH, pid, None, None) == 0, ctypes.get_errno()
+print("stopped", flush=True)
+sys.stdin.read()
+assert ptrace(DETACH, pid, None, None) == 0, ctypes.get_errno()
+"""
 
 
 STARVED = "import os; os.nice(19); os.sched_setaffinity(0, {0})\nwhile True: pass"
@@ -110,10 +123,57 @@ async def test_one_that_freezes_is_ended_and_another_one_answers(tmp_path, monke
 
 
 @pytest.mark.usefixtures("short")
-async def test_one_that_dies_is_replaced(tmp_path, monkeypatch):
+async def test_every_restart_is_told_to_the_edges_with_its_cause(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
+    async with kept(tmp_path) as made:
+        desk = ComparerDesk(made.settings, SiteName("dc"))
+
+        async def seen():
+            await desk.look()
+            return desk.state and desk.state.pid, desk.life.restarts, desk.life.last_end
+
+        first = await made.answering()
+        assert await seen() == (first.pid, 0, "")
+        first.kill()
+        second = await made.answering(first)
+        assert await seen() == (second.pid, 1, "the comparer ended")
+        os.kill(second.pid, signal.SIGSTOP)
+        third = await made.answering(second)
+        assert await seen() == (third.pid, 2, "the comparer answers nothing")
+        assert desk.life.last_end_wall_s > 0
+        forget_comparisons(made.settings)
+        assert await seen() == (None, 0, ""), "another supervisor counts anew"
+
+
+@pytest.mark.usefixtures("short")
+async def test_one_that_somebody_debugs_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparer_kept, "SILENT_S", 5.0)
+    async with kept(tmp_path) as made:
+        first = await made.answering()
+        debugger = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            DEBUGGER,
+            str(first.pid),
+            stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE,
+        )
+        assert await debugger.stdout.readline() == b"stopped\n"
+        await asyncio.sleep(8.0)
+        assert comparer_kept.is_traced(first.pid)
+        assert (made.keeper.process, first.returncode, len(made.started)) == (first, None, 1)
+        debugger.stdin.close()
+        await debugger.wait()
+        assert await made.answering() is first
+        assert not comparer_kept.is_traced(first.pid)
+
+
+@pytest.mark.usefixtures("short")
+async def test_a_disk_that_takes_no_word_of_it_keeps_nobody_from_starting_it_again(tmp_path, monkeypatch):
     monkeypatch.setattr(comparer_kept, "SILENT_S", 10.0)
     async with kept(tmp_path) as made:
         first = await made.answering()
+        (made.rules.parent / "life").mkdir()
         first.kill()
         await made.answering(first)
 
