@@ -53,7 +53,9 @@ def _intent(folder: Path) -> tuple[Intent, str]:
 
 
 def _kept(folder: Path) -> tuple[Intent, str]:
-    """The newest generation that reads. That it was signed is the node's to look at, before it serves it."""
+    """The newest generation that reads, and over it what was done at the node itself. That the one was signed is the
+    node's to look at, before it serves it."""
+    from gslb.roles.keeping.broken_glass import GlassFile, over, still_stands
     from gslb.roles.keeping.generation_files import GenerationFiles
     from gslb.roles.keeping.offers import kept_offer
 
@@ -66,5 +68,9 @@ def _kept(folder: Path) -> tuple[Intent, str]:
             intent = kept_offer(body).bundle.intent()
         except (ValueError, LookupError, TypeError, AttributeError):
             continue
-        return intent, f"by revision {intent.revision}.{intent.overrides.version} as {folder.name} keeps it"
+        where = f"by revision {intent.revision}.{intent.overrides.version} as {folder.name} keeps it"
+        glass = GlassFile(folder).read()
+        if glass is None or not still_stands(glass, generation.applied):
+            return intent, where
+        return over(intent, glass), f"{where}, with what was done there: {', '.join(d.did for d in glass.deeds)}"
     raise HostError(f"{folder} holds no generation that can be read", "name another node's folder, or a policy folder")

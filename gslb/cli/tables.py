@@ -224,7 +224,8 @@ def _mirrors(seen: Mapping[str, Any]) -> Table:
     for route, mirror in seen["mirrors"].items():
         skipped = ", ".join(f"{number} {reason}" for reason, number in mirror["skipped"].items())
         intended = ", ".join(f"{name} {percent:g} %" for name, percent in mirror["intended"].items())
-        add_row(table, route, _mirroring(intended, mirror["stopped"]), mirror["sent"], skipped or "0")
+        elsewhere = "".join(f"; at {name}: {how}" for name, how in mirror["at_nodes"].items())
+        add_row(table, route, _mirroring(intended, mirror["stopped"]) + elsewhere, mirror["sent"], skipped or "0")
     return table
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gslb.control.changes import AT_CONTROL, problem, require_future, require_known
-from gslb.snapshot.intent import Intent, MirrorStop
+from gslb.control.protocol import RoleState
+from gslb.model.words import iso
+from gslb.snapshot.intent import Intent, MirrorStop, Provenance
+from gslb.snapshot.mirror_stops import mirror_stop, narrowest
 from gslb.snapshot.types import Mirror, RouteId, Snapshot
 
-__all__ = ["mirrors_told", "scope", "start", "stop"]
+__all__ = ["at_nodes", "mirrors_told", "scope", "start", "stop"]
 
 
 def stop(intent: Intent, wanted: MirrorStop) -> Intent:
@@ -60,6 +63,24 @@ def mirrors_told(snapshot: Snapshot | None, app: str | None, route: str | None) 
         for item in compiled.routes
         if item.mirrors and app in (None, name) and route in (None, item.name)
     }
+
+
+def at_nodes(intent: Intent, reached: Iterable[RoleState], route: tuple[str, str], wall_s: float) -> dict[str, str]:
+    """By role: what somebody made of the mirrors of a route (app, name) at the node itself, where control has it
+    otherwise."""
+    ours = mirror_stop(intent, *route, wall_s)
+    told: dict[str, str] = {}
+    for state in reached:
+        stops = state.broken_glass.mirror_stops if state.broken_glass else None
+        theirs = ours if stops is None else narrowest(stops, *route, wall_s)
+        if theirs != ours:
+            told[state.name] = "copies" if theirs is None else f"stopped {_by(theirs.by)}"
+    return told
+
+
+def _by(by: Provenance) -> str:
+    until = f" until {iso(by.expires_s)}" if by.expires_s is not None else ""
+    return f"by {by.author or 'somebody'}{until}" + (f": {by.reason}" if by.reason else "")
 
 
 def _told(mirror: Mirror) -> str:

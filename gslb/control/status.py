@@ -11,6 +11,7 @@ from typing import Any
 from gslb.control.checks import checks_seen, prober_trouble
 from gslb.control.compared_seen import compared_seen, comparer_seen, told_by_route
 from gslb.control.installation.standing import is_in_sync
+from gslb.control.mirrors import at_nodes
 from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, RouteState, VerdictState
 from gslb.control.tail import tail_of
 from gslb.model.words import iso
@@ -86,6 +87,7 @@ def status(
             seen["splits"][key] = _split(route, counts)
             if route.mirrors:
                 seen["mirrors"][key] = _mirrors(route, counts)
+                seen["mirrors"][key]["at_nodes"] = at_nodes(intent, reached, (app.name, route.name), wall_s)
                 seen["mirrors"][key]["compared"] = compared_seen(route, compared.get((app.name, route.name), ()))
     return seen
 

@@ -8,15 +8,18 @@ from gslb.errors import Problem
 from gslb.model import policy as written
 from gslb.snapshot.intent import Intent, MirrorStop
 
-__all__ = ["dangling_stops", "is_known", "mirror_stop"]
+__all__ = ["dangling_stops", "is_known", "mirror_stop", "narrowest"]
 
 
 def mirror_stop(intent: Intent, app: str, route: str, wall_s: float) -> MirrorStop | None:
     """What stops the mirrors of this route at `wall_s` (Unix seconds): the narrowest, where several do."""
+    return narrowest(intent.overrides.mirror_stops, app, route, wall_s)
+
+
+def narrowest(stops: Iterable[MirrorStop], app: str, route: str, wall_s: float) -> MirrorStop | None:
+    """Of `stops`, as `mirror_stop`."""
     found = [
-        stop
-        for stop in intent.overrides.mirror_stops
-        if stop.app in (None, app) and stop.route in (None, route) and _is_active(stop, wall_s)
+        stop for stop in stops if stop.app in (None, app) and stop.route in (None, route) and _is_active(stop, wall_s)
     ]
     return max(found, key=lambda stop: (stop.app is not None, stop.route is not None), default=None)
 

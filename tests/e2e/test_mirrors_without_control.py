@@ -174,8 +174,11 @@ async def test_root_stops_them_at_the_edge_over_its_restarts_until_control_has_n
 
         async def is_shown():
             status = await machines.status()
-            alarms = {alarm["rule"]: alarm["message"] for alarm in (status or {}).get("alarms", ())}
-            return "mirror stop web" in alarms.get("broken-glass", "")
+            if not status or "web/all" not in status["mirrors"]:
+                return False
+            alarms = {alarm["rule"]: alarm["message"] for alarm in status["alarms"]}
+            at_edge = status["mirrors"]["web/all"]["at_nodes"].get("m2/edge-one", "")
+            return "mirror stop web" in alarms.get("broken-glass", "") and at_edge.startswith("stopped by")
 
         await eventually(is_shown, 60, "control shows what was done at the edge")
         number = client.asked

@@ -127,10 +127,12 @@ class ComparedSeen(Body):
 
 class MirrorSeen(Body):
     """`intended`: percent by target, as the policy has it; `stopped`: who lets nothing be copied, None: nobody.
+    `at_nodes`: by role, where somebody said otherwise at the node itself: `stopped by ...`, or `copies`.
     `sent` and `skipped` are sums over the edges, the second by reason. `compared` None: nothing is."""
 
     intended: Mapping[str, float]
     stopped: str | None
+    at_nodes: Mapping[str, str]
     sent: int
     skipped: Mapping[str, int]
     compared: ComparedSeen | None

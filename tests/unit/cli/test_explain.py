@@ -9,10 +9,12 @@ import pytest
 from gslb.cli.main import run
 from gslb.control import changes
 from gslb.control.bodies import messages
-from gslb.control.protocol import Applied, Offer
+from gslb.control.protocol import Applied, BrokenGlass, Deed, Offer
+from gslb.roles.keeping.broken_glass import GlassFile
 from gslb.roles.keeping.generation_files import GenerationFiles
 from gslb.roles.keeping.generations import Record
 from gslb.snapshot.bundle import Bundle
+from gslb.snapshot.intent import MirrorStop
 from tests.unit.control.world import NOW_S, POLICY, by, dns_state, intent, verdict
 
 SHOP = {**POLICY["apps"]["shop"], "backends": {**POLICY["apps"]["shop"]["backends"]}}
@@ -57,6 +59,18 @@ def test_it_needs_nobody(tmp_path, capsys):
         lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
         assert f"split {split}" in lines
         assert f"note: offline, {note}; verdicts and loads are unknown" in lines
+    glass = BrokenGlass(
+        over=applied, drains=(), mirror_stops=(MirrorStop(app="shop", by=by()),),
+        deeds=(Deed(did="mirror stop shop", by=by()),),
+    )  # fmt: skip
+    for below, note, mirror in (
+        (applied, "with what was done there: mirror stop shop", "to checkout: no: stopped by ann"),
+        (applied.model_copy(update={"overrides": 0}), "by revision 1.1", "to checkout: 10 % of requests"),
+    ):
+        GlassFile(node).write(glass.model_copy(update={"over": below}))
+        assert run(["explain", "shop", "--path", "/checkout", "--offline", str(node)]) == 0
+        lines = " ".join(capsys.readouterr().out.split())
+        assert (note in lines, mirror in lines) == (True, True), lines
     next((node / "generations").glob("1.*")).write_text("damaged")
     assert run(["explain", "shop", "--offline", str(node)]) == 2
     assert "no generation that can be read" in capsys.readouterr().err

@@ -9,9 +9,12 @@ from gslb.control.compared import ComparerLife
 from gslb.control.followed import Commit, Followed
 from gslb.control.installation.leader import Lead
 from gslb.control.installation.waves import begun
-from gslb.control.protocol import EdgeState, EnvoyState
+from gslb.control.protocol import BrokenGlass, EdgeState, EnvoyState
+from gslb.snapshot.intent import MirrorStop
 from tests.unit.control.world import (
     NOW_S,
+    applied,
+    by,
     dns_state,
     edge_state,
     pay,
@@ -136,6 +139,14 @@ def test_status_says_how_often_a_comparer_was_started_again(gslb, publisher):
     publisher.hear(state.model_copy(update={"edge": state.edge.model_copy(update=told)}))
     _, out, _ = gslb("status")
     assert "dc: the comparer does not answer; it was started again 2 ×, the last time at 1970" in " ".join(out.split())
+
+
+def test_status_shows_beside_the_mirror_what_was_said_at_a_node(gslb, publisher):
+    stop = MirrorStop(by=by(reason="full"))
+    glass = BrokenGlass(over=applied(publisher.snapshot), drains=(), mirror_stops=(stop,), deeds=())
+    publisher.hear(edge_state(publisher.snapshot, "dc", broken_glass=glass))
+    _, out, _ = gslb("status")
+    assert "checkout 10 %; at edge-dc: stopped by ann: full" in " ".join(out.split())
 
 
 def test_status_shows_intended_beside_observed_and_why(gslb, publisher):

@@ -3,11 +3,12 @@
 import pytest
 
 from gslb.control import changes, mirrors
+from gslb.control.protocol import BrokenGlass
 from gslb.errors import PolicyError
 from gslb.snapshot import compile_snapshot, next_expiry_s
 from gslb.snapshot.intent import MirrorStop
 from tests.unit.control.test_status import seen
-from tests.unit.control.world import NOW_S, by, intent, policy
+from tests.unit.control.world import NOW_S, applied, by, edge_state, intent, policy
 
 
 def a_stop(app=None, route=None, **given):
@@ -97,6 +98,25 @@ def test_a_policy_without_what_is_stopped_is_refused():
         compile_snapshot(changes.set_policy(made, gone), NOW_S)
     assert rules(caught) == ["override-dangling"]
     assert caught.value.problems[0].remedy == "undo it first: gslb mirror start shop/pay"
+
+
+def test_the_status_shows_what_was_said_at_nodes_beside_it():
+    def edge(site, *stops, drains=()):
+        def state(snapshot):
+            glass = BrokenGlass(over=applied(snapshot), drains=drains, mirror_stops=stops, deeds=())
+            return edge_state(snapshot, site, broken_glass=glass)
+
+        return state
+
+    here = a_stop("shop", expires_s=NOW_S + 60)
+    over, other = a_stop("shop", expires_s=NOW_S), a_stop("blog")
+    told = seen(intent(), edge("dc", here), edge("aws", over, other))["mirrors"]["shop/pay"]
+    assert (told["stopped"], told["at_nodes"]) == (
+        None, {"edge-dc": "stopped by ann until 2023-11-14T22:14:20Z: the target is full"},
+    )  # fmt: skip
+    made = mirrors.stop(intent(), a_stop())
+    told = seen(made, edge("dc"), edge("aws", a_stop()))["mirrors"]["shop/pay"]
+    assert (told["stopped"], told["at_nodes"]) == ("by ann the target is full", {"edge-dc": "copies"})
 
 
 def test_the_status_shows_what_is_stopped():

@@ -74,8 +74,9 @@ function mirror(route, seen) {
   const skipped = Object.entries(seen.skipped).map(([why, count]) => `${count.toLocaleString()} ${why}`);
   const wanted = Object.entries(seen.intended).map(([to, share]) => `${to} ${share} %`).join(", ");
   const now = seen.stopped === null ? wanted : `stopped ${seen.stopped} (policy: ${wanted})`;
+  const elsewhere = Object.entries(seen.at_nodes).map(([name, how]) => `; at ${name}: ${how}`).join("");
   return element("tr", {}, element("th", { scope: "row" }, route),
-    element("td", { class: seen.stopped === null ? "" : "bad" }, now),
+    element("td", { class: seen.stopped === null && !elsewhere ? "" : "bad" }, now + elsewhere),
     element("td", { class: "number" }, seen.sent.toLocaleString()), element("td", {}, skipped.join(", ") || "none"));
 }
 
