@@ -10,8 +10,8 @@ from gslb.snapshot.intent import Intent
 
 __all__ = ["challenge_lines"]
 
-_TTL_S = 5
-"""Who asks comes once; the next challenge of the same name has another value."""
+_TTL_S = 1
+"""Who asks comes once; the next challenge of the same name, seconds later, has another value."""
 _TXT = 16
 
 
