@@ -131,10 +131,11 @@ class Machine:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
-            said = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+            said = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.communicate()
         assert process.returncode == 0, said
         return said
 
@@ -195,7 +196,7 @@ async def with_lego(machine: Machine, trusting: ssl.SSLContext) -> None:
         return await shown_to_clients(f"docs.{ZONE}", trusting) == machine.certificate("zone")
 
     await eventually(served)
-    assert "no renewal" in await machine.types(f"{lego.splitlines()[0]}\n{shown(' renew ')}")
+    assert "no renewal" in await machine.types(f"{lego.splitlines()[0]}\n{shown('renew --days')}")
 
 
 async def with_certbot(machine: Machine, installation: Installation, trusting: ssl.SSLContext) -> None:
