@@ -199,7 +199,8 @@ class EtcdClient:
             raise _NoAnswerError(f"no answer within {TRY_S:g} s", taken=taken) from None
         except ssl.SSLError as error:
             why = f"TLS fails: {getattr(error, 'verify_message', None) or error.reason or error}"
-            raise _NoAnswerError(why, taken=False) from None
+            refused = "ALERT" in (error.reason or "")  # of TLS 1.3 it comes after the request, which nobody has read
+            raise _NoAnswerError(why, taken=taken and not refused) from None
         except OSError as error:
             raise _NoAnswerError((error.strerror or str(error)).lower(), taken=taken) from None
         except http.client.HTTPException as error:

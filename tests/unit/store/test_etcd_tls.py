@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
+import threading
 
 import pytest
 
 from gslb.errors import HostError
 from gslb.store import etcd_client
+from gslb.store.etcd_client import EtcdClient
+from gslb.store.etcd_url import parse_url
 from tests.support.authority import Authority
 from tests.support.etcd import Etcd, needs_etcd
 from tests.support.intents import EtcdStore
@@ -45,10 +50,41 @@ def test_both_sides_show_certificates(secured, authority, entry):
 
 
 @needs_etcd
-def test_who_shows_none_or_a_foreign_one_is_let_in_nowhere(secured, authority, tmp_path, impatient):
+def test_who_shows_none_or_a_foreign_one_is_let_in_nowhere(secured, authority, tmp_path, entry, impatient):
     for pair in (None, Authority(tmp_path / "others").issue("control")):
-        with pytest.raises(HostError, match=r"TLS fails|reset|broken pipe"):
-            store(secured, authority.ca, pair).read()
+        client = store(secured, authority.ca, pair)
+        for ask in (client.read, lambda client=client: client.write(None, intent(), entry())):
+            with pytest.raises(HostError, match=r"TLS fails|reset|broken pipe") as caught:
+                ask()
+        if "TLS fails" in caught.value.message:
+            assert "or not" not in caught.value.message, "it was refused"
+
+
+def test_an_answer_that_breaks_leaves_a_change_in_doubt(authority, impatient):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("etcd", "127.0.7.1"))
+
+    def break_off(listener):
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return
+            with raw, context.wrap_socket(raw.dup(), server_side=True) as connection, contextlib.suppress(OSError):
+                while connection.recv(65_536):
+                    raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that nobody encrypted
+
+    with socket.create_server(("127.0.7.1", 0)) as listener:
+        thread = threading.Thread(target=break_off, args=(listener,))
+        thread.start()
+        client = EtcdClient(parse_url(f"etcds://127.0.7.1:{listener.getsockname()[1]}/x?ca={authority.ca}"))
+        with pytest.raises(HostError, match="TLS fails") as caught:
+            client.get("a")
+        assert "or not" not in caught.value.message, "a question changes nothing"
+        with pytest.raises(HostError, match=r"TLS fails: .*; the change may be in the store or not"):
+            client.replace({"a": 0}, {"a": b"1"}, ())
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 @needs_etcd
