@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -115,6 +116,12 @@ class Connection(web.RequestHandler):
         answer.headers["X-Request-Id"] = made
         answer.force_close()
         return answer
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """What is left when an answer was given. A body that cannot be unpacked is its sender's fault, and the rest of
+        it is thrown away: no stranger fills the log."""
+        if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **kw)
 
     def _keeps_up(self) -> None:
         if self._reading is not None:

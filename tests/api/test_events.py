@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from gslb.control.http import api as api_module
-from gslb.control.http import events
+from gslb.control.http import callers, events
 from gslb.control.http.api import build_app
 from gslb.control.status import UNREACHABLE_S
 from gslb.roles.api_listener import serve_tcp
@@ -84,6 +84,27 @@ async def test_there_are_so_many_listeners_and_a_place_is_free_again(api, monkey
     assert response.status == 200
     for one in (*held, response):
         one.close()
+
+
+async def test_who_is_believed_no_more_hears_no_more(api, publisher, monkeypatch):
+    """A token that is taken back while its stream is open: neither the change itself nor what comes after is told."""
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.02)
+    async with api.get("/v1/events", headers=bearer("viewer")) as dead, api.get("/v1/events") as free:
+        await next_state(dead)
+        await next_state(free)
+        assert (await api.delete("/v1/tokens/viewer", headers=bearer("admin"))).status == 200
+        async with asyncio.timeout(10):
+            assert b"data:" not in await dead.content.read()
+        assert (await next_state(free))[0]["snapshot"]["overrides"] > 0
+
+
+async def test_a_token_that_is_over_hears_no_more(api, monkeypatch):
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.02)
+    async with api.get("/v1/events", headers=bearer("viewer")) as response:
+        await next_state(response)
+        monkeypatch.setattr(callers.tokens, "find", lambda *_: None)
+        async with asyncio.timeout(10):
+            assert b"data:" not in await response.content.read()
 
 
 async def test_head_does_not_wait(api):

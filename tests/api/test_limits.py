@@ -106,6 +106,14 @@ async def test_a_quarter_of_a_gigabyte_in_a_quarter_of_a_megabyte(api):
         await problem(await api.post("/v1/shifts", data=packed, headers=headers), 413, "http-413")
 
 
+@pytest.mark.parametrize(("lines", "status"), [((TOKEN, A_JSON), 400), ((A_JSON,), 401)], ids=["known", "stranger"])
+async def test_a_body_that_is_not_packed_as_it_says(address, caplog, lines, status):
+    """It is answered, and its sender cannot fill the log with our stack."""
+    said = await talk(address, head(*lines, "Content-Encoding: gzip", "Content-Length: 2"), b"{}")
+    assert told(said)[0] == status
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     "rude",
     [

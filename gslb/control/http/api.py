@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from gslb import clock
 from gslb.control.bodies.body import Body
 from gslb.control.http import access
-from gslb.control.http.access import Caller
+from gslb.control.http.access import Caller, Need
 from gslb.control.http.callers import Door, caller_of
 from gslb.control.http.conditions import ANY, only_if, tag_in_force, tag_of
 from gslb.control.http.endpoint import LIMIT_BYTES, Asked, Endpoint, Media, Stream
@@ -142,7 +143,8 @@ def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
         publisher = only_if(desk.publisher, _tags(request, endpoint))
         asked = Asked(publisher, request.match_info, _signed(query, caller), _signed(body, caller), desk.events, caller)
         if endpoint.method == "GET":
-            return await _read(request, endpoint, asked)
+            still = partial(_require_still, request, desk, need)
+            return await _read(request, endpoint, asked, still)
         if caller is not access.LOCAL:
             desk.rate.take(f"{caller.kind} {caller.name}", clock.mono_s())
         if key is None:
@@ -153,8 +155,16 @@ def _serving(endpoint: Endpoint, desk: _Desk) -> _Handler:
     return serve
 
 
-async def _read(request: web.Request, endpoint: Endpoint, asked: Asked) -> web.StreamResponse:
-    """A tag from before the reading: where it is too old, a change that names it is refused, which harms nobody."""
+def _require_still(request: web.Request, desk: _Desk, need: Need) -> None:
+    """Who asked is believed by now, too. Raises UnknownCallerError and ForbiddenError."""
+    access.require_role(caller_of(request, desk.door, desk.publisher), need)
+
+
+async def _read(
+    request: web.Request, endpoint: Endpoint, asked: Asked, still: Callable[[], None]
+) -> web.StreamResponse:
+    """A tag from before the reading: where it is too old, a change that names it is refused, which harms nobody.
+    `still` raises RefusedError once the caller is believed no more."""
     tag = tag_in_force(asked.publisher) if endpoint.versioned else ""
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
@@ -164,7 +174,7 @@ async def _read(request: web.Request, endpoint: Endpoint, asked: Asked) -> web.S
             f"this took longer than {READ_TIMEOUT_S:g} s", "ask for less, or when there is less to do"
         ) from None
     if isinstance(answer, Stream):
-        return await _pour(request, answer)
+        return await _pour(request, answer, still)
     if isinstance(answer, Media):
         return web.Response(body=answer.content, headers={"Content-Type": _with_charset(answer.content_type)})
     return _tagged(json.dumps(answer).encode(), tag)
@@ -201,8 +211,9 @@ def _with_charset(content_type: str) -> str:
     return content_type if "charset" in content_type else f"{content_type}; charset=utf-8"
 
 
-async def _pour(request: web.Request, stream: Stream) -> web.StreamResponse:
-    """Until the stream ends, the listener goes, or it does not keep up."""
+async def _pour(request: web.Request, stream: Stream, still: Callable[[], None]) -> web.StreamResponse:
+    """Until the stream ends, the listener goes, does not keep up, or is believed no more: what is said once they are
+    refused is for others."""
     async with contextlib.aclosing(stream.lines) as lines:
         line = await anext(lines)
         response = web.StreamResponse(headers={"Content-Type": _with_charset(stream.content_type)})
@@ -211,6 +222,7 @@ async def _pour(request: web.Request, stream: Stream) -> web.StreamResponse:
             return response
         try:
             while line:
+                still()
                 async with asyncio.timeout(SLOW_LISTENER_S):
                     await response.write(line)
                 line = await anext(lines, b"")
@@ -219,6 +231,8 @@ async def _pour(request: web.Request, stream: Stream) -> web.StreamResponse:
                 request.transport.abort()
         except ConnectionError:
             structlog.get_logger().debug("a listener has gone")
+        except RefusedError as error:
+            structlog.get_logger().info("a listener is believed no more", rule=error.rule)
     return response
 
 
