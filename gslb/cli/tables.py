@@ -157,6 +157,8 @@ def _sites(seen: Mapping[str, Any]) -> Table:
 
 
 def _service(seen: Mapping[str, Any]) -> str:
+    if seen.get("at_nodes"):
+        return "not alike everywhere"
     if seen["drained"]:
         return "drained"
     if forced := seen.get("forced"):

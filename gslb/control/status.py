@@ -5,7 +5,7 @@ What nobody reports any more is unknown here, never the last good news.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gslb.control.checks import checks_seen, prober_trouble
@@ -16,7 +16,8 @@ from gslb.control.protocol import CertificateSeen, Deed, EdgeState, RoleState, R
 from gslb.control.tail import tail_of
 from gslb.model.words import iso
 from gslb.plan import serving_sites
-from gslb.snapshot.intent import Drain, Intent, Provenance
+from gslb.snapshot.concerning import is_active
+from gslb.snapshot.intent import Drain, Intent
 from gslb.snapshot.types import App, AppName, Route, Site, SiteName, Snapshot
 
 __all__ = [
@@ -76,7 +77,7 @@ def status(
     seen["checks"] = checks_seen(snapshot, reached)
     heard = {name: state if _fresh(ages_s.get(name)) else None for name, state in roles.items()}
     for site in snapshot.sites:
-        seen["sites"][site] = _site(current, site, verdicts, ramps, wall_s)
+        seen["sites"][site] = _site(current, site, reached, verdicts, ramps, wall_s)
         seen["sites"][site] |= _load(snapshot.sites[site], loads.get(site))
         seen["sites"][site]["tail"] = tail_of(intent, snapshot, site, heard, wall_s)
         seen["edges"][site] = _edge(next((s.edge for s in reached if s.edge and s.site == site), None))
@@ -173,11 +174,19 @@ def deed_line(deed: Deed) -> str:
 
 
 def _site(
-    current: tuple[Intent, Snapshot], site: SiteName, verdicts: _Verdicts, ramps: Ramps, wall_s: float
+    current: tuple[Intent, Snapshot],
+    site: SiteName,
+    reached: Sequence[RoleState],
+    verdicts: _Verdicts,
+    ramps: Ramps,
+    wall_s: float,
 ) -> dict[str, Any]:
     intent, snapshot = current
     apps: dict[str, Any] = {}
-    drains = [d for d in intent.overrides.drains if d.site == site and not _over(d.by, wall_s)]
+    drains = _in_effect(intent.overrides.drains, site, wall_s)
+    at_nodes = {
+        state.name: _in_effect(state.broken_glass.drains, site, wall_s) for state in reached if state.broken_glass
+    }
     health: dict[str, str] = {}
     for name, app in snapshot.apps.items():
         if site not in serving_sites(snapshot, app):
@@ -187,8 +196,15 @@ def _site(
         apps[name]["forced"] = {"state": forced.state, "detail": forced.detail} if forced else None
         apps[name]["share_percent"] = 100 * ramps.get((name, site), 1.0)
         health[name] = apps[name]["reason"]
-        own = [_drain(drain) for drain in drains if drain.app in (None, name)]
+        ours = _drained_by(drains, name)
+        apps[name]["at_nodes"] = {
+            node: _drained_by(theirs, name) or "in service"
+            for node, theirs in at_nodes.items()
+            if _drained_by(theirs, name) != ours
+        }
         apps[name]["drained"] = drained_how(app, site) != "in service"
+        own = [ours] if ours else []
+        own += _alike(apps[name]["at_nodes"])
         own += [f"forced {forced.state} {forced.detail}"] if forced else []
         apps[name]["reason"] = "; ".join([*own, health[name]])
     whole = [_drain(drain) for drain in drains if drain.app is None]
@@ -218,8 +234,21 @@ def _load(site: Site, load: float | None) -> dict[str, Any]:
     return {"capacity_per_s": site.capacity_per_s, "load_percent": None if load is None else round(100 * load, 2)}
 
 
-def _over(by: Provenance, wall_s: float) -> bool:
-    return by.expires_s is not None and by.expires_s <= wall_s
+def _in_effect(drains: Iterable[Drain], site: SiteName, wall_s: float) -> Sequence[Drain]:
+    return [drain for drain in drains if drain.site == site and is_active(drain.by, wall_s)]
+
+
+def _alike(at_nodes: Mapping[str, str]) -> Sequence[str]:
+    """What is said at nodes, in words: of those alike at once."""
+    names: dict[str, list[str]] = {}
+    for node, how in at_nodes.items():
+        names.setdefault(how, []).append(node)
+    return [f"at {', '.join(nodes)}: {how}" for how, nodes in names.items()]
+
+
+def _drained_by(drains: Iterable[Drain], app: AppName) -> str:
+    """Those of an app at a site, in words; empty: it is in service."""
+    return "; ".join(_drain(drain) for drain in drains if drain.app in (None, app))
 
 
 def _drain(drain: Drain) -> str:

@@ -37,12 +37,14 @@ class RoleSeen(Body):
 
 class AppSeen(Body):
     """`held`: it looks dead and is answered all the same. `seen` is what the places that look agree on, beside what is
-    answered; `forced` says what a person wants to be believed."""
+    answered; `forced` says what a person wants to be believed. `at_nodes`: by role, where somebody said otherwise of
+    drains at the node itself: `drained by ...`, or `in service`."""
 
     verdict: Literal["up", "down", "unknown", "held"]
     reason: str
     since: str | None
     drained: bool
+    at_nodes: Mapping[str, str]
     seen: Literal["up", "down", "unknown", "disputed"]
     forced: ForcedSeen | None
     share_percent: Annotated[float, Field(description="of what it would have, while it comes back slowly")]

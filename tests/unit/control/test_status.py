@@ -75,6 +75,26 @@ def test_what_a_node_does_by_itself_is_told_and_is_not_in_sync():
     assert {role["state"] for role in got.values()} == {"ready"}
 
 
+def test_what_was_drained_at_a_node_alone_stands_beside_the_site():
+    made = changes.drain(intent(), a_drain("lab"))
+    over = applied(compile_snapshot(made, NOW_S))
+    here = BrokenGlass(over=over, drains=(a_drain("dc"),), deeds=(Deed(did="drain dc", by=by()),))
+    sites = seen(made, dns(broken_glass=here), edge("dc", broken_glass=here), edge("aws"))["sites"]
+    assert sites["dc"]["apps"]["shop"]["at_nodes"] == {"dns": "drained by ann", "edge-dc": "drained by ann"}
+    assert sites["dc"]["apps"]["shop"]["reason"].startswith("at dns, edge-dc: drained by ann; ")
+    assert sites["aws"]["apps"]["shop"]["at_nodes"] == {}
+    assert (sites["dc"]["drained"], sites["lab"]["drained"]) == (False, True), "as control has it"
+
+
+def test_what_was_put_back_at_a_node_alone_stands_beside_the_site():
+    made = changes.drain(intent(), a_drain("dc"))
+    over = applied(compile_snapshot(made, NOW_S))
+    here = BrokenGlass(over=over, drains=(), deeds=(Deed(did="undrain dc", by=by()),))
+    shop = seen(made, dns(broken_glass=here), edge("dc"))["sites"]["dc"]["apps"]["shop"]
+    assert (shop["drained"], shop["at_nodes"]) == (True, {"dns": "in service"})
+    assert shop["reason"].startswith("drained by ann; at dns: in service; ")
+
+
 def test_an_app_is_down_at_a_site_only_where_every_address_is():
     reports = [verdict("shop", "dc", DC, "down", "connection refused", NOW_S + 5), verdict("shop", "dc", DC6)]
     half = seen(intent(), dns(*reports))["sites"]["dc"]["apps"]["shop"]

@@ -7,6 +7,7 @@ const TONES = {
   down: "bad", unreachable: "bad", backing_off: "bad",
   difference: "bad", unmeasured: "warn",
   unknown: "warn", starting: "warn", drained: "warn", disputed: "warn", warning: "warn", "cannot look": "warn",
+  critical: "bad", "not alike everywhere": "warn",
 };
 
 function element(name, attributes = {}, ...children) {
@@ -23,13 +24,24 @@ const reason = (text) => (text ? element("p", { class: "reason" }, text) : null)
 const percent = (share) => (share === undefined ? "–" : `${share.toFixed(2).replace(/\.?0+$/, "")} %`);
 const since = (time) => (time ? `since ${new Date(time).toLocaleString()}` : "");
 
+function alarm(_, seen) {
+  return element("tr", {}, element("td", {}, tag(seen.severity)),
+    element("th", { scope: "row" }, seen.rule.replaceAll("-", " "), reason(since(seen.since))),
+    element("td", {}, seen.subject), element("td", {}, seen.message, reason(seen.remedy)));
+}
+
+function service(app) {
+  if (Object.keys(app.at_nodes).length) return tag("not alike everywhere");
+  return app.drained ? tag("drained") : null;
+}
+
 function site(name, seen) {
   const edge = seen.edge;
   const tags = [tag(seen.verdict), seen.drained ? tag("drained") : null];
   const apps = Object.entries(seen.apps).map(([app, verdict]) =>
     element("li", {},
       element("div", { class: "head" }, element("span", {}, app),
-        element("span", { class: "tags" }, tag(verdict.verdict), verdict.drained ? tag("drained") : null)),
+        element("span", { class: "tags" }, tag(verdict.verdict), service(verdict))),
       reason([verdict.reason, since(verdict.since)].filter(Boolean).join(" · "))));
   return element("article", {},
     element("div", { class: "head" }, element("h3", {}, name),
@@ -106,9 +118,19 @@ function check(name, seen) {
     element("td", {}, element("ul", { class: "nodes" }, ...nodes)));
 }
 
+// What a node decided by itself, or was told where it runs.
+function note(seen) {
+  return [
+    seen.prober,
+    seen.stepped_back_from ? `crashed with ${seen.stepped_back_from} and stepped back` : "",
+    seen.broken_glass.length ? `broken glass: ${seen.broken_glass.join(", ")}` : "",
+    seen.left_out.length ? `cannot serve ${seen.left_out.join(", ")}` : "",
+  ].filter(Boolean).join("; ");
+}
+
 function role(name, seen) {
   const version = seen.revision === null ? "–" : `${seen.revision}.${seen.overrides}`;
-  return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, tag(seen.state)),
+  return element("tr", {}, element("th", { scope: "row" }, name, reason(note(seen))), element("td", {}, tag(seen.state)),
     element("td", {}, version), element("td", { class: seen.in_sync ? "" : "bad" }, seen.in_sync ? "yes" : "no"),
     element("td", { class: "number" }, seen.age_s === null ? "–" : `${seen.age_s} s ago`),
     element("td", { class: "number" }, seen.pid === null ? "–" : String(seen.pid)));
@@ -136,6 +158,7 @@ function show(seen, checks) {
   place("version").textContent = seen.snapshot
     ? `policy revision ${seen.snapshot.revision} · overrides ${seen.snapshot.overrides} · ${seen.snapshot.digest}`
     : "no policy is in force yet";
+  fill("alarms", Object.fromEntries(seen.alarms.entries()), alarm);
   const sites = Object.entries(seen.sites).map(([name, one]) => [name, { ...one, edge: seen.edges[name] }]);
   fill("sites", Object.fromEntries(sites), site);
   fill("splits", seen.splits, split);
@@ -144,6 +167,7 @@ function show(seen, checks) {
   fill("comparisons", Object.fromEntries(compared.map(([route, one]) => [route, one.compared])), comparison);
   fill("checks", Object.fromEntries(Object.entries(checks).map(([name, one]) => [name, steady(one)])), check);
   fill("roles", seen.roles, role);
+  place("alarms-section").hidden = seen.alarms.length === 0;
   place("mirrors-section").hidden = Object.keys(seen.mirrors).length === 0;
   place("comparisons-section").hidden = compared.length === 0;
   place("checks-section").hidden = Object.keys(checks).length === 0;
