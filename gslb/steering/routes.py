@@ -6,12 +6,12 @@ expressions are RE2's here as there, so that nothing matches differently and non
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import re2
 
+from gslb.model.normal_path import normal_path
 from gslb.snapshot.routing import Match, Route, ValueMatch
 from gslb.snapshot.types import App
 
@@ -19,10 +19,6 @@ __all__ = ["Request", "RouteStep", "normal_path", "take_route"]
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False
-
-_ESCAPED_SLASH = re.compile(r"%(?:2f|5c)", re.IGNORECASE)
-_UNRESERVED = re.compile(r"%(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|3[0-9]|2[de]|5f|7e)", re.IGNORECASE)
-_SLASHES = re.compile(r"/{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +48,6 @@ def take_route(app: App, request: Request) -> tuple[RouteStep, ...]:
         if not steps[-1].missing:
             break
     return tuple(steps)
-
-
-def normal_path(path: str) -> str | None:
-    """`path` (absolute, without its query) as the edges compare it: RFC 3986 section 6.2.2, and runs of slashes as one.
-
-    None where they refuse it with 400: a fragment, or an escaped slash, which services read differently.
-    """
-    if "#" in path or _ESCAPED_SLASH.search(path):
-        return None
-    plain = _UNRESERVED.sub(lambda escape: chr(int(escape[1], 16)), path).replace("\\", "/")
-    kept: list[str] = []
-    segments = plain.split("/")[1:]
-    for segment in segments:
-        if segment == "..":
-            kept = kept[:-1]
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in (".", ".."):
-        kept.append("")
-    made = "/" + "/".join(kept)
-    if len(made) > 1 and not made.strip("/"):
-        return "//"  # Envoy puts the first and the last slash back, though there is nothing between them
-    return _SLASHES.sub("/", made)
 
 
 def _missing_of_all(route: Route, request: Request) -> str:

@@ -22,6 +22,7 @@ _FRAMING = frozenset(
 """What says where a message begins and ends, whom it is for, and what is between two hops only (RFC 9110 section
 7.6.1): a policy that wrote them could make two requests of one."""
 
+_BODILESS = (204, 205, 304)  # RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5
 _OURS = "x-gslb-"
 _ONLY_WITH_SPLIT = (
     "sticky", "mirror", "try_timeout", "rewrite", "request", "sides", "cors", "websocket", "max_body", "compress",
@@ -54,6 +55,10 @@ def check_actions(report: Report, path: Path, route: Route, app: App) -> None:
 
 
 def _without_backend(report: Report, path: Path, route: Route) -> None:
+    respond = route.respond
+    if respond is not None and respond.body and respond.status in _BODILESS:
+        message = f"an answer {respond.status} has no body: the client would take it for the next answer"
+        report.error((*path, "respond", "body"), "respond-body", message, "delete body, or write status: 200")
     action = "redirect" if route.redirect else "respond"
     written = report.keys(path)
     for word in _ONLY_WITH_SPLIT:

@@ -11,6 +11,7 @@ from gslb.model.checks.headers import check_header_name, check_header_value
 from gslb.model.checks.mirrors import check_mirrors
 from gslb.model.checks.re2 import REMEDY, re2_refusal
 from gslb.model.checks.report import Report
+from gslb.model.normal_path import normal_path
 from gslb.model.policy import App
 from gslb.model.routing import Match, Test
 from gslb.model.tree import Path
@@ -69,6 +70,10 @@ def _match(report: Report, path: Path, match: Match) -> None:
             report.error(
                 (*path, field), "path-query", message, "write the path alone, and `query: {NAME: VALUE}` beside it"
             )
+        elif text and (normal := normal_path(text)) != text:
+            message = f"no request has the path {text} when edges compare it: they make paths normal first"
+            remedy = f"write {normal}" if normal else "write another: an escaped slash is refused with 400"
+            report.error((*path, field), "path-normal", message, remedy)
     refusal = re2_refusal(match.regex) if match.regex is not None else None
     if refusal:
         report.error((*path, "regex"), "regex", f"the edge cannot use this pattern: {refusal}", REMEDY)

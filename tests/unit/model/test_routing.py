@@ -103,6 +103,8 @@ def test_matches(match, expected):
         ("redirect: {path: /x, prefix: /y}", [(28, 19, "value")]),
         ("redirect: {host: example.org, status: 300}", [(28, 47, "value")]),
         ("respond: {status: 200, body: hello}", []),
+        ("respond: {status: 204}", []),
+        ("respond: {status: 204, body: hello}", [(28, 38, "respond-body")]),
         ("respond: {body: hello}", [(28, 9, "missing-key")]),
         ("respond: {status: 200}\n        websocket: true", [(29, 9, "no-backend")]),
         ("respond: {status: 200}\n        mirror: [{to: new, percent: 1}]", [(29, 9, "no-backend")]),
