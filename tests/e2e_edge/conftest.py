@@ -45,7 +45,8 @@ class Stage:
         return backend
 
     def snapshot(self, backends, routes, overrides: Overrides | None = None, **sites):
-        """`peers` are the peer addresses by site, `capacity` requests a second; other words the public addresses."""
+        """`peers` are the peer addresses by site, `capacity` requests a second; other words the public addresses,
+        one or a list."""
         self.revision += 1
         peers, capacities = sites.pop("peers", {}), sites.pop("capacity", {})
 
@@ -53,7 +54,8 @@ class Stage:
             return {"capacity": capacities[site]} if site in capacities else {}
 
         def edge(public, site):
-            return {"public": [public], **({"peer": peers[site]} if site in peers else {})}
+            every = public if isinstance(public, list) else [public]
+            return {"public": every, **({"peer": peers[site]} if site in peers else {})}
 
         policy = Policy.model_validate(
             {

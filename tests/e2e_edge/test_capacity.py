@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e_edge.conftest import CHECK, counted, eventually
+from tests.e2e_edge.conftest import CHECK, DC, counted, eventually
 
 CAPACITY = 20
 
@@ -27,6 +27,21 @@ async def test_what_is_beyond_the_capacity_is_refused_and_counted_and_probes_are
             return runner.refused() == len(refused)
 
         await eventually(told)
+
+
+async def test_the_capacity_is_one_for_all_listeners_of_a_site(stage):
+    old = stage.backend("old")
+    routes = [{"name": "all", "split": {"old": 100}}]
+    async with stage.edge() as runner:
+        await runner.publish(
+            stage.snapshot({"old": {"dc": [old.endpoint]}}, routes, dc=[DC, "127.0.7.4"], capacity={"dc": CAPACITY})
+        )
+        replies = []
+        for address in (DC, "127.0.7.4"):
+            connection = stage.connection(address)
+            replies += [(await connection.ask("/")).status for _ in range(5 * CAPACITY)]
+    taken = replies[: 5 * CAPACITY].count(200), replies[5 * CAPACITY :].count(200)
+    assert taken[1] < CAPACITY / 2, f"{taken}: the second address had a bucket of its own"
 
 
 async def test_a_site_without_a_capacity_refuses_nobody(stage):

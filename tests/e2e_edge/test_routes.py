@@ -145,6 +145,44 @@ async def asks_first(stage):
     assert (spoofed.status, spoofed.json()["headers"].get("x-user")) == (200, None)
 
 
+async def test_a_rate_is_one_for_whatever_a_route_takes(stage):
+    """However many routes of Envoy it is: one for each match, for new users and known ones, testers, methods, copies."""
+    split = {"split": {"web": 50, "new": 50}}
+    rate = {"requests": 1, "per": "1h", "burst": 4}
+    other = {"requests": 1, "per": "70ms", "burst": 2}
+    routes = [
+        {"name": "limited", "match": [{"path": "/a"}, {"path": "/b"}], **split, "sticky": "cookie", "variants": True,
+         "mirror": [{"to": "new", "percent": 100}], "rate": rate},
+        {"name": "own", "match": {"path": "/own"}, "respond": {"status": 200, "body": "x"}, "rate": rate},
+        {"name": "other", "match": {"path": "/other"}, **split, "rate": other},
+        {"name": "rest", **split},
+    ]  # fmt: skip
+    async with stage.edge() as runner:
+        await runner.publish(await running(stage, routes))
+        ask = stage.connection().ask
+        asked = [await ask("/a"), await ask("/b", cookie="gslb_shop=1"), await ask("/a", x_gslb_variant="new")]
+        asked += [await ask("/b", "POST", b"x"), await ask("/a", "DELETE"), await ask("/b"), await ask("/a", "HEAD")]
+        assert [reply.status for reply in asked] == [200, 200, 200, 200, 429, 429, 429]
+        assert [(await ask("/own")).status for _ in range(5)] == [200, 200, 200, 200, 429]
+        assert {(await ask("/rest")).status for _ in range(50)} == {200}
+        burst = [(await ask("/other")).status for _ in range(30)]
+        assert (burst[:2], 429 in burst) == ([200, 200], True)
+        await asyncio.sleep(1)
+        assert (await ask("/other")).status == 200, "it is filled again"
+
+
+async def test_what_a_side_says_of_a_header_counts_more_than_what_its_route_says(stage):
+    said = {"set": {"x-tier": "route"}, "add": {"x-by": "route"}}
+    side = {"request": {"set": {"x-tier": "side"}, "remove": ["x-by"]}, "response": {"set": {"x-tier": "side"}}}
+    routes = [{"name": "all", "split": {"new": 100}, "request": said, "response": said, "sides": {"new": side}}]
+    async with stage.edge() as runner:
+        await runner.publish(await running(stage, routes))
+        reply = await stage.connection().ask("/")
+        got = reply.json()["headers"]
+        assert (got["x-tier"], got.get("x-by")) == ("side", None)
+        assert (reply.get("x-tier"), reply.get("x-by")) == ("side", "route")
+
+
 async def test_a_websocket_stays_open_beyond_the_routes_timeout(stage):
     echo = await asyncio.start_server(upgraded, "127.0.7.9", 0)
     port = echo.sockets[0].getsockname()[1]

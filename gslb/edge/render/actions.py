@@ -8,9 +8,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gslb.snapshot.routing import Edits, Match, Redirect, Respond, Rewrite, Side
+from gslb.snapshot.routing import BackendName, Edits, Match, Redirect, Respond, Rewrite, Route, Side
 
-__all__ = ["header_edits", "names_no_port", "redirect_action", "respond_parts", "rewrite_parts", "side_parts"]
+__all__ = [
+    "edits_by_side",
+    "header_edits",
+    "names_no_port",
+    "redirect_action",
+    "respond_parts",
+    "rewrite_parts",
+    "side_parts",
+]
 
 _REDIRECT_CODES = {
     301: "MOVED_PERMANENTLY",
@@ -41,10 +49,31 @@ def _value(name: str, value: str, how: str) -> dict[str, Any]:
     return item if value else {**item, "keep_empty_value": True}
 
 
-def side_parts(side: Side) -> dict[str, Any]:
+def edits_by_side(route: Route) -> bool:
+    """Whether sides of `route` edit headers. Then the edits of the route stand there, too: Envoy does those of a
+    weighted cluster first, whatever `most_specific_header_mutations_wins` says, and the route would have the last word.
+    """
+    return any(side.request != Edits() or side.response != Edits() for side in route.sides)
+
+
+def side_parts(route: Route, backend: BackendName) -> dict[str, Any]:
     """What a weighted cluster gets for its side."""
-    parts = header_edits(side.request, side.response)
-    return {**parts, "host_rewrite_literal": side.host} if side.host else parts
+    found = next((side for side in route.sides if side.backend == backend), None)
+    host = {"host_rewrite_literal": found.host} if found and found.host else {}
+    if not edits_by_side(route):
+        return host
+    own = found or Side(backend, Edits(), Edits(), None)
+    return {**header_edits(_followed(route.request, own.request), _followed(route.response, own.response)), **host}
+
+
+def _followed(first: Edits, then: Edits) -> Edits:
+    """Both in one: what `then` removes or sets is not left of what `first` has written."""
+    gone = {*then.removed, *(name for name, _ in then.set)}
+    return Edits(
+        set=(*(item for item in first.set if item[0] not in gone), *then.set),
+        added=(*(item for item in first.added if item[0] not in gone), *then.added),
+        removed=tuple(dict.fromkeys((*first.removed, *then.removed))),
+    )
 
 
 def rewrite_parts(rewrite: Rewrite, match: Match) -> dict[str, Any]:

@@ -27,10 +27,10 @@ from gslb.edge.render.config import (
     routes_name,
 )
 from gslb.edge.render.doors import Door, site_doors, tls_hosts
-from gslb.edge.render.filters import capacity_filter, http_filters
+from gslb.edge.render.filters import capacity_bucket, capacity_filter, http_filters
 from gslb.edge.render.mirroring import CODING_HEADER, SHADOW_HEADER
 from gslb.edge.render.peers import HOP_HEADER, hops, needs_peers, peer_listeners
-from gslb.snapshot.types import App, AppName, ClientTls, SiteName, Snapshot
+from gslb.snapshot.types import App, AppName, ClientTls, Site, SiteName, Snapshot
 
 __all__ = ["Renderer", "changed_part", "render"]
 
@@ -77,9 +77,10 @@ class Renderer:
             closing=closing,
             listeners=(*site_doors(door), *peer_listeners(snapshot, site, peering)),
             clusters=(*clusters, *comparer_cluster(apps, stores.comparer)),
-            routes=_routes(parts.values(), None, _removed(snapshot, chains)),
+            routes=_routes(parts.values(), None, here, _removed(snapshot, chains)),
             more_routes={
-                routes_name(port): _routes(parts.values(), port, _removed(snapshot, {})) for port in here.listening.also
+                routes_name(port): _routes(parts.values(), port, here, _removed(snapshot, {}))
+                for port in here.listening.also
             },
             runtime={key: value for part in parts.values() for key, value in part.runtime.items()},
             secrets=_secrets(chains),
@@ -179,7 +180,7 @@ def _kept(old: Resource | None, new: Resource) -> Resource:
     return old if old is not None and old == new else new
 
 
-def _routes(parts: Iterable[AppParts], port: int | None, removed: Sequence[str]) -> dict[str, Any]:
+def _routes(parts: Iterable[AppParts], port: int | None, here: Site, removed: Sequence[str]) -> dict[str, Any]:
     """The RouteConfiguration of an `also` port, with the apps that name it, or (None) of the http and https ports."""
     return {
         "name": routes_name(port),
@@ -187,6 +188,7 @@ def _routes(parts: Iterable[AppParts], port: int | None, removed: Sequence[str])
         "ignore_port_in_host_matching": True,
         "validate_clusters": True,
         "request_headers_to_remove": removed,
+        **capacity_bucket(here),
     }
 
 

@@ -1,7 +1,8 @@
 """HTTP filters that routes ask for, and how a route turns on its own. A filter is there only where some route needs it.
 
-Filters that hold their settings per route (CORS, faults, rate limits) are there once; the others are there once per
-setting, off, and turned on by name where they belong.
+Filters that hold their settings per route (CORS, faults) are there once; the others are there once per setting, off,
+and turned on by name where they belong. What counts (rate limits, the capacity) holds its settings where all that is
+counted together shares them: a route of ours is several of Envoy's, and a site has several listeners.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ from gslb.edge.render.config import CAPACITY_FILTER, CAPACITY_STATS, auth_name, 
 from gslb.snapshot.routing import Auth, Cors, Fault, Rate, Route
 from gslb.snapshot.types import App, Site
 
-__all__ = ["capacity_filter", "http_filters", "route_filters", "uncounted"]
+__all__ = [
+    "capacity_bucket", "capacity_filter", "http_filters", "limit_name", "limited_routes", "route_filters", "uncounted",
+]  # fmt: skip
 
 _FILTERS = "type.googleapis.com/envoy.extensions.filters.http"
+_LIMIT = f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit"
+_RATE_FILTER = "envoy.filters.http.local_ratelimit"
+_OURS = "gslb"
+"""The part of a route's metadata that is ours."""
+
+_EVERY = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+_ENFORCED = {"filter_enabled": _EVERY, "filter_enforced": _EVERY}
+_BOTTOMLESS = {"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": duration(0.05)}
+"""The bucket of what has no limit: Envoy wants one."""
 _ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
 _GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
 _LEAST_COMPRESSED_BYTES = 1024
@@ -27,8 +39,8 @@ _FILL_S = 0.1
 _ORDER = ("cors", "local_ratelimit", "forget", "ext_authz", "body_size_limit", "fault", "compressor")
 """Cheap refusals first; nobody is asked about what is refused anyway."""
 
-_Setting = tuple[str, str, dict[str, Any] | None, dict[str, Any]]
-"""Kind, name, what stands on the listener (None: nothing but the kind), what stands on the route."""
+_Setting = tuple[str, str, dict[str, Any], dict[str, Any] | None]
+"""Kind, name, what stands on the listener, what stands on the route (None: the virtual host says it)."""
 
 
 def http_filters(apps: Iterable[App]) -> list[dict[str, Any]]:
@@ -37,35 +49,40 @@ def http_filters(apps: Iterable[App]) -> list[dict[str, Any]]:
     for app in apps:
         for route in app.routes:
             for kind, name, listed, _ in _settings(app, route):
-                assert listed is not None
                 needed.setdefault(name, (_ORDER.index(kind), listed))
     return [item for _, item in sorted(needed.values(), key=lambda found: (found[0], found[1]["name"]))]
 
 
 def capacity_filter(site: Site) -> list[dict[str, Any]]:
     """What the edge of `site` cannot carry gets 503 with `retry-after`, before anything else is done for it
-    (envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, one bucket for all workers); none without a
-    capacity. A second's worth may come at once."""
+    (envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit); none without a capacity. Every listener has the
+    filter, and `capacity_bucket` has its bucket: one that stood here would be one for each of them."""
     if site.capacity_per_s is None:
         return []
-    every = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    return [{"name": CAPACITY_FILTER, "typed_config": {"@type": _LIMIT, "stat_prefix": CAPACITY_STATS}}]
+
+
+def capacity_bucket(site: Site) -> dict[str, Any]:
+    """`typed_per_filter_config` of a RouteConfiguration: one bucket for all workers, and for all listeners that share
+    the routes. A second's worth may come at once."""
+    if site.capacity_per_s is None:
+        return {}
     per_fill = max(1, round(site.capacity_per_s * _FILL_S))
     config = {
-        "@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
+        "@type": _LIMIT,
         "stat_prefix": CAPACITY_STATS,
         "token_bucket": {
             "max_tokens": site.capacity_per_s,
             "tokens_per_fill": per_fill,
             "fill_interval": duration(per_fill / site.capacity_per_s),
         },
-        "filter_enabled": every,
-        "filter_enforced": every,
+        **_ENFORCED,
         "status": {"code": "ServiceUnavailable"},
         "response_headers_to_add": [
             {"header": {"key": "retry-after", "value": "1"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         ],
     }
-    return [{"name": CAPACITY_FILTER, "typed_config": config}]
+    return {"typed_per_filter_config": {CAPACITY_FILTER: config}}
 
 
 def uncounted(site: Site) -> dict[str, Any]:
@@ -76,15 +93,15 @@ def uncounted(site: Site) -> dict[str, Any]:
 
 def route_filters(app: App, route: Route) -> dict[str, Any]:
     """`typed_per_filter_config` of `route`."""
-    return {name: on_route for _, name, _, on_route in _settings(app, route)}
+    return {name: on_route for _, name, _, on_route in _settings(app, route) if on_route is not None}
 
 
 def _settings(app: App, route: Route) -> Iterator[_Setting]:
     if route.cors is not None:
         yield _per_route("cors", {"@type": f"{_FILTERS}.cors.v3.Cors"}, _cors(route.cors))
     if route.rate is not None:
-        listed = {"@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit", "stat_prefix": "rate"}
-        yield _per_route("local_ratelimit", listed, _rate(route.rate))
+        listed = {"@type": _LIMIT, "stat_prefix": "rate"}
+        yield "local_ratelimit", _RATE_FILTER, {"name": _RATE_FILTER, "typed_config": listed}, None
     if route.auth is not None:
         if route.auth.take:
             mutation = f"{_FILTERS}.header_mutation.v3"
@@ -147,19 +164,34 @@ def _origin(origin: str) -> dict[str, Any]:
     return {"safe_regex": {"regex": f"{re.escape(before)}[^/:]+{re.escape(after)}"}}
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
-    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
-    return {
-        "@type": f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
+def limited_routes(app: App) -> dict[str, Any]:
+    """`typed_per_filter_config` of the virtual host of `app`: a bucket for each of its routes with a limit, by the name
+    that `limit_name` leaves in Envoy's routes. A route is several of those, which would have a bucket each."""
+    limited = [(route.name, route.rate) for route in app.routes if route.rate is not None]
+    if not limited:
+        return {}
+    named = {"descriptor_key": "route", "metadata_key": {"key": _OURS, "path": [{"key": "rate"}]}}
+    config = {
+        "@type": _LIMIT,
         "stat_prefix": "rate",
-        "token_bucket": {
-            "max_tokens": rate.burst,
-            "tokens_per_fill": rate.requests,
-            "fill_interval": duration(rate.per_s),
-        },
-        "filter_enabled": always,
-        "filter_enforced": always,
+        "token_bucket": _BOTTOMLESS,
+        "always_consume_default_token_bucket": False,
+        "rate_limits": [{"actions": [{"metadata": {**named, "source": "ROUTE_ENTRY"}}]}],
+        "descriptors": [
+            {"entries": [{"key": "route", "value": name}], "token_bucket": _bucket(rate)} for name, rate in limited
+        ],
+        **_ENFORCED,
     }
+    return {"typed_per_filter_config": {_RATE_FILTER: config}}
+
+
+def limit_name(route: Route) -> dict[str, Any]:
+    """What says in an Envoy route that the limit of `route` holds for it."""
+    return {} if route.rate is None else {"metadata": {"filter_metadata": {_OURS: {"rate": route.name}}}}
+
+
+def _bucket(rate: Rate) -> dict[str, Any]:
+    return {"max_tokens": rate.burst, "tokens_per_fill": rate.requests, "fill_interval": duration(rate.per_s)}
 
 
 def _fault(fault: Fault) -> dict[str, Any]:

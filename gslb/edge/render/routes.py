@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gslb.edge.render.actions import (
+    edits_by_side,
     header_edits,
     names_no_port,
     redirect_action,
@@ -30,7 +31,7 @@ from gslb.edge.render.config import (
     skip_prefix,
     variant_name,
 )
-from gslb.edge.render.filters import route_filters, uncounted
+from gslb.edge.render.filters import limit_name, limited_routes, route_filters, uncounted
 from gslb.edge.render.listeners import SILENCE
 from gslb.edge.render.matching import header_equals, method_in, route_match
 from gslb.edge.render.mirroring import Variant, buffer_bytes, mirror_policies, variants
@@ -58,6 +59,7 @@ def virtual_host(app: App, site: Site, port: int, chains: Mapping[ClientTls, Seq
     for route in app.routes:
         routes += _route(app, route, port, site.listening.https_port if site.serves_tls(app) else None)
     host: dict[str, Any] = {"name": app.name, "domains": [*app.hosts, *app.site_hosts], "routes": routes}
+    host |= limited_routes(app)
     advertised = alt_svc(app, site)
     return {**host, "response_headers_to_add": [advertised]} if advertised else host
 
@@ -127,7 +129,8 @@ def _route(app: App, route: Route, http_port: int, https_port: int | None) -> It
 
 def _extras(app: App, route: Route) -> dict[str, Any]:
     """What holds for all requests of a route, whatever becomes of them."""
-    parts = header_edits(route.request, route.response)
+    edits = {} if edits_by_side(route) else header_edits(route.request, route.response)
+    parts = {**edits, **limit_name(route)}
     filters = route_filters(app, route)
     return {**parts, "typed_per_filter_config": filters} if filters else parts
 
@@ -192,7 +195,7 @@ def _action(app: App, route: Route, match: Match, variant: Variant) -> dict[str,
 
 def _side(app: App, route: Route, backend: BackendName) -> dict[str, Any]:
     """What holds for one side of a split: the route's word for it before the backend's own."""
-    parts = next((side_parts(side) for side in route.sides if side.backend == backend), {})
+    parts = side_parts(route, backend)
     host = app.backends[backend].host
     rewritten = route.rewrite is not None and route.rewrite.host is not None
     return parts if host is None or rewritten else {"host_rewrite_literal": host, **parts}
