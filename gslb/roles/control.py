@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -33,7 +34,7 @@ from gslb.roles.publishing.leading import Leading
 from gslb.roles.publishing.publish import RolePublisher
 from gslb.roles.publishing.shared_store import follow_machines, follow_store, reach_store, read_machines
 from gslb.roles.publishing.signing import Signing
-from gslb.roles.publishing.watch import changes
+from gslb.roles.publishing.watch import Fingerprint, changes, fingerprint, is_taken, write_taken
 from gslb.roles.seeing.geo import GeoFile
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import keep_running
@@ -77,6 +78,7 @@ class ControlRole:
         self.keeper = KeyKeeper(self.publisher, vault, self.leading.term)
         self.git = GitFollower(settings, self.publisher) if settings.git else None
         self.scheduler = AsyncIOScheduler(timezone=UTC)
+        self._folder_seen: Fingerprint = ()
 
     async def start(self) -> None:
         """Go on from the store, then take the folder or the newest commit. What is refused at the very first start is
@@ -95,8 +97,17 @@ class ControlRole:
             watching.cancel()
 
     async def _take_first_folder(self) -> None:
+        """Once for each `gslb run`: after a crash of control what is in force stays, but for what was edited
+        meanwhile in a folder that is followed."""
+        folder, runtime = self._settings.policy, self._settings.runtime
+        if folder is None:
+            return
+        now = fingerprint(folder)
+        if self.publisher.current() is not None and is_taken(runtime, now if self._settings.watch else None):
+            self._folder_seen = now
+            return
         try:
-            await self._take_folder()
+            await self._look_at(folder)
         except (PolicyError, RefusedError) as error:
             await self.publisher.load()  # another control may have been first
             if self.publisher.current() is None:
@@ -107,16 +118,24 @@ class ControlRole:
         """Publish each change of the folder that is whole and valid; say why where it is not."""
         folder = self._settings.policy
         assert folder is not None
-        async for _ in changes(folder):
+        async for _ in changes(folder, self._folder_seen):
             try:
-                await self._take_folder()
+                await self._look_at(folder)
             except GslbError as error:
                 structlog.get_logger().error("the policy folder was refused; what was in force stays", why=str(error))
 
-    async def _take_folder(self) -> None:
-        folder = self._settings.policy
-        if folder is None:
-            return
+    async def _look_at(self, folder: Path) -> None:
+        """Take it as it is now. Where the store or the machine is in the way, a control that starts again tries again.
+        Raises GslbError."""
+        self._folder_seen = fingerprint(folder)
+        try:
+            await self._take_folder(folder)
+        except (PolicyError, RefusedError):
+            write_taken(self._settings.runtime, self._folder_seen)
+            raise
+        write_taken(self._settings.runtime, self._folder_seen)
+
+    async def _take_folder(self, folder: Path) -> None:
         loaded = await asyncio.to_thread(load_folder, folder)
         here, wanted = set(self._settings.sites), set(loaded.policy.sites)
         new = sorted(here ^ wanted if self._settings.every_site else here - wanted)

@@ -23,6 +23,7 @@ from gslb.roles.comparisons.comparer_kept import ComparerKeeper
 from gslb.roles.comparisons.comparing import forget_comparisons
 from gslb.roles.endpoint.node_client import NodeClient
 from gslb.roles.process import first_error, forget_last_words, read_last_words
+from gslb.roles.publishing.watch import forget_taken
 from gslb.roles.settings import Settings
 from gslb.roles.tasks import back_off_s, keep_running
 
@@ -94,6 +95,7 @@ class Supervisor:
         """Calls `on_ready` once every role serves. Raises what a role that could not start said."""
         self.settings.save()
         forget_comparisons(self.settings)
+        forget_taken(self.settings.runtime)
         for name, _, _ in self._roles():
             forget_last_words(self.settings.runtime, name)
         try:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -138,3 +139,63 @@ async def test_a_bad_edit_made_while_it_was_off_leaves_what_was_in_force(install
     assert "split-sum" in refused.err
     await installation.start()
     assert (await installation.ready())["snapshot"]["revision"] == 1
+
+
+def control_of(installation):
+    """The process id of its control, None while there is none."""
+    folder = Path(f"/proc/{installation.process.pid}/task/{installation.process.pid}/children")
+    for child in folder.read_text().split():
+        with contextlib.suppress(OSError):
+            if b"gslb.roles\0control\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
+
+
+async def crash_control(installation, meanwhile=lambda: None):
+    """The status once another control has taken the place of one that was killed."""
+    old = control_of(installation)
+    os.kill(old, signal.SIGKILL)
+    meanwhile()
+
+    async def another():
+        return control_of(installation) not in (None, old) and await installation.ready()
+
+    return await eventually(another, 30)
+
+
+async def test_a_control_that_crashed_goes_on_with_what_is_in_force(installation):
+    """Neither is a rollback undone, nor an edit taken that nobody has applied; a new `gslb run` takes the folder."""
+    await installation.start(str(installation.policy))
+    other = installation.folder / "other"
+    other.mkdir()
+    (other / "policy.yaml").write_text(POLICY.replace("hosts: web", "hosts: [web, shop]"))
+    applied = await run_gslb("apply", str(other), "-m", "try", "--yes", env=installation.env)
+    assert applied.code == 0, applied.err
+
+    def edit():
+        (installation.policy / "policy.yaml").write_text(POLICY.replace("hosts: web", "hosts: unasked"))
+
+    assert (await crash_control(installation, edit))["snapshot"]["revision"] == 2
+    history = await run_gslb("history", "--json", env=installation.env)
+    assert [change["action"] for change in history.json["changes"]] == ["apply", "policy"]
+    await installation.stop(signal.SIGTERM)
+    await installation.start(str(installation.policy))
+    assert (await installation.ready())["snapshot"]["revision"] == 3
+
+
+async def test_an_edit_of_a_followed_folder_is_taken_though_control_crashed(installation):
+    await installation.start(str(installation.policy), "--watch")
+    assert (await crash_control(installation))["snapshot"]["revision"] == 1
+
+    def edit():
+        (installation.policy / "policy.yaml").write_text(POLICY.replace("hosts: web", "hosts: [web, shop]"))
+
+    await crash_control(installation, edit)
+
+    async def taken():
+        status = await installation.ready()
+        return status and status["snapshot"]["revision"] == 2
+
+    await eventually(taken, 30)
+    assert (await run_gslb("rollback", "--yes", env=installation.env)).code == 0
+    assert (await crash_control(installation))["snapshot"]["revision"] == 3, "the rollback stays"

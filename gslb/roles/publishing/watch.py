@@ -1,13 +1,20 @@
-"""Following a policy folder: it is read once it has been quiet, and taken whole or not at all."""
+"""Following a policy folder: it is read once it has been quiet, and taken whole or not at all.
+
+What this `gslb run` has taken is written down beside its sockets: a control that is started again after a crash goes on
+with what is in force. The folder may hold what nobody has applied yet, or what somebody has just gone back from.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-__all__ = ["changes"]
+from gslb.whole_file import write_whole
+
+__all__ = ["Fingerprint", "changes", "fingerprint", "forget_taken", "is_taken", "write_taken"]
 
 LOOK_S = 0.1
 QUIET_LOOKS = 2
@@ -36,9 +43,37 @@ def fingerprint(folder: Path) -> Fingerprint:
     return tuple(sorted(seen))
 
 
-async def changes(folder: Path) -> AsyncIterator[None]:
-    """Yields each time that the folder has changed and has then been quiet. Ends only by being cancelled."""
-    told = last = fingerprint(folder)
+def forget_taken(runtime: Path) -> None:
+    """A new `gslb run` takes its folder."""
+    _taken_file(runtime).unlink(missing_ok=True)
+
+
+def write_taken(runtime: Path, seen: Fingerprint) -> None:
+    """The folder was taken, or refused, as it was when `seen` was read. Raises HostError."""
+    write_whole(_taken_file(runtime), _name(seen), 0o600)
+
+
+def is_taken(runtime: Path, seen: Fingerprint | None = None) -> bool:
+    """Whether this `gslb run` has taken its folder, at all or as it is in `seen`."""
+    try:
+        found = _taken_file(runtime).read_bytes()
+    except OSError:
+        return False
+    return seen is None or found == _name(seen)
+
+
+def _taken_file(runtime: Path) -> Path:
+    return runtime / "folder.taken"
+
+
+def _name(seen: Fingerprint) -> bytes:
+    return hashlib.sha256(repr(seen).encode()).hexdigest().encode()
+
+
+async def changes(folder: Path, told: Fingerprint) -> AsyncIterator[None]:
+    """Yields each time that the folder has changed and has then been quiet; the first time where it is not as `told`.
+    Ends only by being cancelled."""
+    last = fingerprint(folder)
     quiet = 0
     while True:
         await asyncio.sleep(LOOK_S)

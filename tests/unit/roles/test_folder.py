@@ -20,7 +20,7 @@ async def test_each_edit_is_foretold_in_the_log_and_held_up_by_no_guard_rail(tmp
     for policy in (BASE, changed(cut("apps.blog")), changed(cut("apps.blog"))):
         (tmp_path / "policy" / "all.yaml").write_text(json.dumps(policy))
         with capture_logs() as logs:
-            await role._take_folder()
+            await role._take_folder(tmp_path / "policy")
         told.append([entry["plan"] for entry in logs if entry["event"] == "the policy folder is in force"])
     first, second, same = told
     assert first[0].startswith("environment test: no policy -> 1: apps added: shop, blog;")

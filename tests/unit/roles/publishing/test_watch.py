@@ -5,17 +5,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gslb.roles.publishing.watch import changes
+from gslb.roles.publishing.watch import changes, fingerprint
 
 LONG_S = 5.0
 
 
 @asynccontextmanager
-async def watching(folder):
+async def watching(folder, told=None):
     seen: asyncio.Queue = asyncio.Queue()
 
     async def follow() -> None:
-        async for _ in changes(folder):
+        async for _ in changes(folder, fingerprint(folder) if told is None else told):
             seen.put_nowait(sorted(item.name for item in folder.iterdir()))
 
     async with asyncio.TaskGroup() as group:
@@ -39,6 +39,15 @@ async def test_an_edit_is_told_once(tmp_path):
     async with watching(tmp_path) as seen:
         assert await quiet(seen)
         (tmp_path / "a.yaml").write_text("22")
+        await one(seen)
+        assert await quiet(seen)
+
+
+async def test_an_edit_from_before_it_was_watched_is_told(tmp_path):
+    (tmp_path / "a.yaml").write_text("1")
+    read = fingerprint(tmp_path)
+    (tmp_path / "a.yaml").write_text("22")
+    async with watching(tmp_path, read) as seen:
         await one(seen)
         assert await quiet(seen)
 
