@@ -54,17 +54,21 @@ def _missing_of_all(route: Route, request: Request) -> str:
     """Empty where one of the route's matches holds, else what each lacks."""
     reasons = []
     for match in route.matches:
-        reason = next(_missing(match, request), "")
+        reason = next(_missing(match, request, preflights=route.cors is not None), "")
         if not reason:
             return ""
         reasons.append(reason)
     return "; or ".join(dict.fromkeys(reasons))
 
 
-def _missing(match: Match, request: Request) -> Iterator[str]:
+def _missing(match: Match, request: Request, *, preflights: bool) -> Iterator[str]:
+    """`preflights`: those that ask for a method of the match are taken, too."""
+    method = request.method
+    if preflights and method == "OPTIONS" and "origin" in request.headers:
+        method = request.headers.get("access-control-request-method", method)
     if not _path_matches(match, request.path):
         yield _wanted_path(match)
-    if match.methods and request.method not in match.methods:
+    if match.methods and not {request.method, method} & {*match.methods}:
         yield f"takes {', '.join(match.methods)} only"
     for test in match.headers:
         if not _holds(test, request.headers.get(test.name)):

@@ -31,6 +31,8 @@ ROUTES = [
     {"name": "aborted", "match": {"path": "/abort"}, "split": {"web": 100}, "fault": {"abort": {"percent": 100, "status": 507}}},
     {"name": "cors", "match": {"path": "/cors"}, "split": {"web": 100}, "cors":
      {"origins": ["https://*.bar.com"], "methods": ["GET"], "headers": ["x-1"], "credentials": True, "max_age": "1h"}},
+    {"name": "cors-post", "match": {"path": "/cors-post", "method": ["POST", "DELETE"]}, "split": {"new": 100},
+     "cors": {"origins": ["https://a.example"], "methods": ["POST"]}, "rate": {"requests": 1, "per": "1h"}},
     {"name": "guarded", "match": {"path": "/guarded"}, "split": {"web": 100},
      "auth": {"backend": "guard", "path": "/check/", "send": ["authorization"], "take": ["x-user"]}},
     {"name": "once", "match": {"path": "/slow"}, "split": {"web": 100}, "try_timeout": "200ms", "retries": 0},
@@ -132,6 +134,13 @@ async def cors(stage):
     reply = await ask("/cors", "OPTIONS", origin="https://a.b.bar.com", **preflight)
     allowed = [reply.get(f"access-control-{name}") for name in ("allow-origin", "allow-methods", "max-age")]
     assert allowed == ["https://a.b.bar.com", "GET", "3600"]
+    only = await ask("/cors-post", "OPTIONS", origin="https://a.example", access_control_request_method="POST")
+    assert (only.status, only.get("access-control-allow-origin")) == (200, "https://a.example"), "OPTIONS is no POST"
+    assert (
+        await ask("/cors-post", "OPTIONS", origin="https://evil.example", access_control_request_method="POST")
+    ).get("access-control-allow-origin") is None
+    for others in ({"access_control_request_method": "POST"}, {"access_control_request_method": "PUT", "origin": "x"}):
+        assert (await ask("/cors-post", "OPTIONS", **others)).json()["method"] == "OPTIONS", "the last route takes it"
     for foreign in ("https://bar.com.evil.example", "http://a.bar.com", "https://evil.example/.bar.com"):
         assert (await ask("/cors", "GET", origin=foreign)).get("access-control-allow-origin") is None
 
@@ -169,6 +178,29 @@ async def test_a_rate_is_one_for_whatever_a_route_takes(stage):
         assert (burst[:2], 429 in burst) == ([200, 200], True)
         await asyncio.sleep(1)
         assert (await ask("/other")).status == 200, "it is filled again"
+
+
+async def test_a_service_that_is_asked_sees_the_header_that_it_exchanges(stage):
+    guard = {"backend": "guard", "path": "/check", "send": ["authorization", "x-user"]}
+    both = {"auth": {**guard, "take": ["authorization", "x-user"]}, "split": {"web": 100}}
+    login = {"auth": {"backend": "login"}, "split": {"web": 100}}
+    routes = [{"name": "exchange", "match": {"path": "/guarded"}, **both}, {"name": "rest", **login}]
+    backends = {
+        "web": {"dc": [stage.backend("web").endpoint]},
+        "guard": {"dc": [stage.backend("guard", guard="1").endpoint]},
+        "login": {"dc": [stage.backend("login", status="401").endpoint]},
+    }
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, routes))
+        ask = stage.connection().ask
+        for name, user in (("joe", "joe"), ("nameless", None)):
+            reply = await ask("/guarded", authorization=f"Bearer {name}", x_user="root")
+            assert reply.status == 200, "the service saw what it was to see"
+            headers = reply.json()["headers"]
+            assert (headers.get("x-user"), headers.get("authorization")) == (user, None)
+        refused = await ask("/other")
+        assert (refused.status, refused.json()["name"]) == (401, "login")
+        assert refused.get("content-type") == "application/json; charset=utf-8"
 
 
 async def test_what_a_side_says_of_a_header_counts_more_than_what_its_route_says(stage):

@@ -31,12 +31,16 @@ _EVERY = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 _ENFORCED = {"filter_enabled": _EVERY, "filter_enforced": _EVERY}
 _BOTTOMLESS = {"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": duration(0.05)}
 """The bucket of what has no limit: Envoy wants one."""
+_REFUSAL_HEADERS = ("www-authenticate", "location", "set-cookie", "content-type", "cache-control", "retry-after")
+"""What a client gets of the headers of an answer that does not let it through."""
+
+_EXCHANGED = "envoy.filters.http.ext_authz"
 _ON = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
 _GZIP = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
 _LEAST_COMPRESSED_BYTES = 1024
 _FILL_S = 0.1
 """How often the bucket is filled; Envoy takes nothing under 50 ms."""
-_ORDER = ("cors", "local_ratelimit", "forget", "ext_authz", "body_size_limit", "fault", "compressor")
+_ORDER = ("cors", "local_ratelimit", "forget", "ext_authz", "exchange", "body_size_limit", "fault", "compressor")
 """Cheap refusals first; nobody is asked about what is refused anyway."""
 
 _Setting = tuple[str, str, dict[str, Any], dict[str, Any] | None]
@@ -103,15 +107,12 @@ def _settings(app: App, route: Route) -> Iterator[_Setting]:
         listed = {"@type": _LIMIT, "stat_prefix": "rate"}
         yield "local_ratelimit", _RATE_FILTER, {"name": _RATE_FILTER, "typed_config": listed}, None
     if route.auth is not None:
-        if route.auth.take:
-            mutation = f"{_FILTERS}.header_mutation.v3"
-            forget: dict[str, Any] = {
-                "mutations": {"request_mutations": [{"remove": take} for take in route.auth.take]}
-            }
-            name = "envoy.filters.http.header_mutation"
-            filter_: dict[str, Any] = {"name": name, "typed_config": {"@type": f"{mutation}.HeaderMutation"}}
-            yield "forget", name, filter_, {"@type": f"{mutation}.HeaderMutationPerRoute", **forget}
-        yield _switched("ext_authz", _auth(app, route.auth))
+        shown = [name for name in route.auth.take if name in route.auth.send]
+        if hidden := [name for name in route.auth.take if name not in shown]:
+            yield _edited("forget", "envoy.filters.http.header_mutation", [{"remove": name} for name in hidden])
+        yield _switched("ext_authz", _auth(app, route.auth, shown))
+        if shown:
+            yield _edited("exchange", "gslb.exchange", [edit for name in shown for edit in _exchanged(name)])
     if route.max_body_bytes is not None:
         config = {
             "@type": f"{_FILTERS}.body_size_limit.v3.BodySizeLimit",
@@ -122,6 +123,19 @@ def _settings(app: App, route: Route) -> Iterator[_Setting]:
         yield _per_route("fault", {"@type": f"{_FILTERS}.fault.v3.HTTPFault"}, _fault(route.fault))
     if route.compress:
         yield _switched("compressor", _compressor())
+
+
+def _edited(kind: str, name: str, mutations: list[dict[str, Any]]) -> _Setting:
+    """envoy.extensions.filters.http.header_mutation.v3.HeaderMutation, of a request's headers."""
+    mutation = f"{_FILTERS}.header_mutation.v3.HeaderMutation"
+    on_route = {"@type": f"{mutation}PerRoute", "mutations": {"request_mutations": mutations}}
+    return kind, name, {"name": name, "typed_config": {"@type": mutation}}, on_route
+
+
+def _exchanged(name: str) -> list[dict[str, Any]]:
+    """What the service was shown, and what it said instead: the client's own goes after the question, not before."""
+    header = {"key": name, "value": f"%DYNAMIC_METADATA({_EXCHANGED}:{name})%"}
+    return [{"remove": name}, {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}]
 
 
 def _per_route(kind: str, listed: dict[str, Any], on_route: dict[str, Any]) -> _Setting:
@@ -207,8 +221,11 @@ def _share(share_bp: int) -> dict[str, Any]:
     return {"numerator": share_bp, "denominator": "TEN_THOUSAND"}
 
 
-def _auth(app: App, auth: Auth) -> dict[str, Any]:
+def _auth(app: App, auth: Auth, shown: Sequence[str]) -> dict[str, Any]:
+    """`shown`: headers that it sees and writes, which do not go on by themselves."""
     cluster = auth_name(app.name, auth.backend)
+    taken = [name for name in auth.take if name not in shown]
+    kept = _allowed("dynamic_metadata_from_headers", shown)
     return {
         "@type": f"{_FILTERS}.ext_authz.v3.ExtAuthz",
         "transport_api_version": "V3",
@@ -219,8 +236,9 @@ def _auth(app: App, auth: Auth) -> dict[str, Any]:
             "server_uri": {"uri": f"http://{app.own_host}", "cluster": cluster, "timeout": duration(auth.timeout_s)},
             "path_prefix": auth.path.rstrip("/"),
             "authorization_response": {
-                **_allowed("allowed_upstream_headers", auth.take),
-                **_allowed("allowed_client_headers", ("www-authenticate", "location", "set-cookie")),
+                **_allowed("allowed_upstream_headers", taken),
+                **kept,
+                **_allowed("allowed_client_headers", _REFUSAL_HEADERS),
             },
         },
     }

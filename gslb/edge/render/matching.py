@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gslb.edge.render.config import Resource
 from gslb.snapshot.routing import Match, ValueMatch
 
-__all__ = ["header_equals", "method_in", "route_match"]
+__all__ = ["header_equals", "method_in", "preflight_match", "route_match"]
 
 
 def route_match(match: Match, guards: Sequence[Resource] = ()) -> dict[str, Any]:
@@ -22,6 +23,14 @@ def route_match(match: Match, guards: Sequence[Resource] = ()) -> dict[str, Any]
         **({"headers": headers} if headers else {}),
         **({"query_parameters": query} if query else {}),
     }
+
+
+def preflight_match(match: Match) -> dict[str, Any]:
+    """The preflights (Fetch Standard, section 3.2.2) that ask for what `match` takes: they come by OPTIONS, which it
+    does not, and the filter for CORS answers them all."""
+    asked = {**method_in(match.methods), "name": "access-control-request-method"}
+    origin = {"name": "origin", "present_match": True}
+    return route_match(replace(match, methods=("OPTIONS",)), [origin, asked])
 
 
 def _path(match: Match) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from gslb.edge.render.config import (
 )
 from gslb.edge.render.filters import limit_name, limited_routes, route_filters, uncounted
 from gslb.edge.render.listeners import SILENCE
-from gslb.edge.render.matching import header_equals, method_in, route_match
+from gslb.edge.render.matching import header_equals, method_in, preflight_match, route_match
 from gslb.edge.render.mirroring import Variant, buffer_bytes, mirror_policies, variants
 from gslb.edge.render.retries import retry_parts
 from gslb.edge.render.shares import runtime_parts, written_weights
@@ -47,6 +47,9 @@ __all__ = ["VARIANT_HEADER", "cookie_name", "virtual_host"]
 
 VARIANT_HEADER = "x-gslb-variant"
 """Where a route has `variants`: the side that a tester wants."""
+
+_PREFLIGHT = Variant((), safe=True)
+"""Goes nowhere, as the filter for CORS answers it; but that looks at no route without a cluster."""
 
 _COOKIE_MAX_AGE_S = 30 * 86_400
 
@@ -123,6 +126,8 @@ def _route(app: App, route: Route, http_port: int, https_port: int | None) -> It
         elif route.respond is not None:
             yield _joined({**on_all, **taken}, respond_parts(route.respond))
         else:
+            if route.cors is not None and match.methods and "OPTIONS" not in match.methods:
+                yield {**on_all, "match": preflight_match(match), "route": _action(app, route, match, _PREFLIGHT)}
             yield from _testers(app, route, match, on_all)
             yield from _split(app, route, match, on_all)
 

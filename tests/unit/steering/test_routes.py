@@ -55,6 +55,24 @@ def test_methods_headers_and_queries_must_hold_too():
     assert taken([{"query": {"v": ""}}], "/", query="v") == "r0"
 
 
+def test_a_preflight_is_of_the_route_that_takes_the_method_it_asks_for():
+    routes = [
+        {"name": "plain", "match": {"path": "/plain", "method": "POST"}, "split": {"monolith": 100}},
+        {"name": "cors", "match": {"method": "POST"}, "split": {"monolith": 100}, "cors": {"origins": "*"}},
+    ]
+    shop = snapshot(policy(shop=app(routes=routes))).apps["shop"]
+
+    def missing(path, **headers):
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return take_route(shop, Request("OPTIONS", path, headers=sent))[-1].missing
+
+    asked = {"origin": "https://a.example", "access_control_request_method": "POST"}
+    assert not missing("/x", **asked)
+    assert not missing("/plain", **asked), "the first has no cors"
+    assert missing("/x", **{**asked, "access_control_request_method": "PUT"})
+    assert missing("/x", access_control_request_method="POST")
+
+
 def test_no_route_may_take_it():
     assert taken([{"path": "/a"}], "/b") == "takes paths below /a"
 
