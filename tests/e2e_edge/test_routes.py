@@ -239,10 +239,32 @@ async def test_a_websocket_stays_open_beyond_the_routes_timeout(stage):
     echo.close()
 
 
-def upgrade(path: str) -> bytes:
+async def test_a_websocket_is_no_body(stage):
+    echo = await asyncio.start_server(upgraded, "127.0.7.9", 0)
+    backends = {
+        "ws": {"dc": [f"127.0.7.9:{echo.sockets[0].getsockname()[1]}"]},
+        "web": {"dc": [stage.backend("web").endpoint]},
+    }
+    split = {"split": {"ws": 50, "web": 50}, "variants": True}
+    mirror = [{"to": "web", "percent": 100}]
+    routes = [{"name": "ws", **split, "websocket": True, "max_body": 1000, "mirror": mirror, "sticky": "cookie"}]
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, routes))
+        reader, writer = await asyncio.open_connection(DC, stage.port)
+        writer.write(upgrade("/", "x-gslb-variant: ws\r\n"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        writer.write(b"hello" * 1000)
+        assert await reader.readexactly(5000) == b"HELLO" * 1000
+        writer.close()
+        refused = await stage.connection().ask("/", "POST", b"x" * 1001, upgrade="websocket", connection="upgrade")
+        assert refused.status == 413, "a body stays one whatever it is called"
+    echo.close()
+
+
+def upgrade(path: str, more: str = "") -> bytes:
     return (
         f"GET {path} HTTP/1.1\r\nhost: shop.gslb.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-        "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        f"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
     ).encode()
 
 
@@ -250,7 +272,8 @@ async def upgraded(reader, writer):
     head = await reader.readuntil(b"\r\n\r\n")
     if b"upgrade: websocket" in head.lower():
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-        writer.write((await reader.readexactly(5)).upper())
+        while said := (await reader.read(65_536)).upper():
+            writer.write(said)
     else:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     await writer.drain()

@@ -6,7 +6,7 @@ Guards of mirrors stand in `mirroring`, tries in `retries`, what else a route do
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gslb.edge.render.actions import (
@@ -51,6 +51,7 @@ VARIANT_HEADER = "x-gslb-variant"
 _PREFLIGHT = Variant((), safe=True)
 """Goes nowhere, as the filter for CORS answers it; but that looks at no route without a cluster."""
 
+_WEBSOCKET = (ValueMatch("upgrade", "(?i)websocket", "regex"), ValueMatch("content-length", "", "absent"))
 _COOKIE_MAX_AGE_S = 30 * 86_400
 
 
@@ -128,8 +129,19 @@ def _route(app: App, route: Route, http_port: int, https_port: int | None) -> It
         else:
             if route.cors is not None and match.methods and "OPTIONS" not in match.methods:
                 yield {**on_all, "match": preflight_match(match), "route": _action(app, route, match, _PREFLIGHT)}
+            if route.websocket and route.max_body_bytes is not None:
+                yield from _unbounded(app, route, match)
             yield from _testers(app, route, match, on_all)
             yield from _split(app, route, match, on_all)
+
+
+def _unbounded(app: App, route: Route, match: Match) -> Iterator[dict[str, Any]]:
+    """What becomes a websocket has no body, and what its client says later is not counted as one."""
+    upgrades = replace(match, headers=(*match.headers, *_WEBSOCKET))
+    free = replace(route, max_body_bytes=None)
+    on_all = {"name": str(RouteId(app.name, route.name)), **_extras(app, free)}
+    yield from _testers(app, free, upgrades, on_all)
+    yield from _split(app, free, upgrades, on_all)
 
 
 def _extras(app: App, route: Route) -> dict[str, Any]:
