@@ -85,7 +85,8 @@ def _verdict(folder: Path, loaded: Loaded | None, found: str) -> str:
 
 def _contents(policy: Policy) -> str:
     routes = sum(len(app.routes) for app in policy.apps.values())
-    counts = ((1, "zone"), (len(policy.sites), "site"), (len(policy.apps), "app"), (routes, "route"))
+    zones = 1 + len(policy.zones)
+    counts = ((zones, "zone"), (len(policy.sites), "site"), (len(policy.apps), "app"), (routes, "route"))
     return ", ".join(counted(count, noun) for count, noun in counts)
 
 

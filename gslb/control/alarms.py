@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gslb.control.checks import checks_seen, prober_trouble
-from gslb.control.forcing import pending
+from gslb.control.forcing import is_alive, pending
 from gslb.control.protocol import EdgeState, RoleState, VerdictState
 from gslb.control.publishing import Publisher
 from gslb.control.status import reachable, role_state
@@ -298,11 +298,7 @@ def _apps(snapshot: Snapshot, reached: Iterable[RoleState]) -> Iterator[Alarm]:
 
 def _living(app: App, site: str, verdicts: Iterable[VerdictState]) -> bool:
     forced = next((item for item in app.forced if item.site == site), None)
-    return forced.state == "up" if forced else any(_alive(verdict) for verdict in verdicts)
-
-
-def _alive(verdict: VerdictState) -> bool:
-    return verdict.state in ("up", "unknown") or (verdict.state == "held" and verdict.seen != "down")
+    return forced.state == "up" if forced else any(is_alive(verdict) for verdict in verdicts)
 
 
 def _standby(app: App, dead: Iterable[str]) -> Iterator[Alarm]:
@@ -319,7 +315,7 @@ def _thresholds(app: App, dead: Iterable[str], told: Mapping[str, Iterable[Verdi
     for site, verdicts in told.items():
         if site in dead or not least:
             continue
-        by_address = {verdict.address: _alive(verdict) for verdict in verdicts}
+        by_address = {verdict.address: is_alive(verdict) for verdict in verdicts}
         alive = sum(by_address.values())
         if 0 < alive < least * len(by_address):
             yield Alarm("threshold", "critical", f"{app.name} at {site}",

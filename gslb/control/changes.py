@@ -16,7 +16,7 @@ from gslb.model.policy import App, Policy, Route
 from gslb.plan import serving_sites
 from gslb.snapshot import Compiler, compile_app
 from gslb.snapshot.intent import Drain, Intent, Provenance, Shift
-from gslb.snapshot.types import WHOLE_BP, AppName, Snapshot
+from gslb.snapshot.types import WHOLE_BP, AppName, SiteName, Snapshot
 from gslb.snapshot.types import App as CompiledApp
 
 __all__ = [
@@ -92,11 +92,12 @@ def undo_shift(intent: Intent, app: str, route: str) -> Intent:
     return _overridden(intent, intent.overrides.drains, kept)
 
 
-def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
+def drain(intent: Intent, wanted: Drain, allow: Collection[str] = (), dead: Collection[tuple[str, str]] = ()) -> Intent:
     """Takes a site out, for one app or for all, in place of an earlier drain of the same.
 
     Unchanged where the same drain (but for who and when) is in force. Raises RefusedError, rule `last-site`, where an
-    app would be left with no site that serves it, unless `allow` names the rule.
+    app would be left with no site that serves it, or only with such as are forced down or among `dead` (app, site),
+    unless `allow` names the rule.
     """
     require_known("site", wanted.site, intent.policy.sites)
     if wanted.app is not None:
@@ -109,7 +110,7 @@ def drain(intent: Intent, wanted: Drain, allow: Collection[str] = ()) -> Intent:
         return intent
     new = _overridden(intent, [*kept, wanted], intent.overrides.shifts)
     if LAST_SITE not in allow:
-        _refuse_last_site(intent, new, wanted)
+        _refuse_last_site(intent, new, wanted, dead)
     return new
 
 
@@ -250,21 +251,38 @@ def _alike(one: Drain, other: Drain) -> bool:
     )  # fmt: skip
 
 
-def _refuse_last_site(before: Intent, after: Intent, wanted: Drain) -> None:
+def _refuse_last_site(before: Intent, after: Intent, wanted: Drain, dead: Collection[tuple[str, str]]) -> None:
     compiler = Compiler()
     old, new = (compiler.compile(intent, wanted.by.at_s) for intent in (before, after))
-    left = [
-        name
-        for name, app in new.apps.items()
-        if _in_service(old, old.apps[name]) and not _in_service(new, app)
-    ]  # fmt: skip
+    left, doomed = [], []
+    for name, app in new.apps.items():
+        was, now = _in_service(old, old.apps[name]), _in_service(new, app)
+        if was and not now:
+            left.append(name)
+        elif _any_lives(old.apps[name], was, dead) and not _any_lives(app, now, dead):
+            doomed.append(name)
     if left:
         raise RefusedError(
             LAST_SITE,
             f"{wanted.site} is the last site in service for {', '.join(left)}",
             f"put another site back first, or insist: --allow {LAST_SITE}",
         )
+    if doomed:
+        raise RefusedError(
+            LAST_SITE,
+            f"{wanted.site} is the last site that is up for {', '.join(doomed)}",
+            f"wait until another site is up, which gslb status tells, or insist: --allow {LAST_SITE}",
+        )
 
 
-def _in_service(snapshot: Snapshot, app: CompiledApp) -> bool:
-    return any(site not in app.no_entry for site in serving_sites(snapshot, app))
+def _in_service(snapshot: Snapshot, app: CompiledApp) -> list[SiteName]:
+    return [site for site in serving_sites(snapshot, app) if site not in app.no_entry]
+
+
+def _any_lives(app: CompiledApp, sites: Iterable[SiteName], dead: Collection[tuple[str, str]]) -> bool:
+    """What people force counts before what is seen, as in the answers."""
+    for site in sites:
+        forced = app.forced_state(site)
+        if forced.state == "up" if forced else (app.name, site) not in dead:
+            return True
+    return False

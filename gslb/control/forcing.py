@@ -16,7 +16,7 @@ from gslb.control.protocol import RoleState, VerdictState
 from gslb.errors import RefusedError
 from gslb.snapshot.intent import Approval, Forced, Intent, Model, Provenance, SlowStart
 
-__all__ = ["Pending", "approve", "force", "over", "pending", "slow_start", "unforce"]
+__all__ = ["Pending", "approve", "dead_places", "force", "is_alive", "over", "pending", "slow_start", "unforce"]
 
 What = Literal["failover", "resume"]
 
@@ -100,6 +100,20 @@ def slow_start(before: Intent, after: Intent, wanted: SlowStart) -> Intent:
 def over(site: str, app: str | None, by: Provenance, over_s: float) -> SlowStart:
     """What makes a site grow to its share over `over_s` from `by.at_s` on."""
     return SlowStart(site=site, app=app, by=by.model_copy(update={"expires_s": by.at_s + over_s}))
+
+
+def is_alive(verdict: VerdictState) -> bool:
+    """Whether an address can serve: what is held is answered, and may be dead all the same."""
+    return verdict.state in ("up", "unknown") or (verdict.state == "held" and verdict.seen != "down")
+
+
+def dead_places(reached: Iterable[RoleState]) -> set[tuple[str, str]]:
+    """The (app, site) of which no dns role knows an address that can serve, as each saw it a second ago."""
+    told: dict[tuple[str, str], bool] = {}
+    for verdict in (verdict for state in reached for verdict in state.verdicts):
+        place = (verdict.app, verdict.site)
+        told[place] = told.get(place, False) or is_alive(verdict)
+    return {place for place, alive in told.items() if not alive}
 
 
 def pending(reached: Iterable[RoleState]) -> list[Pending]:

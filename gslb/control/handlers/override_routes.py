@@ -11,6 +11,7 @@ from gslb import clock
 from gslb.control import answers, changes, forcing, latency
 from gslb.control.bodies.messages import DEADLINE_S, DrainKey, DrainRequest, LatencyRequest, ShiftRequest, Undoing
 from gslb.control.publishing import Make, Published, Publisher
+from gslb.control.status import reachable
 from gslb.model.words import format_duration
 from gslb.snapshot.intent import Drain, Intent, Provenance
 from gslb.store import AuditEntry
@@ -47,9 +48,10 @@ async def drain(publisher: Publisher, wanted: DrainRequest) -> dict[str, Any]:
     by = _provenance(wanted)
     item = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by)
     flags = [" --entry"] * wanted.entry_only + _deadline(wanted) + [f" --allow {rule}" for rule in wanted.allow]
+    dead = forcing.dead_places(reachable(publisher.roles(), publisher.ages_s()))
     published = await _change(
         publisher,
-        lambda intent: changes.drain(changes.require(intent), item, wanted.allow),
+        lambda intent: changes.drain(changes.require(intent), item, wanted.allow, dead),
         by,
         ("drain", _scope(wanted.site, wanted.app) + "".join(flags)),
     )

@@ -38,6 +38,10 @@ def test_the_starter_is_written_checked_and_never_overwritten(here, capsys):
     assert code == 0
     assert "gslb check policies" in out
     assert gslb(capsys, "check") == (0, "policies: good. 1 zone, 2 sites, 1 app, 2 routes\n", "")
+    more = here / "policies" / "more.yaml"
+    more.write_text("zones: [{name: other.example, nameservers: {ns.other.example: [198.51.100.53]}}]")
+    assert "good. 2 zones," in gslb(capsys, "check")[1]
+    more.unlink()
     (here / "policies" / "policy.yaml").write_text("mine")
     code, _, err = gslb(capsys, "init")
     assert (code, err.splitlines()[0]) == (1, "[exists] policies/policy.yaml is already there")

@@ -66,3 +66,11 @@ def test_undrain_over_a_time(gslb, publisher):
     assert gslb("undrain", "dc", "--over", "15m")[0] == 0
     slow = publisher.intent.overrides.slow_starts[0]
     assert (slow.site, slow.by.expires_s - slow.by.at_s) == ("dc", 900)
+
+
+def test_a_drain_that_would_leave_dead_sites_alone_is_refused(gslb, publisher):
+    code, _, err = gslb("drain", "aws", "--app", "shop")
+    assert code == 1
+    assert "[last-site] aws is the last site that is up for shop" in err
+    assert gslb("drain", "aws", "--app", "shop", "--allow", "last-site")[0] == 0
+    assert [item.site for item in publisher.intent.overrides.drains] == ["aws"]

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gslb.control import changes
+from gslb.control import changes, forcing
 from gslb.errors import PolicyError, RefusedError
 from gslb.snapshot import compile_snapshot
+from gslb.snapshot.intent import Forced
 from gslb.snapshot.types import AppName
 from tests.unit.control.world import NOW_S, POLICY, a_drain, by, intent, policy
 
@@ -188,6 +189,27 @@ def test_the_last_site_of_an_app_stays(app, left):
     insisted = changes.drain(first, a_drain("aws", app), ["last-site"])
     assert len(insisted.overrides.drains) == 2
     assert changes.drain(insisted, a_drain("lab")).overrides.version == 3, "nobody is worse off than before"
+
+
+def test_the_last_site_that_is_up_stays():
+    dead = {("shop", "dc"), ("shop", "lab")}
+    for wanted in (a_drain("aws"), a_drain("aws", "shop")):
+        with pytest.raises(RefusedError) as caught:
+            changes.drain(intent(), wanted, dead=dead)
+        assert caught.value.rule == "last-site"
+        assert caught.value.message == "aws is the last site that is up for shop"
+    assert changes.drain(intent(), a_drain("aws"), ["last-site"], dead).overrides.version == 1
+    assert changes.drain(intent(), a_drain("dc"), dead=dead).overrides.version == 1, "a dead site may go"
+    all_dead = {*dead, ("shop", "aws")}
+    assert changes.drain(intent(), a_drain("aws"), dead=all_dead).overrides.version == 1, "nobody is worse off"
+
+
+def test_what_is_forced_counts_before_what_is_seen_when_the_last_site_would_go():
+    down = forcing.force(intent(), Forced(site="dc", state="down", by=by(reason="fire")))
+    with pytest.raises(RefusedError, match="aws is the last site that is up for shop"):
+        changes.drain(down, a_drain("aws"))
+    up = forcing.force(intent(), Forced(site="dc", state="up", by=by(reason="fire")))
+    assert changes.drain(up, a_drain("aws"), dead={("shop", "dc"), ("blog", "dc")}).overrides.drains
 
 
 def test_a_site_that_serves_nobody_is_nobodys_last():
