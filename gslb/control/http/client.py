@@ -26,6 +26,7 @@ __all__ = ["Client", "TlsFiles", "control_socket", "path_of", "runtime_folder"]
 TIMEOUT_S = 60.0
 """Longer than control takes to hear from every role or to give up on it."""
 LIMIT_BYTES = 16 * 1024 * 1024
+_IN_DOUBT = "a change may have been made: gslb status and gslb history tell"
 _START = "is gslb running? start it with gslb run or gslb demo, or say where it is with --server"
 
 
@@ -111,17 +112,25 @@ class Client:
 
     def _call(self, method: str, target: str, body: Mapping[str, Any] | None) -> Any:
         connection, headers = self._connection()
+        reached = False
         try:
             text = None if body is None else json.dumps(body).encode()
             headers |= {"Content-Type": "application/json"} if text else {}
+            connection.connect()
+            reached = True
             connection.request(method, target, text, headers)
             response = connection.getresponse()
-            data = response.read(LIMIT_BYTES)
+            data = _read(response)
         except TimeoutError:
             raise HostError(
-                f"control at {self.server} did not answer within {TIMEOUT_S:g} s",
-                "look at its log; a change may have been made: gslb status and gslb history tell",
+                f"control at {self.server} did not answer within {TIMEOUT_S:g} s", f"look at its log; {_IN_DOUBT}"
             ) from None
+        except (ConnectionError, http.client.IncompleteRead) as error:
+            if not reached or method == "GET":
+                raise HostError(*_why(self.server, error)) from error
+            raise HostError(
+                f"the connection to the gslb at {self.server} broke before it had answered", _IN_DOUBT
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise HostError(*_why(self.server, error)) from error
         finally:
@@ -158,6 +167,14 @@ class Client:
                 "ask over https://; gslb run takes --api-cert and --api-key",
             )
         return {"Authorization": f"Bearer {self._token}"}
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """The body, up to the limit. Raises IncompleteRead where the connection has ended before it."""
+    data = response.read(LIMIT_BYTES)
+    if response.length and len(data) < LIMIT_BYTES:
+        raise http.client.IncompleteRead(data, response.length)
+    return data
 
 
 def _is_this_machine(host: str) -> bool:

@@ -126,6 +126,15 @@ def talking(path, said):
         thread.join()
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
+def test_a_control_that_dies_with_a_change_under_way_leaves_it_in_doubt(tmp_path, said):
+    """The request has gone out: nobody may read from the message that nothing has changed."""
+    with talking(tmp_path / "s", said), pytest.raises(HostError, match="broke before it had answered") as caught:
+        Client(str(tmp_path / "s")).post("/v1/drains", {"site": "dc"})
+    assert "may have been made" in caught.value.remedy
+    assert "gslb history" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
