@@ -87,7 +87,7 @@ class Outlook:
 
 @dataclass(slots=True)
 class _Neighbour:
-    """Another role process. `sight` stays the same object while it sees the same; empty: it has to be made anew.
+    """Another role process. `sight`, made of `newest`, stays the same object while it sees the same.
     `reading` is the question that it is asked now or was asked last."""
 
     peer: Peer
@@ -138,10 +138,14 @@ class Exchange:
         self._asked_all.clear()
 
     def expect(self, addresses: Mapping[str, IpAddress]) -> None:
-        """The addresses that observations may be about, by their text."""
+        """The addresses that observations may be about, by their text. What the others said last still counts: without
+        it they would be silent until they are read again, with every drain or shift."""
+        if addresses == self._addresses:
+            return
         self._addresses = dict(addresses)
         for neighbour in self._neighbours.values():
-            neighbour.sight = {}
+            if neighbour.newest is not None:
+                neighbour.sight = self._sight(neighbour.newest)
 
     async def run(self) -> None:
         """Read for ever. Who does not answer holds up nobody: the others are asked meanwhile."""
@@ -217,7 +221,7 @@ class Exchange:
         if heard is neighbour.heard:
             return
         sees_anew = newest is None or told.views != newest.views
-        if sees_anew or not neighbour.sight:
+        if sees_anew:
             neighbour.sight = self._sight(told)
         neighbour.newest, neighbour.heard = told, heard
         if newest is None or sees_anew or (told.looking, told.serves) != (newest.looking, newest.serves):

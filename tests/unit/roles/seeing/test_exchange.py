@@ -99,6 +99,34 @@ async def test_two_of_three_take_a_site_out_and_one_does_not(tmp_path):
             assert server.judge.places() == {"m1": True, "m2": True, "m3": True}
 
 
+HELD = snapshot(policy(shop=app(["healthy", {"weighted": {"dc": 1, "aws": 1, "gcp": 1}}], failover="manual")))
+SLOWLY = snapshot(policy(shop=app(["healthy", {"weighted": {"dc": 1, "aws": 1, "gcp": 1}}], failback={"after": "1h"})))
+
+
+@pytest.mark.parametrize("world", [HELD, SLOWLY], ids=["waits for a person", "returns"])
+async def test_a_change_of_what_is_in_force_makes_no_place_silent(world, tmp_path):
+    """With each drain or shift the others counted as silent until they were read again. A hold-down began anew, and the
+    alarm that a person is waited for ended, and began again."""
+    async with Observer(tmp_path / "a", "m2/dns") as a, Observer(tmp_path / "b", "m3/dns") as b:
+        async with Server(tmp_path, a, b) as server:
+            server.judge.follow(world)
+            await server.until("up")
+            server.live = a.live = b.live = seeing("dc")
+            await server.until("held" if world is HELD else "down")
+            if world is SLOWLY:
+                server.live = a.live = b.live = seeing()
+                async with asyncio.timeout(10):
+                    while server.verdict().seen != "up":
+                        await asyncio.sleep(0.05)
+            before = server.verdict()
+            server.judge.follow(world)
+            after = server.verdict()
+            assert (after.state, after.seen, after.waits) == (before.state, before.seen, before.waits)
+            assert after.reason == before.reason, "such as since when it is well"
+            told = next(item for item in server.judge.told() if item.address == str(DC))
+            assert "silent" not in told.views.values()
+
+
 async def test_whoever_is_silent_or_does_not_look_has_no_vote(tmp_path, monkeypatch):
     monkeypatch.setattr(quorum, "STALE_S", 0.8)
     async with Observer(tmp_path / "a", "m2/dns") as a, Observer(tmp_path / "b", "m3/dns") as b:
