@@ -54,7 +54,7 @@ def pushed_check(snapshot: Snapshot, name: str) -> NamedCheck:
     `check-kind`."""
     check = snapshot.checks.get(CheckName(name))
     if check is None:
-        raise RefusedError("unknown-check", f"there is no check {name}", "gslb checks lists them")
+        raise RefusedError("unknown-check", f"there is no check {name}", "gslb checks show lists them")
     if not isinstance(check.ask, PushedAsk):
         raise RefusedError(
             "check-kind", f"{name} is a {check.kind} check: it is asked, not told", "push to a check with pushed: {...}"
