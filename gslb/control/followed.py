@@ -73,11 +73,13 @@ def detail_of(commit: Commit, what: str) -> str:
 
 
 def was_taken(commit_id: str, history: Sequence[AuditRecord]) -> int | None:
-    """The revision that the commit made, by whichever control; None where it made none. A commit is taken once: a
-    rollback after it must not be undone because a process has started."""
-    begin = f"{_COMMIT}{commit_id}: "
-    revisions = [r.version.revision for r in history if r.entry.action == ACTION and r.entry.detail.startswith(begin)]
-    return max(revisions, default=None)
+    """The revision that the commit made, by whichever control, if no other was taken after it; else None. So a rollback
+    is not undone because a process has started, and a branch that is put back to an older commit is followed."""
+    taken = [record for record in history if record.entry.action == ACTION]
+    newest = max(taken, key=lambda record: record.number, default=None)
+    if newest is None or not newest.entry.detail.startswith(f"{_COMMIT}{commit_id}: "):
+        return None
+    return newest.version.revision
 
 
 def git_seen(followed: Followed | None, intent: Intent | None) -> dict[str, Any] | None:

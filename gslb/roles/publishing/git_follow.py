@@ -13,11 +13,12 @@ from pathlib import Path
 import structlog
 
 from gslb import clock
-from gslb.control.followed import ACTION, Commit, Followed, allowed_by, detail_of, was_taken
+from gslb.control.followed import ACTION, TRAILER, Commit, Followed, allowed_by, detail_of, was_taken
 from gslb.control.handlers import plan_routes
-from gslb.errors import GslbError, HostError
+from gslb.errors import GslbError, HostError, RefusedError
 from gslb.model.policy import Policy
 from gslb.model.reader import parse_policy
+from gslb.plan import RULES
 from gslb.roles.publishing.git import GitCopy, parse_source
 from gslb.roles.publishing.publish import RolePublisher
 from gslb.roles.settings import Settings
@@ -114,7 +115,13 @@ class GitFollower:
             detail = detail_of(commit, what)
             return AuditEntry(clock.wall_s(), commit.author, ACTION, detail, commit.subject)
 
-        foretold = await plan_routes.bring(self._publisher, loaded.policy, allowed, audit, self._bake_s)
+        try:
+            foretold = await plan_routes.bring(self._publisher, loaded.policy, allowed, audit, self._bake_s)
+        except RefusedError as error:
+            if error.rule not in RULES:
+                raise
+            remedy = f"if it is meant, end the commit's message with a line such as {TRAILER}: {error.rule} REASON"
+            raise RefusedError(error.rule, error.message, remedy) from None
         current = self._publisher.current()
         assert current is not None
         if foretold:

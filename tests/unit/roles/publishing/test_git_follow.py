@@ -110,6 +110,7 @@ async def test_guard_rails_hold_a_commit_up_unless_its_message_says_why_not(repo
         repository.commit(LARGE, "all of it")
         await role.git.look()
         assert "[large-move]" in seen(role)["refused"]["why"]
+        assert "such as gslb-allow: large-move REASON" in seen(role)["refused"]["why"], "there is no command line here"
         assert role.publisher.current()[0].revision == 1
         for trailer in ("gslb-allow: large-move", "gslb-allow: everything why not"):
             repository.commit(LARGE, f"all of it\n\n{trailer}")
@@ -154,6 +155,22 @@ async def test_a_rollback_stays_until_the_next_commit_over_restarts_and_at_other
         repository.commit(changed(put("apps.shop.steer.1.weighted", {"dc": 50, "aws": 50})))
         await role.git.look()
         assert (seen(role)["revision"], seen(role)["in_force"]) == (4, True)
+
+
+async def test_a_branch_that_is_put_back_to_a_commit_that_was_in_force_is_followed(repository, tmp_path):
+    """`git push --force`, in both directions, and once more at a control that has only the store."""
+    first = repository.commit(BASE)
+    async with running(repository, tmp_path) as role:
+        second = repository.commit(WEIGHTS)
+        await role.git.look()
+        for revision, commit in ((3, first), (4, second), (5, first)):
+            repository.git("reset", "--quiet", "--hard", commit)
+            await role.git.look()
+            assert (seen(role)["commit"], seen(role)["revision"], seen(role)["in_force"]) == (commit, revision, True)
+        await apply(role.publisher, revision=2)
+    shutil.rmtree(tmp_path / "data" / "git")
+    async with running(repository, tmp_path) as role:
+        assert (seen(role)["commit"], seen(role)["revision"], seen(role)["in_force"]) == (first, 5, False)
 
 
 async def test_a_repository_that_is_gone_changes_nothing_and_is_told_once(repository, tmp_path):
