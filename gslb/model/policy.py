@@ -60,7 +60,9 @@ _AlpnId = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
 _AlpnList = Annotated[tuple[_AlpnId, ...], OneOrMore, Field(max_length=16)]
 AlpnIds = Annotated[_AlpnList, BeforeValidator(as_list, json_schema_input_type=_AlpnId | _AlpnList)]
 Endpoints = Annotated[_EndpointList, BeforeValidator(as_list, json_schema_input_type=EndpointText | _EndpointList)]
-ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._*-]+(/[A-Za-z0-9.@_-]+)?(:[0-9]+)?$", max_length=253)]
+ServiceName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._*-]+(/[A-Za-z0-9._-]+)?(@[A-Za-z0-9._-]+)?(:[0-9]+)?$", max_length=253)
+]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Latitude = Annotated[float, Field(ge=-90, le=90, strict=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180, strict=True)]

@@ -319,6 +319,8 @@ def _bad_value(item: _Refused, value: Value) -> tuple[str, str, str]:  # noqa: P
         return "value", f"{where}: {_clip(message)}", remedy
     if kind == "steer_filter" or (kind == "literal_error" and item.path[2:3] == ("steer",) and len(item.path) == 4):
         return _bad_filter(value, where)
+    if item.is_key:
+        return "value", f"{where}: {_clip(str(item.path[-1]))} cannot be a name here", write
     if kind in _RANGES:
         limits = {name: format_duration(n) if isinstance(value, str) else f"{n:,}" for name, n in context.items()}
         message = _RANGES[kind].format(**limits)

@@ -86,11 +86,15 @@ class Istio:
     def _rules(self, item: Fields, name: str, index: int, namespace: str) -> list[Rule]:
         backends: dict[str, Node] = {}
         action = self._action(item, namespace, backends)
-        rewritten = "prefix" in action.get("rewrite", action.get("redirect", {}))
+        rewritten = "prefix" in action.get("rewrite", {})
         matches = [match_of(match, self._told, segments=rewritten) for match in item.each("match")] or [{}]
+        whole = _of_whole_path(action) if rewritten else action
         item.refuse("delegate", "a VirtualService cannot be a part of another here", "write its routes here")
         item.done()
-        return [Rule((index, n), name, item.place, match, action, backends) for n, match in enumerate(matches)]
+        return [
+            Rule((index, n), name, item.place, match, whole if {"exact", "regex"} & {*match} else action, backends)
+            for n, match in enumerate(matches)
+        ]
 
     def _action(self, item: Fields, namespace: str, backends: dict[str, Node]) -> dict[str, Any]:
         action: dict[str, Any] = {}
@@ -105,6 +109,8 @@ class Istio:
         timeout = item.take("timeout")
         if timeout is not None:
             action["timeout"] = duration(str(timeout.value)) or timeout
+        elif "split" in action:
+            action["timeout"] = "0s"  # "Timeout for HTTP requests, default is disabled"
         if retries := item.fields("retries"):
             self._retries(retries, action)
         if fault := item.fields("fault"):
@@ -244,6 +250,11 @@ def _respond(fields: Fields) -> dict[str, Any]:
     return respond
 
 
+def _of_whole_path(action: dict[str, Any]) -> dict[str, Any]:
+    """`action` where the whole path matches: `rewrite.uri` takes the place of what matched."""
+    return {**action, "rewrite": {"path" if key == "prefix" else key: to for key, to in action["rewrite"].items()}}
+
+
 def _rewrite(fields: Fields) -> dict[str, Any]:
     rewrite: dict[str, Any] = {}
     for word, field in (("prefix", "uri"), ("host", "authority")):
@@ -296,6 +307,7 @@ def _cors(fields: Fields) -> dict[str, Any]:
 
 
 def _percentage(fields: Fields) -> Any:
+    """Without one no request is delayed or aborted."""
     percentage = fields.fields("percentage")
     fields.refuse("percent", "it has been replaced", "write percentage: {value: 10}")
-    return (percentage.take("value") if percentage is not None else None) or 100
+    return (percentage.take("value") if percentage is not None else None) or 0

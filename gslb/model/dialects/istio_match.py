@@ -56,6 +56,9 @@ def _uri(uri: Fields, told: Told, *, any_case: bool, segments: bool) -> dict[str
     if prefix is None or str(prefix.value) == "/":
         return {}
     if segments:
+        if any_case:
+            message = f"{uri.named('prefix')}: edges replace a prefix as it is written, in its case"
+            told.error(prefix.place, "foreign-field", message, "take ignoreUriCase or rewrite.uri away")
         text = str(prefix.value)
         message = f"{uri.named('prefix')}: {text} takes {text.rstrip('/')} and what lies below, no longer names"
         told.warn(prefix.place, "prefix-segment", message, "that is what rewriting a prefix means here")

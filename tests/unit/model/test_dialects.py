@@ -229,11 +229,36 @@ def test_a_virtual_service_becomes_an_app():
         ("rewrite: {uri: /new}", "rewrite: {uriRegexRewrite: {match: x, rewrite: y}}", [(12, 17, "foreign-field")]),
         ("labels: {version: v2}}", "labels: {version: v2}, trafficPolicy: {}}", [(21, 47, "foreign-field")]),
         ("  hosts: [shop.gslb", "  gateways: [istio-system/public]\n  hosts: [shop.gslb", [(5, 14, "unknown-gateway")]),
+        ("prefix: /old}}", "prefix: /old}, ignoreUriCase: true}", [(11, 30, "foreign-field")]),
     ],
 )
 def test_what_istio_says_and_edges_cannot_do_is_told(old, new, expected):
     assert VIRTUAL.count(old) == 1
     assert [item for item in told(VIRTUAL.replace(old, new)) if item[2] != "prefix-segment"] == expected
+
+
+def test_a_virtual_service_means_what_istio_means_by_it():
+    """Where the whole path matches, `rewrite.uri` replaces the whole; what has no timeout waits; a fault without a
+    percentage is for nobody."""
+    text = VIRTUAL.replace(
+        "[{uri: {prefix: /old}}]", "[{uri: {exact: /a}}, {uri: {regex: /r.*}}, {uri: {prefix: /old}}]"
+    )
+    text = text.replace(
+        "      rewrite: {uri: /new}",
+        "      rewrite: {uri: /new, authority: b.example}\n      fault: {abort: {httpStatus: 500}, delay: {fixedDelay: 5s}}",
+    )
+    _, whole, prefix, rest = next(iter(read(text).policy.apps.values())).routes
+    assert [match.exact or match.regex for match in whole.match] == ["/a", "/r.*"]
+    assert (whole.rewrite.path, whole.rewrite.prefix, whole.rewrite.host) == ("/new", None, "b.example")
+    assert (prefix.match[0].path, prefix.rewrite.path, prefix.rewrite.prefix) == ("/old", None, "/new")
+    assert (prefix.fault.abort.percent, prefix.fault.delay.percent) == (0, 0)
+    assert (whole.timeout, prefix.timeout, rest.timeout) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["web", "web@v2", "shop/web@v2", "shop/web@v2:80", "web:80", "web.example.com"])
+def test_a_service_is_named_as_the_page_says(name):
+    own = f"services: {{'{name}': {{dc: ['10.1.0.11:80']}}}}\n"
+    assert set(parse_policy({"own.yaml": (OWN.partition("services:")[0] + own).encode()}).policy.services) == {name}
 
 
 def test_two_gateways_at_one_door_are_told_apart_by_a_word_of_ours():
