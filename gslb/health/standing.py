@@ -10,7 +10,7 @@ and then, where the policy says so, a person's word.
 
     unknown --alive--> up        up, doubted, unknown --dead--> fall: down, or held until approved or freed
     up --doubt--> doubted        doubted, held --alive--> up
-    held --approved, freed--> down
+    held --freed--> down         unknown, up, doubted, held --approved--> down
     down --alive--> returning    returning --dead, doubt, silence--> down
     returning --elapsed--> return: up, or waiting until resumed     returning, waiting --resumed--> up
     waiting --dead--> down
@@ -79,6 +79,9 @@ _TABLE: Mapping[tuple[Phase, Event], Phase | _Move] = {
     ("doubted", "dead"): "fall",
     ("held", "alive"): "up",
     ("held", "doubt"): "doubted",
+    ("unknown", "approved"): "down",
+    ("up", "approved"): "down",
+    ("doubted", "approved"): "down",
     ("held", "approved"): "down",
     ("held", "freed"): "down",
     ("down", "alive"): "returning",

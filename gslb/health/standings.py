@@ -118,7 +118,11 @@ class Standings:
             self._places.update(served.places)
         self._slow = {(app.name, item.site) for app in snapshot.apps.values() for item in app.slow_starts}
         self._kept = {key: kept for key, kept in self._kept.items() if key in self._places}
-        self._restless = {key for key, kept in self._kept.items() if kept.standing.phase not in _QUIET}
+        self._restless = {
+            key
+            for key, kept in self._kept.items()
+            if kept.standing.phase not in _QUIET or self._places[key].app.approvals
+        }
         self._seen = None
 
     def restore(self, remembered: Iterable[Remembered], mono_s: float, wall_s: float) -> None:
@@ -159,7 +163,7 @@ class Standings:
         told_anew = False
         for key in self._places if is_new else tuple(self._restless):
             place, what, before = self._places[key], seen.get(key, _NOTHING), self._kept.get(key)
-            if before is not None and before.seen is what and before.standing.phase in _QUIET:
+            if before is not None and before.seen is what and key not in self._restless:
                 verdicts[key] = before.verdict
                 continue
             kept, actions = self._looked(key, place, before or _new(now), now)
@@ -193,6 +197,10 @@ class Standings:
         rules = self._rules(key, place, before, now)
         standing, fell_wall_s = before.standing, before.fell_wall_s
         actions: list[Action] = []
+        let_go_wall_s = _let_go_wall_s(place, standing, now)
+        if let_go_wall_s is not None:
+            standing, did = step(standing, "approved", rules, now.mono_s)
+            actions, fell_wall_s = [*did], let_go_wall_s
         for event in (_EVENTS[seen.state], *_others(place, before, rules, seen)):
             after, did = step(standing, event, rules, now.mono_s)
             if after.phase in ("down", "held") and standing.phase not in ("held", *_OUT):
@@ -284,6 +292,16 @@ def _others(place: _Place, before: _Kept, rules: Rules, seen: Seen) -> Iterable[
         if _approved(place.app, place.site, "resume", before.fell_wall_s):
             yield "resumed"
         yield "elapsed"
+
+
+def _let_go_wall_s(place: _Place, standing: Standing, now: _Now) -> float | None:
+    """When a person let the site go that only a person lets back, and it is not out here: this node was down or cut off
+    then, or saw it well again a moment before. All nameservers must follow the same word. None where nobody did."""
+    if standing.phase in _OUT or not place.app.failback.manual:
+        return None
+    back_wall_s = now.wall_s - (now.mono_s - standing.back_s)
+    said = [item.at_wall_s for item in place.app.approvals if (item.site, item.what) == (place.site, "failover")]
+    return next((at_wall_s for at_wall_s in said if at_wall_s > back_wall_s), None)
 
 
 def _approved(app: App, site: SiteName, what: str, fell_wall_s: float) -> bool:

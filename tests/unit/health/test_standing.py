@@ -28,7 +28,7 @@ RAIL = Rules(Failback(after_s=30), may_fall=False)
         ("up", "dead", RAIL, "held", ("held",)),
         ("up", "doubt", AUTO, "doubted", ()),
         ("up", "elapsed", AUTO, "up", ()),
-        ("up", "approved", AUTO, "up", ()),
+        ("up", "approved", AUTO, "down", ("left",)),
         ("doubted", "alive", AUTO, "up", ()),
         ("doubted", "silence", AUTO, "up", ()),
         ("doubted", "dead", AUTO, "down", ("left",)),

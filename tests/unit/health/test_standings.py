@@ -145,12 +145,58 @@ def test_manual_failover_waits_for_a_person_and_coming_back_too():
 
 
 def test_an_approval_is_about_what_happened_before_it():
-    node = Node(failover="manual")
+    node = Node(failover="manual", failback={"after": "10s", "resume": "auto"})
     node.look()
     approve(node, "failover")
     node.wait(10)
     node.see("down", "dc")
     assert node.verdict().state == "held"
+
+
+def test_the_next_death_asks_a_person_again():
+    node = Node(failover="manual")
+    node.look()
+    for _ in range(2):
+        node.see("down", "dc")
+        assert node.verdict().state == "held"
+        node.wait(1)
+        approve(node, "failover")
+        assert node.verdict().state == "down"
+        node.see("up", "dc")
+        node.wait(1)
+        approve(node, "resume")
+        assert node.verdict().state == "up"
+        node.wait(1)
+
+
+def test_who_did_not_see_a_site_die_lets_it_go_all_the_same_when_a_person_does():
+    """The nameserver at a site that is cut off sees it well all the time. When the cut is over it answered the old site
+    for as long as the others waited for a person: two databases took writes."""
+    node = Node(failover="manual")
+    node.look()
+    approve(node, "failover")
+    assert node.verdict().state == "down"
+    assert node.verdict("aws").state == "up"
+    node.wait(3600)
+    assert node.verdict().reason == "well again; comes back when a person says so: gslb resume shop dc"
+    approve(node, "resume")
+    assert node.verdict().state == "up"
+    node.wait(1)
+    node.follow()
+    node.look()
+    assert node.verdict().state == "up"
+
+
+def test_who_starts_without_a_memory_knows_what_people_let_go():
+    node = Node(failover="manual")
+    node.overrides = {"approvals": (Approval(app="shop", site="dc", what="failover", by=by()),)}
+    node.follow()
+    node.wait(60)
+    assert node.states() == ["down", "up", "up"]
+    node.wait(3600)
+    assert node.verdict().waits
+    approve(node, "resume")
+    assert node.states() == ["up", "up", "up"]
 
 
 def test_an_approval_of_one_site_is_none_of_another():
