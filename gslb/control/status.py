@@ -274,17 +274,20 @@ def _verdict(verdicts: list[VerdictState]) -> dict[str, Any]:
         }
     choose = max if state == "down" else min
     shown = deciding if state != "up" else [v for v in verdicts if v.state == "down"] or deciding[:1]
+    is_one = len(views) == 1 and len(states) == 1
+    reasons = dict.fromkeys(_reason(verdict, is_one=is_one) for verdict in shown)
     return {
         "verdict": state,
-        "reason": "; ".join(_reason(verdict, len(verdicts)) for verdict in shown),
+        "reason": "; ".join(reasons),
         "since": iso(choose(verdict.since_wall_s for verdict in deciding)),
         "seen": next((verdict.seen for verdict in deciding if verdict.seen), state),
         "views": views,
     }
 
 
-def _reason(verdict: VerdictState, addresses: int) -> str:
-    if addresses == 1 or verdict.state == "up":
+def _reason(verdict: VerdictState, *, is_one: bool) -> str:
+    """`is_one`: the site has one address, of which all nameservers say the same."""
+    if is_one or verdict.state == "up":
         return verdict.reason
     return f"{verdict.address} is {verdict.state}: {verdict.reason}"
 

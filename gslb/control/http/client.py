@@ -28,6 +28,7 @@ TIMEOUT_S = 60.0
 LIMIT_BYTES = 16 * 1024 * 1024
 _IN_DOUBT = "a change may have been made: gslb status and gslb history tell"
 _START = "is gslb running? start it with gslb run or gslb demo, or say where it is with --server"
+_ELSEWHERE = "ask a machine that has one: --server https://HOST:PORT; of the nodes here tells gslb node status"
 
 
 def runtime_folder() -> Path:
@@ -194,6 +195,9 @@ def _target(path: str, query: Mapping[str, str | None] | None) -> str:
 def _why(server: str, error: Exception) -> tuple[str, str]:
     """What went wrong on the way to control, and what to do about it."""
     if isinstance(error, FileNotFoundError):
+        path = Path(server.removeprefix("unix:"))
+        if path == control_socket(path.parent) and any(path.parent.glob("*.sock")):
+            return f"gslb runs here, and no control: there is no {server}", _ELSEWHERE
         return f"there is no gslb at {server}", _START
     if isinstance(error, PermissionError):
         return f"this user may not talk to the gslb at {server}", "run the command as the user that runs gslb (or root)"

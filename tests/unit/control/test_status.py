@@ -108,6 +108,14 @@ def test_an_app_is_down_at_a_site_only_where_every_address_is():
     assert seen(intent(), dns(*reports))["sites"]["dc"]["apps"]["shop"]["verdict"] == "unknown"
 
 
+def test_nameservers_that_say_the_same_say_it_once():
+    dead = verdict("shop", "aws", AWS, "down", "connection refused")
+    got = seen(intent(), dns(dead), dns(dead, name="m2/dns"))
+    assert got["sites"]["aws"]["apps"]["shop"]["reason"] == "connection refused"
+    got = seen(intent(), dns(dead), dns(verdict("shop", "aws", AWS), name="m2/dns"))
+    assert got["sites"]["aws"]["apps"]["shop"]["reason"] == f"{AWS} is down: connection refused"
+
+
 def test_a_site_is_as_bad_as_its_worst_app():
     got = seen(intent(), dns(verdict("shop", "dc", DC), verdict("blog", "dc", DC, "down", "503 from /")))["sites"]["dc"]
     assert (got["verdict"], got["reason"]) == ("down", "blog: 503 from /")
