@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from gslb.cli.printing import status_word
+
 __all__ = ["page"]
 
 _SECTIONS = (
@@ -81,12 +83,15 @@ def _traffic(seen: Mapping[str, Any]) -> Iterable[str]:
     yield '<th class="n">mean octets</tr>'
     for side, name in (("old", seen["reference"]), ("new", seen["target"])):
         told = traffic[side]
-        statuses = ", ".join(f"{number:,} × {status}" for status, number in told["statuses"].items())
+        statuses = ", ".join(f"{number:,} × {status_word(status)}" for status, number in told["statuses"].items())
         times = "".join(f'<td class="n">{_ms(told[key])}' for key in ("p50_ms", "p95_ms", "p99_ms"))
         yield f'<tr><td>{_code(name)}<td>{statuses}{times}<td class="n">{told["mean_bytes"] or 0:,.0f}</tr>'
     yield "</table></div>"
     if traffic["changes"]:
-        listed = (f"{item['count']:,} × {item['old']} to {item['new']}" for item in traffic["changes"])
+        listed = (
+            f"{item['count']:,} × {status_word(item['old'])} to {status_word(item['new'])}"
+            for item in traffic["changes"]
+        )
         yield f"<p>Another status: {', '.join(listed)}.</p>"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gslb.cli.operate import JSON, SERVER, Wish, taking
+from gslb.cli.printing import status_word
 from gslb.cli.tables import add_row, console, new_table
 from gslb.control.http.client import path_of
 from gslb.errors import HostError
@@ -99,11 +100,19 @@ def _traffic(seen: Mapping[str, Any]) -> Table:
     table = new_table(f"Everything mirrored: {traffic['pairs']:,}", "side", "statuses", "p50", "p95", "p99", "octets")
     for side, name in (("old", seen["reference"]), ("new", seen["target"])):
         told = traffic[side]
-        statuses = ", ".join(f"{number:,} x {status}" for status, number in told["statuses"].items())
+        statuses = ", ".join(f"{number:,} x {status_word(status)}" for status, number in told["statuses"].items())
         times = ["-" if told[key] is None else f"{told[key]:.3g} ms" for key in ("p50_ms", "p95_ms", "p99_ms")]
         add_row(table, f"{name} ({side})", statuses, *times, f"{told['mean_bytes'] or 0:,.0f}")
     for change in traffic["changes"][:_CHANGES]:
-        add_row(table, "", f"{change['count']:,} x {change['old']} to {change['new']}", "", "", "", "")
+        add_row(
+            table,
+            "",
+            f"{change['count']:,} x {status_word(change['old'])} to {status_word(change['new'])}",
+            "",
+            "",
+            "",
+            "",
+        )
     return table
 
 

@@ -10,7 +10,7 @@ import click
 
 from gslb.errors import Problem
 
-__all__ = ["as_json", "counted", "problem_text", "summary"]
+__all__ = ["as_json", "counted", "problem_text", "status_word", "summary"]
 
 
 def counted(count: int, noun: str) -> str:
@@ -24,6 +24,11 @@ def problem_text(problem: Problem) -> str:
     colour = "red" if problem.severity == "error" else "yellow"
     head = f"{click.style(where, bold=True)}: {click.style(problem.severity, fg=colour)}"
     return f"{head} [{problem.rule}] {problem.message}\n    {problem.remedy}"
+
+
+def status_word(status: str | int) -> str:
+    """An HTTP status as reports of mirrors have it: `0` is no answer, `-1` one of more statuses than are counted."""
+    return {"0": "no answer", "-1": "another"}.get(str(status), str(status))
 
 
 def summary(problems: Sequence[Problem]) -> str:

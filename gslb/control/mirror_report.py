@@ -46,6 +46,7 @@ def mirror_report(
     Raises as require_compared."""
     mirror, compare = require_compared(snapshot, app, route)
     heard = [item for item in told.values() if item is not None]
+    traffic = traffic_seen([item.traffic for item in heard])
     span = together([_span(item) for item in heard]) if heard else None
     edges = [state.edge for state in roles if state.edge is not None and state.edge.comparing]
     return {
@@ -56,9 +57,9 @@ def mirror_report(
         "reference": compare.reference,
         "since": iso(span.since_wall_s) if span else None,
         **{name: getattr(span, name) if span else 0 for name in _NUMBERS[1:]},
-        "traffic": traffic_seen([item.traffic for item in heard]),
+        "traffic": traffic,
         "fields": [_field(span, one) for one in ranked(span.fields)] if span else [],
-        "hints": list(_hints(compare, span, told, edges)),
+        "hints": [*_unanswered(traffic), *_hints(compare, span, told, edges)],
         "samples": _samples(heard),
         "edges": {name: item.pairs if item is not None else None for name, item in told.items()},
     }
@@ -92,6 +93,15 @@ def _field(span: Span, one: Ranked) -> dict[str, Any]:
         "old": item.old,
         "new": item.new,
     }
+
+
+def _unanswered(traffic: Mapping[str, Any]) -> Iterable[str]:
+    silent = traffic["new"]["statuses"].get("0", 0)
+    if silent:
+        yield (
+            f"the new side gave no answer to {silent} of {traffic['pairs']} requests, for which a copy has five"
+            " seconds: there was nothing to compare"
+        )
 
 
 def _hints(

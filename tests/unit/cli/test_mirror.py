@@ -62,7 +62,8 @@ COMPARED = Compared(
     ),
     traffic=TrafficCounts(
         pairs=500, old=SideTraffic(statuses={200: 500}, times={80: 500}, size_bytes=5000),
-        new=SideTraffic(statuses={200: 490, 500: 10}, times={90: 500}, size_bytes=4000), changes={"200 500": 10},
+        new=SideTraffic(statuses={200: 490, 500: 8, 0: 2}, times={90: 500}, size_bytes=4000),
+        changes={"200 500": 8, "200 0": 2},
     ),
 )  # fmt: skip
 
@@ -83,7 +84,9 @@ def test_the_report_tells_what_differs_and_leaves_noise_out(gslb, comparing):
     assert "environment test: shop/pay, monolith (old) beside checkout (new)" in out
     assert "50 pairs compared" in out
     assert "Everything mirrored: 500" in out
-    assert "10 x 200 to 500" in out
+    assert "8 x 200 to 500" in out
+    assert "2 x 200 to no answer" in out
+    assert "2 x no answer, 490 x 200" in out
     assert "body.price" in out
     assert "not settled, 10 more would" in out
     assert "body.at" not in out
@@ -100,6 +103,7 @@ def test_the_report_as_json_and_as_a_page_that_holds_no_markup_of_others(gslb, c
     assert not [mark for mark in ("<script", "<i>", "<u>", "body.<b>") if mark in text]
     assert "&lt;script&gt;" in text
     assert "default-src 'none'" in text
+    assert "2 × 200 to no answer" in text
     code, _, err = gslb("mirror", "report", "shop/pay", "--html", str(tmp_path / "no" / "report.html"))
     assert (code, "cannot be written" in err) == (2, True)
 

@@ -101,6 +101,10 @@ def test_the_surest_stand_first_and_noise_last():
         ({}, "nothing was compared yet"),
         ({"edge-dc": None}, "nothing was heard from the comparer of edge-dc"),
         ({"edge-dc": compared(pairs=0)}, "nothing was compared yet"),
+        (
+            {"edge-dc": compared(pairs=0, traffic=TrafficCounts(pairs=9, new=SideTraffic(statuses={0: 7, 200: 2})))},
+            "no answer to 7 of 9 requests",
+        ),
         ({"edge-dc": compared(refused=11)}, "401 or 403"),
         ({"edge-dc": compared(measured=0)}, "only safe methods"),
         ({"edge-dc": compared(more_fields=3)}, "more fields than are counted"),
