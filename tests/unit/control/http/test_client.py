@@ -72,6 +72,16 @@ def test_a_part_of_a_path_cannot_leave_its_place(server):
         Client(str(server[0])).delete(path_of("shifts", "../../healthz?", "x/y#z"))
 
 
+def test_a_machine_that_runs_nodes_and_no_control_says_so(tmp_path):
+    with socket.socket(socket.AF_UNIX) as node:
+        node.bind(str(tmp_path / "dns.sock"))
+        with pytest.raises(HostError, match="gslb runs here, and no control") as caught:
+            Client(str(control_socket(tmp_path))).get("/v1/status")
+        assert "gslb node status" in caught.value.remedy
+        with pytest.raises(HostError, match="there is no gslb at"):
+            Client(str(tmp_path / "edge-dc.sock")).get("/v1/nodes")
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -98,16 +108,6 @@ def _dead(path):
 @pytest.mark.parametrize(
     "server", ["https://", "http://", "http://127.0.7.1:99999", "https://127.0.7.1/x", "http://a@127.0.7.1"]
 )
-def test_a_machine_that_runs_nodes_and_no_control_says_so(tmp_path):
-    with socket.socket(socket.AF_UNIX) as node:
-        node.bind(str(tmp_path / "dns.sock"))
-        with pytest.raises(HostError, match="gslb runs here, and no control") as caught:
-            Client(str(control_socket(tmp_path))).get("/v1/status")
-        assert "gslb node status" in caught.value.remedy
-        with pytest.raises(HostError, match="there is no gslb at"):
-            Client(str(tmp_path / "edge-dc.sock")).get("/v1/nodes")
-
-
 def test_a_server_that_cannot_be_asked(server):
     with pytest.raises(HostError, match="not a server"):
         Client(server).get("/v1/status")
