@@ -26,15 +26,10 @@ def shift_change(published: Published, app: str, route: str) -> dict[str, Any]:
     return {"before": _percents(before), "after": _percents(after), "undo": undo, **common(published)}
 
 
-def drain_change(published: Published, site: str, app: str | None) -> dict[str, Any]:
-    """The answer to a drain or to its undoing, as messages.DrainChange."""
+def drain_change(published: Published, site: str, app: str | None, back: str) -> dict[str, Any]:
+    """The answer to a drain or to its undoing, as messages.DrainChange; `back`: what takes it back."""
     before, after = _drained(published.before, site, app), _drained(published.after, site, app)
-    undo = None
-    if published.before != published.after:
-        scope = site if app is None else f"{site} --app {app}"
-        was = set(before.values())
-        entry = " --entry" if was == {"entry drained"} else ""
-        undo = f"gslb undrain {scope}" if "in service" in was or not was else f"gslb drain {scope}{entry}"
+    undo = None if published.before == published.after else back
     return {"before": before, "after": after, "undo": undo, **common(published)}
 
 

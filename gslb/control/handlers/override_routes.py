@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gslb import clock
@@ -49,21 +49,26 @@ async def drain(publisher: Publisher, wanted: DrainRequest) -> dict[str, Any]:
     item = Drain(site=wanted.site, app=wanted.app, entry_only=wanted.entry_only, deadline_s=wanted.deadline_s, by=by)
     flags = [" --entry"] * wanted.entry_only + _deadline(wanted) + [f" --allow {rule}" for rule in wanted.allow]
     dead = forcing.dead_places(reachable(publisher.roles(), publisher.ages_s()))
-    published = await _change(
-        publisher,
-        lambda intent: changes.drain(changes.require(intent), item, wanted.allow, dead),
-        by,
-        ("drain", _scope(wanted.site, wanted.app) + "".join(flags)),
-    )
-    return answers.drain_change(published, wanted.site, wanted.app)
+    earlier: list[Drain] = []
+
+    def take_out(intent: Intent | None) -> Intent:
+        before = changes.require(intent)
+        earlier[:] = _drains(before, wanted.site, wanted.app)
+        return changes.drain(before, item, wanted.allow, dead)
+
+    what = ("drain", _scope(wanted.site, wanted.app) + "".join(flags))
+    published = await _change(publisher, take_out, by, what)
+    return answers.drain_change(published, wanted.site, wanted.app, _back(earlier, wanted.site, wanted.app))
 
 
 async def undrain(publisher: Publisher, site: str, query: DrainKey) -> dict[str, Any]:
     """As messages.DrainChange."""
     by = _now(query)
+    earlier: list[Drain] = []
 
     def put_back(intent: Intent | None) -> Intent:
         before = changes.require(intent)
+        earlier[:] = _drains(before, site, query.app)
         after = changes.undrain(before, site, query.app)
         if query.over_s is None:
             return after
@@ -71,7 +76,7 @@ async def undrain(publisher: Publisher, site: str, query: DrainKey) -> dict[str,
 
     slowly = "" if query.over_s is None else f" --over {format_duration(query.over_s)}"
     published = await _change(publisher, put_back, by, ("undrain", _scope(site, query.app) + slowly))
-    return answers.drain_change(published, site, query.app)
+    return answers.drain_change(published, site, query.app, _back(earlier, site, query.app))
 
 
 async def latency_in_force(publisher: Publisher) -> dict[str, Any]:
@@ -129,6 +134,18 @@ def _deadline(wanted: DrainRequest) -> list[str]:
     if wanted.deadline_in_s == DEADLINE_S or (wanted.deadline_s is None and wanted.deadline_in_s is not None):
         return []
     return [f" --deadline {'never' if wanted.deadline_s is None else format_duration(wanted.deadline_s)}"]
+
+
+def _drains(intent: Intent, site: str, app: str | None) -> list[Drain]:
+    """The drain of just this scope, if there is one."""
+    return [drain for drain in intent.overrides.drains if (drain.site, drain.app) == (site, app)]
+
+
+def _back(earlier: Sequence[Drain], site: str, app: str | None) -> str:
+    """The command after which the scope is drained as it was; drains of other scopes were not touched."""
+    if not earlier:
+        return f"gslb undrain {_scope(site, app)}"
+    return f"gslb drain {_scope(site, app)}{' --entry' * earlier[0].entry_only}"
 
 
 def _scope(site: str, app: str | None) -> str:

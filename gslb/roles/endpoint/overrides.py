@@ -126,10 +126,11 @@ def _wish(wanted: emergency.Emergency, by: Provenance) -> _Wish:
 
 
 def _draining(drain: Drain, allow: Collection[str]) -> _Wish:
+    place = _place(drain.site, drain.app)
     return _Wish(
-        f"drain {_place(drain.site, drain.app)}{' --entry' * drain.entry_only}",
+        f"drain {place}{' --entry' * drain.entry_only}",
         lambda intent: changes.drain(intent, drain, allow),
-        lambda published: answers.drain_change(published, drain.site, drain.app),
+        lambda published: answers.drain_change(published, drain.site, drain.app, f"gslb node undrain {place}"),
     )
 
 
@@ -137,7 +138,7 @@ def _undraining(site: str, app: str | None) -> _Wish:
     return _Wish(
         f"undrain {_place(site, app)}",
         lambda intent: changes.undrain(intent, site, app, _HERE),
-        lambda published: answers.drain_change(published, site, app),
+        lambda published: answers.drain_change(published, site, app, f"gslb node drain {_place(site, app)}"),
     )
 
 

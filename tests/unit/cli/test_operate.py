@@ -49,6 +49,16 @@ def test_what_is_printed_as_undo_undoes(gslb, publisher):
         assert publisher.snapshot.digest == before, line
 
 
+def test_the_way_back_from_a_second_drain_leaves_the_first(gslb, publisher):
+    """It said to drain what was to be put back."""
+    gslb("drain dc")
+    for line, undo in (("drain dc --app shop", "undrain dc --app shop"), ("drain dc --entry", "drain dc")):
+        _, out, _ = gslb(line)
+        assert out.splitlines()[-1] == f"to undo: gslb {undo}"
+        assert gslb(undo)[0] == 0
+        assert [(item.app, item.entry_only) for item in publisher.intent.overrides.drains] == [(None, False)]
+
+
 def test_the_way_back_from_a_second_shift_is_the_first(gslb, publisher):
     gslb("shift shop/find search=60")
     first = publisher.snapshot.apps["shop"].routes[1].split
