@@ -311,3 +311,65 @@ async def test_shares_of_mirrors_and_the_header_of_each_side(suite):
         sides[said["pod"]] += 1
     await connection.close()
     assert all(abs(count - total / 2) <= 0.05 * total for count in sides.values())
+
+
+DOORS = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public}
+spec:
+  gatewayClassName: gslb
+  listeners:
+    - {name: http, port: HTTP, protocol: HTTP}
+    - {name: https, port: SECURE, protocol: HTTPS, tls: {certificateRefs: [{name: shop}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: moved}
+spec:
+  parentRefs: [{name: public, sectionName: http}]
+  hostnames: [shop.gslb.test]
+  rules:
+    - {matches: [{path: {value: /open}}], backendRefs: [{name: web, port: 80}]}
+    - {filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: SECURE}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop}
+spec:
+  parentRefs: [{name: public, sectionName: https}]
+  hostnames: [shop.gslb.test]
+  rules:
+    - {matches: [{path: {value: /open}}], filters: [{type: RequestRedirect, requestRedirect: {hostname: other.example}}]}
+    - {backendRefs: [{name: web, port: 80}]}
+"""
+
+
+async def test_a_host_has_rules_of_its_own_by_http_and_by_https(stage):
+    secure, authority = free_port(DC), Authority()
+    folder = stage.folder / "dc" / "certificates"
+    folder.mkdir(parents=True)
+    put(folder, "shop", authority.leaf("shop.gslb.test", "shop--dc.gslb.test"))
+    own = {
+        "zone": {"name": "gslb.test", "nameservers": {"ns1": ["127.0.7.53"]}},
+        "sites": {"dc": {"edges": [{"public": [DC]}], "listen": {"http": stage.port, "https": secure}}},
+        "services": {"web": {"dc": [stage.backend("web").endpoint]}},
+    }
+    text = DOORS.replace("HTTP,", f"{stage.port},", 1).replace("SECURE", str(secure))
+    loaded = parse_policy({"own.yaml": yaml.safe_dump(own).encode(), "z.yaml": text.encode()})
+    context = ssl.create_default_context(cadata=authority.pem().decode())
+    async with stage.edge() as runner:
+        await runner.publish(compile_snapshot(Intent(revision=1, policy=loaded.policy), 0.0))
+        asked = {}
+        for scheme, port, tls in (("http", stage.port, None), ("https", secure, context)):
+            for path in ("/open", "/x"):
+                name = {"server_hostname": "shop.gslb.test"} if tls else {}
+                reader, writer = await asyncio.open_connection(DC, port, ssl=tls, **name)
+                writer.write(f"GET {path} HTTP/1.1\r\nhost: shop.gslb.test\r\n\r\n".encode())
+                reply = await _read(reader, bodiless=False)
+                asked[scheme, path] = reply.get("location") or reply.status
+                writer.close()
+    assert asked == {
+        ("http", "/open"): 200, ("http", "/x"): f"https://shop.gslb.test:{secure}/x",
+        ("https", "/open"): f"https://other.example:{secure}/open", ("https", "/x"): 200,
+    }  # fmt: skip

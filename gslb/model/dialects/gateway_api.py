@@ -14,6 +14,7 @@ from typing import Any
 from gslb.model.dialects.assembly import HostRules, Own, Rule, Services, to_name
 from gslb.model.dialects.fields import Fields, Told
 from gslb.model.dialects.http_rule import RuleReader
+from gslb.model.dialects.two_doors import with_one_app_a_host
 from gslb.model.tree import Place
 
 __all__ = ["KINDS", "GatewayApi"]
@@ -87,9 +88,12 @@ class GatewayApi:
             document.ignore("spec")
         document.done()
 
-    def hosts(self) -> Iterator[HostRules]:
+    def hosts(self) -> Iterable[HostRules]:
         """What the routes come to. Everything must have been added."""
         self._refuse_overlaps()
+        return with_one_app_a_host(self._of_listeners())
+
+    def _of_listeners(self) -> Iterator[HostRules]:
         attached = [item for document, metadata in self._routes for item in self._route(document, metadata)]
         for listener in self._listeners:
             mine = [item for item in attached if item.listener is listener]

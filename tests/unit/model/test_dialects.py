@@ -96,6 +96,38 @@ def test_an_app_of_ours_with_the_host_says_how_it_is_steered():
     assert (app.hosts, app.ttl, len(app.routes)) == (("shop",), 5.0, 2)
 
 
+BOTH = GATEWAY.replace(
+    "protocol: HTTP}\n",
+    "protocol: HTTP}\n    - {name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop}]}}\n",
+)
+MOVED = """\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: moved, namespace: shop}
+spec:
+  parentRefs: [{name: public, sectionName: http}]
+  hostnames: [shop.gslb.example.com]
+  rules: [{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, statusCode: 301}}]}]
+"""
+
+
+def test_a_host_at_two_listeners_is_one_app():
+    (app,) = read(BOTH).policy.apps.values()
+    assert (app.tls.cert, app.tls.redirect, len(app.routes)) == ("shop.crt", False, 2)
+    secure = BOTH.replace("[{name: public}]", "[{name: public, sectionName: https}]") + MOVED
+    (app,) = read(secure).policy.apps.values()
+    assert (app.tls.redirect, [route.name for route in app.routes]) == (True, ["pay-0", "pay-1"])
+    (app,) = read(secure.replace("statusCode: 301", "statusCode: 302")).policy.apps.values()
+    assert [(route.name, dict(route.match[0].headers)) for route in app.routes] == [
+        ("moved", {"x-forwarded-proto": "http"}),
+        ("pay-0", {"x-forwarded-proto": "https"}),
+        ("pay-1", {"x-forwarded-proto": "https"}),
+    ]
+    own = OWN + "apps: {mine: {hosts: [shop], ttl: 5s}}\n"
+    assert read(secure, own).policy.apps["mine"].tls.redirect
+
+
 def test_precedence_of_the_specification_orders_rules_of_all_routes():
     more = GATEWAY.replace(
         "    - backendRefs: [{name: web, port: 80}]\n",
