@@ -75,6 +75,15 @@ class Admin:
         """Tell open connections to go (`connection: close`, GOAWAY), or stop telling them."""
         await self._ask("POST", f"/healthcheck/{'fail' if leaving else 'ok'}", {})
 
+    async def stop_listening(self) -> None:
+        """Take no new connections, for good; those that are open go on."""
+        await self._ask("POST", "/drain_listeners", {})
+
+    async def open_connections(self) -> int:
+        """Connections of clients, other edges included, that are open now."""
+        gauges = await self.stats(r"^http\..*\.downstream_cx_active$", "Gauges")
+        return sum(int(value) for name, value in gauges.items() if not name.startswith("http.admin."))
+
     async def _ask(
         self, method: str, path: str, query: dict[str, str], timeout_s: float = _TIMEOUT_S
     ) -> tuple[int, bytes]:

@@ -43,6 +43,8 @@ class Files:
         self.bootstrap = self.folder / "bootstrap.json"
         self.log = self.folder / "envoy.log"
         self.process = self.folder / "envoy.process.json"
+        self.leaving = self.folder / "envoy.leaving.json"
+        self.leaving_admin = self.folder / "going.sock"
         self.paths = Paths(
             admin=str(self.folder / "admin.sock"),
             listeners=str(self.folder / "lds" / "listeners.json"),

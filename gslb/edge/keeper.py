@@ -3,6 +3,7 @@
     no process --adopt or start--> starting --/ready is 200--> live
     starting, live --process ends, or is frozen and killed--> backing_off --pause--> no process
 
+One of other settings than these is replaced without a gap: it serves until the next one is live (`leaving`).
 A frozen process (stopped, deadlocked) accepts connections and never answers, SIGTERM included: it gets SIGKILL.
 """
 
@@ -18,6 +19,7 @@ from typing import Literal
 from gslb import clock
 from gslb.edge.admin import Admin
 from gslb.edge.files import Files
+from gslb.edge.leaving import Leaving
 from gslb.edge.process import Command, EnvoyProcess, adopt, refuse_taken_addresses, spawn
 from gslb.errors import HostError
 from gslb.model.words import IpAddress
@@ -68,6 +70,7 @@ class Keeper:
     def __init__(self, command: Command, files: Files, admin: Admin, hooks: Hooks) -> None:
         self._command, self._files, self._admin, self._hooks = command, files, admin, hooks
         self._process: EnvoyProcess | None = None
+        self._leaving: Leaving | None = None
         self._state: Literal["live", "starting", "backing_off"] = "starting"
         self._since_wall_s = clock.wall_s()
         self._restarts = 0
@@ -78,6 +81,16 @@ class Keeper:
     @property
     def running(self) -> bool:
         return self._process is not None
+
+    @property
+    def serves(self) -> bool:
+        """Whether an Envoy does: this one, or the one before it until this one is live."""
+        return self._state == "live" or self._leaving is not None
+
+    @property
+    def binds(self) -> bool:
+        """Whether an Envoy of ours has the addresses, or is about to."""
+        return self._process is not None or self._leaving is not None
 
     async def live(self, limit_s: float) -> None:
         """Wait until an Envoy serves. Raises HostError after `limit_s`."""
@@ -99,12 +112,24 @@ class Keeper:
 
     async def run(self) -> None:
         """Start now where none runs, then for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._relieve())
+            await self._keep()
+
+    async def _relieve(self) -> None:
+        if self._leaving is not None:
+            await self._live.wait()
+            await self._leaving.see_off()
+            self._leaving = None
+
+    async def _keep(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
             begun_s = clock.mono_s()
             try:
                 if self._process is None:
-                    refuse_taken_addresses(self._hooks.addresses())
+                    if self._leaving is None:
+                        refuse_taken_addresses(self._hooks.addresses())
                     self._enter("starting")
                     self._process = spawn(self._command, self._files)
                 self._last_end = await self._watch(self._process)
@@ -119,6 +144,9 @@ class Keeper:
 
     async def end(self) -> None:
         """End Envoy: ask, then insist."""
+        if self._leaving is not None:
+            await self._leaving.end()
+            self._leaving = None
         if self._process is not None:
             await self._process.end()
             self._let_go()
@@ -126,15 +154,17 @@ class Keeper:
 
     def leave(self) -> None:
         """Let go of Envoy; it serves on, and the next run adopts it."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        if self._leaving is not None:
+            self._leaving.leave()
+            self._leaving = None
+        self._close()
 
     async def adopt(self) -> None:
-        """Take over the Envoy of an earlier run, where there is one that was started the same way. Whether it is frozen
-        shows like everywhere else."""
+        """Take over the Envoy of an earlier run, where there is one: for good where it was started the same way, else
+        until the next one serves. Whether one is frozen shows like everywhere else; of other settings it ends now."""
         if self._process is not None:
             return
+        self._leaving = Leaving.of_earlier_run(self._files)
         found = adopt(self._command, self._files)
         if found is None:
             return
@@ -144,8 +174,13 @@ class Keeper:
             self._enter("starting")
             return
         self._last_end = "it ran with other settings"
-        await process.end()
-        process.close()
+        if await self._admin.ready(_READY_TIMEOUT_S) is None:
+            await process.end()
+            process.close()
+            return
+        if self._leaving is not None:
+            await self._leaving.end()
+        self._leaving = Leaving.of(process, self._files)
 
     async def _watch(self, process: EnvoyProcess) -> str:
         """Until it ends; why."""
@@ -193,8 +228,13 @@ class Keeper:
                 log.truncate()
 
     def _let_go(self) -> None:
-        self.leave()
+        self._close()
         self._hooks.ended()
+
+    def _close(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def _enter(self, state: Literal["live", "starting", "backing_off"]) -> None:
         if state != self._state:

@@ -22,7 +22,10 @@ from gslb.errors import HostError
 from gslb.model.words import IpAddress, format_endpoint
 from gslb.whole_file import write_whole
 
-__all__ = ["Command", "EnvoyProcess", "adopt", "end_left_behind", "find_envoy", "refuse_taken_addresses", "spawn"]
+__all__ = [
+    "Command", "EnvoyProcess", "adopt", "adopt_leaving", "end_left_behind", "find_envoy", "refuse_taken_addresses",
+    "spawn",
+]  # fmt: skip
 
 _END_S = 1.5
 """How long Envoy has to end by itself: shorter than what a supervisor gives its role, or a start that is slow to end
@@ -49,7 +52,7 @@ def find_envoy(setting: str | None) -> Path:
 @dataclass(frozen=True, slots=True)
 class Command:
     """How an edge's Envoy is started. Without hot restart there is no shared memory to leave behind: configurations
-    change in place, and a new binary starts after the old one has gone."""
+    change in place, and what cannot, such as a new binary, starts beside the old one (`leaving`)."""
 
     binary: Path
     bootstrap: Path
@@ -162,13 +165,21 @@ def adopt(command: Command, files: Files) -> tuple[EnvoyProcess, bool] | None:
     return (found[0], found[1] == command.digest) if found is not None else None
 
 
+def adopt_leaving(files: Files) -> EnvoyProcess | None:
+    """The Envoy that was to end once the next one serves, where an earlier run did not see its end."""
+    found = _left_behind(files.leaving)
+    return found[0] if found is not None else None
+
+
 async def end_left_behind(folder: Path) -> None:
-    """End the Envoy that the edge role of `folder` has left, if it has left one: a role that is killed, or that has not
-    come so far as to adopt it, cannot."""
-    found = _left_behind(Files(folder).process)
-    if found is not None:
-        await found[0].end()
-        found[0].close()
+    """End every Envoy that the edge role of `folder` has left: a role that is killed, or that has not come so far as to
+    adopt them, cannot."""
+    files = Files(folder)
+    for file in (files.process, files.leaving):
+        found = _left_behind(file)
+        if found is not None:
+            await found[0].end()
+            found[0].close()
 
 
 def _left_behind(file: Path) -> tuple[EnvoyProcess, str] | None:

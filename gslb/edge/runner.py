@@ -192,8 +192,8 @@ class EdgeRunner:
 
     @property
     def serves(self) -> bool:
-        """Is its Envoy live? What the edge says of itself to those who look at it from elsewhere."""
-        return self._keeper.state().state == "live"
+        """Does an Envoy of it? What the edge says of itself to those who look at it from elsewhere."""
+        return self._keeper.serves
 
     async def state(self) -> tuple[EnvoyState, tuple[RouteState, ...]]:
         """Envoy's life and what it counted, per route. Counters are as of now, or of the last look at an Envoy that
@@ -274,7 +274,7 @@ class EdgeRunner:
 
     async def _hand_over(self, config: EdgeConfig) -> None:
         new = await asyncio.to_thread(self._encoder.documents, config, self._files.paths)
-        bound = await self._bound() if self._keeper.running else frozenset()
+        bound = await self._bound() if self._keeper.binds else frozenset()
         wanted = _addresses(new[self._files.paths.listeners])
         refuse_taken_addresses([address for address in wanted if address not in bound])
         if self._keeper.running:

@@ -34,11 +34,11 @@ class Installation:
         self.env = {**os.environ, "GSLB_RUNTIME": str(folder / "run")}
         self.process = None
 
-    async def start(self, *args: str) -> None:
+    async def start(self, *args: str, threads: int = 1) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *GSLB, "run", *args, "--data", str(self.folder / "data"), "--dns", f"{ADDRESS}:15353",
-                "--api", f"{ADDRESS}:18053", "--concurrency", "1",
+                "--api", f"{ADDRESS}:18053", "--concurrency", str(threads),
                 env=self.env, stdin=asyncio.subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
         await eventually(self.ready, 30)
@@ -82,7 +82,7 @@ async def gone(pid: int) -> bool:
     return True
 
 
-async def test_a_restart_adopts_the_envoys_and_loses_nothing(installation):
+async def test_a_restart_adopts_the_envoys_or_replaces_them_and_loses_nothing(installation):
     await installation.start(str(installation.policy))
     before = await installation.ready()
     envoy = before["edges"]["one"]["pid"]
@@ -102,13 +102,18 @@ async def test_a_restart_adopts_the_envoys_and_loses_nothing(installation):
         os.kill(envoy, 0)
         await installation.start()
         after = await installation.ready()
+        await installation.stop(signal.SIGTERM)
+        await installation.start(threads=2)
+        other = await installation.ready()
+        await eventually(lambda: gone(envoy), 20)
         stop.set()
     assert not failed
     assert after["edges"]["one"]["pid"] == envoy
     assert after["edges"]["one"]["adopted"]
     assert after["snapshot"] == before["snapshot"], "without a folder the policy in the data folder goes on"
+    assert (other["edges"]["one"]["adopted"], other["edges"]["one"]["pid"] != envoy) == (False, True)
     await installation.stop(signal.SIGINT)
-    await eventually(lambda: gone(envoy))
+    await eventually(lambda: gone(other["edges"]["one"]["pid"]))
 
 
 async def test_an_edit_made_while_it_was_off_is_taken_at_the_next_start(installation):

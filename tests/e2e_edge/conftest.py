@@ -70,12 +70,13 @@ class Stage:
         return compile_snapshot(Intent(revision=self.revision, policy=policy, overrides=overrides or Overrides()), 0.0)
 
     @asynccontextmanager
-    async def edge(self, site: str = "dc", folder: str = "", end_envoy: bool = True):
+    async def edge(self, site: str = "dc", folder: str = "", end_envoy: bool = True, concurrency: int = 1):
         trust = self.folder / "trust"
         runner = EdgeRunner(
             SiteName(site),
             self.folder / (folder or site),
             find_envoy(None),
+            concurrency,
             credentials=lambda: edge_credentials(trust, f"edge-{site}"),
             places=Places(self.folder / (folder or site) / "certificates", self.comparer),
         )

@@ -22,6 +22,7 @@ from gslb.model.reader import parse_policy
 from gslb.snapshot.compile import compile_snapshot
 from gslb.snapshot.intent import Intent
 from tests.e2e_edge.conftest import DC
+from tests.support.binomial import assert_share
 from tests.support.certificates import Authority, put
 from tests.support.echo import Echo
 from tests.support.http1 import Connection, _read
@@ -301,8 +302,7 @@ async def test_shares_of_mirrors_and_the_header_of_each_side(suite):
             assert (await connection.ask(path)).status == 200
         await connection.close()
         await asyncio.sleep(0.3)
-        count, sigma = suite.echoes["infra-backend-v2"].seen[path], (total * share * (1 - share)) ** 0.5
-        assert abs(count - total * share) <= 3 * sigma, (path, count)
+        assert_share(suite.echoes["infra-backend-v2"].seen[path], total, share)
     await suite.apply(CASES["HTTPRouteRequestHeaderModifierBackendWeights"]["manifests"], "same-namespace")
     connection, sides = Connection(DC, suite.ports[80], "example.com"), Counter()
     for _ in range(total):
@@ -310,7 +310,9 @@ async def test_shares_of_mirrors_and_the_header_of_each_side(suite):
         assert said["pod"].startswith(said["headers"]["backend"][0])
         sides[said["pod"]] += 1
     await connection.close()
-    assert all(abs(count - total / 2) <= 0.05 * total for count in sides.values())
+    assert len(sides) == 2
+    for count in sides.values():
+        assert_share(count, total, 0.5)
 
 
 DOORS = """\

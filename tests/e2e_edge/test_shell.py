@@ -138,29 +138,6 @@ async def test_a_pid_that_is_somebody_elses_by_now_is_left_alone(tmp_path):
         assert adopt(command, files) is None
 
 
-async def test_an_envoy_of_other_settings_is_ended_and_replaced(stage):
-    old = stage.backend("old")
-    snapshot = stage.snapshot({"old": {"dc": [old.endpoint]}}, ROUTES)
-    async with stage.edge(end_envoy=False) as runner:
-        await runner.publish(snapshot)
-        first, _ = await runner.state()
-    again = EdgeRunner(SiteName("dc"), stage.folder / "dc", find_envoy(None), concurrency=2)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(again.run())
-        await again.publish(snapshot)
-        second, _ = await again.state()
-        assert (second.adopted, second.pid == first.pid, second.last_end) == (
-            False,
-            False,
-            "it ran with other settings",
-        )
-        assert (await stage.connection().ask("/")).status == 200
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await again.close(end_envoy=True)
-
-
 async def test_a_program_that_cannot_be_run_is_an_error(tmp_path):
     files = Files(tmp_path)
     files.make_folders()

@@ -199,6 +199,7 @@ async def test_a_refusal_in_the_first_wave_is_told_at_once(tmp_path):
 async def test_who_leads_may_end_a_wave_at_the_moment_of_its_refusal(tmp_path):
     async with with_first_policy(tmp_path) as (it, control):
         await apply(control, "two", 30)
+        await until(lambda: control.waving.wave.phase == "baking")  # it does not move any more by itself
         other = it.control("c2")
         await other.waving.read()
         await other.waving._put(overtaken(other.waving.wave, 3), None)
