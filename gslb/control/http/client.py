@@ -85,6 +85,18 @@ class TlsFiles:
             raise HostError(f"{files} cannot be used for TLS: {error}", "check the files of the context") from None
         return context
 
+    def ended(self) -> str | None:
+        """When the certificate that is shown has ended; None: it has not, or none is. With TLS 1.3 a server turns it
+        away after the request has gone out, by closing the connection."""
+        if self.certificate is None:
+            return None
+        from gslb import clock
+        from gslb.model.words import iso
+        from gslb.trust.authority import certificates_of, lifetime_s
+
+        _, until_s = lifetime_s(certificates_of(Path(self.certificate).read_text())[0])
+        return iso(until_s) if until_s < clock.wall_s() else None
+
 
 class Client:
     """`server`: a socket's path, `unix:PATH`, `http://ADDRESS:PORT`, `https://HOST:PORT`, or None for this machine's.
@@ -126,17 +138,24 @@ class Client:
             raise HostError(
                 f"control at {self.server} did not answer within {TIMEOUT_S:g} s", f"look at its log; {_IN_DOUBT}"
             ) from None
-        except (ConnectionError, http.client.IncompleteRead) as error:
-            if not reached or method == "GET":
-                raise HostError(*_why(self.server, error)) from error
-            raise HostError(
-                f"the connection to the gslb at {self.server} broke before it had answered", _IN_DOUBT
-            ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise HostError(*_why(self.server, error)) from error
+            raise self._broken(error, in_doubt=reached and method != "GET") from error
         finally:
             connection.close()
         return _understood(self.server, response.status, data)
+
+    def _broken(self, error: Exception, *, in_doubt: bool) -> GslbError:
+        """What is told where no answer came. `in_doubt`: the request may have been taken, and changes something."""
+        ended = self._tls.ended() if self.server.startswith("https:") else None
+        if ended is not None:
+            return RefusedError(
+                "certificate",
+                f"the certificate {self._tls.certificate} has ended at {ended}",
+                "ask for the next one: gslb identity issue operator NAME",
+            )
+        if in_doubt and isinstance(error, (ConnectionError, http.client.IncompleteRead)):
+            return HostError(f"the connection to the gslb at {self.server} broke before it had answered", _IN_DOUBT)
+        return HostError(*_why(self.server, error))
 
     def _connection(self) -> tuple[http.client.HTTPConnection, dict[str, str]]:
         """With the headers that say who asks."""

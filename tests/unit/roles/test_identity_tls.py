@@ -663,6 +663,21 @@ async def test_people_show_certificates_beside_tokens(tmp_path):
             revoke_operator(it.data, None, "ann", "bob")
 
 
+async def test_who_shows_a_certificate_that_has_ended_is_told_so(tmp_path):
+    """The API closes the connection without a word, after the request has gone out: the change was not made."""
+    async with world(tmp_path) as it:
+        folder = tmp_path / "ann"
+        issue_operator(Person("ann", "admin", (), 1.0, "", "root", folder, it.data))
+        it.desk.registrar.look()
+        client = Client(it.url, tls=shown_in(folder))
+        while TlsFiles(certificate=str(folder / "cert.pem")).ended() is None:
+            await asyncio.sleep(0.1)
+        for call, given in ((client.get, ()), (client.post, ({"site": "dc"},))):
+            with pytest.raises(RefusedError, match="has ended at") as caught:
+                await asyncio.to_thread(call, "/v1/drains" if given else "/v1/status", *given)
+            assert (caught.value.rule, "gslb identity issue operator" in caught.value.remedy) == ("certificate", True)
+
+
 async def test_servers_and_processes_may_not_use_the_api(tmp_path):
     async with world(tmp_path) as it:
         issue_server(
