@@ -133,6 +133,8 @@ def _kept(reply: DNSRecord) -> dict[str, Any]:
     """How long resolvers may keep the reply."""
     if reply.rr:
         return {"ttl_s": min(record.ttl for record in reply.rr), "ttl_why": "fixed"}
+    if _referred(reply):
+        return {"ttl_s": reply.auth[0].ttl, "ttl_why": "the delegation's"}
     if reply.auth:
         return {"ttl_s": reply.auth[0].ttl, "ttl_why": "the zone's, for negative answers"}
     return {"ttl_s": None, "ttl_why": "refusals are not kept"}
@@ -140,22 +142,40 @@ def _kept(reply: DNSRecord) -> dict[str, Any]:
 
 def _why(snapshot: Snapshot, reply: DNSRecord, app: App | None, qtype: str, *, steered: bool) -> str:
     """The answer's kind in words; the first that fits."""
-    host, rcode, zone = str(reply.q.qname).removesuffix("."), RCODE.get(reply.header.rcode), snapshot.zone.name
-    inside, site = _inside(snapshot, host), app.site_hosts.get(host) if app else None
+    host, rcode = str(reply.q.qname).removesuffix("."), RCODE.get(reply.header.rcode)
+    around = [zone.name for zone in (snapshot.zone, *snapshot.zones) if f".{host}".endswith(f".{zone.name}")]
+    zone, zones = max(around, key=len, default=""), _zones(snapshot)
+    inside, site = bool(around), app.site_hosts.get(host) if app else None
     target = next((other for other in app.hosts if _inside(snapshot, other)), "a name inside") if app else None
     family = _FAMILIES.get(qtype)
     kinds = (
         (rcode == "NXDOMAIN", f"neither an app nor the zone {zone} has this name"),
-        (not inside and app is not None, f"a host outside the zone {zone}: let it be a CNAME to {target}"),
-        (not inside, f"the name is outside the zone {zone}, and nothing else is served"),
+        (not inside and app is not None, f"a host outside {zones}: let it be a CNAME to {target}"),
+        (not inside, f"the name is outside {zones}, and nothing else is served"),
         (rcode != "NOERROR", f"questions of type {qtype} are not answered"),
         (reply.rr and steered, f"{host} is a host of {app.name if app else None}"),
         (reply.rr and site, f"{app.name if app else None} at the site {site} alone, whether or not it is well"),
+        (_referred(reply), f"others answer: {_referred(reply)}"),
         (reply.rr, "a record of the zone itself, the same for every client"),
         (steered, f"no site may answer{f' with an IPv{family} address' if family else ''} (NODATA)"),
     )
     nothing = f"the name exists, and has no records of type {qtype} (NODATA)"
     return next((text for fits, text in kinds if fits), nothing)
+
+
+def _referred(reply: DNSRecord) -> str:
+    """Which zone is delegated, and to whom, where the reply is a referral."""
+    if reply.rr or not reply.auth or QTYPE.get(reply.auth[0].rtype) != "NS":
+        return ""
+    servers = ", ".join(
+        sorted(str(record.rdata).removesuffix(".") for record in reply.auth if record.rtype == QTYPE.NS)
+    )
+    return f"{str(reply.auth[0].rname).removesuffix('.')} is delegated to {servers}"
+
+
+def _zones(snapshot: Snapshot) -> str:
+    names = [zone.name for zone in (snapshot.zone, *snapshot.zones)]
+    return f"the zone{'s' * (len(names) > 1)} {', '.join(names)}"
 
 
 def _inside(snapshot: Snapshot, name: str) -> bool:

@@ -10,6 +10,7 @@ from gslb.control.bodies import messages
 from gslb.control.explain import explain, live_of
 from gslb.control.request import side_of
 from gslb.errors import PolicyError, RefusedError
+from gslb.model.folder import load_folder
 from gslb.snapshot import compile_snapshot
 from gslb.snapshot.intent import Intent
 from gslb.snapshot.networks import NetworkMap, Place, network_map
@@ -177,6 +178,28 @@ def test_a_host_in_another_zone_of_ours_is_inside():
     shop = {**POLICY["apps"]["shop"], "hosts": ["www.example.org"]}
     made = Intent(revision=1, policy=more.model_validate({**more.model_dump(), "apps": {"shop": shop}}))
     assert asked(made, host="www.example.org", client="203.0.113.7")["why"] == "www.example.org is a host of shop"
+
+
+def test_what_is_delegated_is_said_to_be_and_every_zone_is_named(tmp_path):
+    """A referral was called an empty name, and of two zones one was named."""
+    (tmp_path / "a.zone").write_text("sub 60 IN NS ns.sub\nsub 60 IN NS ns.elsewhere.net.\nns.sub 60 IN A 192.0.2.78\n")
+    backends = {"pages": {"dc": ["192.0.2.12:8080"], "aws": ["192.0.2.13:8080"]}}
+    given = {
+        **POLICY,
+        "apps": {"blog": {**POLICY["apps"]["blog"], "backends": backends}},
+        "zone": {**POLICY["zone"], "records": "a.zone"},
+        "zones": [{"name": "east.example", "nameservers": {"ns1.gslb.example.com": ["198.51.100.53"]}}],
+    }
+    (tmp_path / "p.yaml").write_text(json.dumps(given))
+    made = Intent(revision=1, policy=load_folder(tmp_path).policy)
+    for host in ("sub.gslb.example.com", "a.b.sub.gslb.example.com"):
+        said = asked(made, host=host)
+        assert (said["rcode"], said["answer"], said["ttl_s"]) == ("NOERROR", [], 60)
+        assert said["why"] == (
+            "others answer: sub.gslb.example.com is delegated to ns.elsewhere.net, ns.sub.gslb.example.com"
+        )
+    assert "the zone east.example has" in asked(made, host="x.east.example")["why"]
+    assert "outside the zones gslb.example.com, east.example" in asked(made, host="x.example.net")["why"]
 
 
 def test_a_type_that_does_not_exist_is_the_askers_mistake():
