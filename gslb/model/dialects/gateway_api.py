@@ -91,7 +91,7 @@ class GatewayApi:
     def hosts(self) -> Iterable[HostRules]:
         """What the routes come to. Everything must have been added."""
         self._refuse_overlaps()
-        return with_one_app_a_host(self._of_listeners())
+        return with_one_app_a_host(self._of_listeners(), self._told)
 
     def _of_listeners(self) -> Iterator[HostRules]:
         attached = [item for document, metadata in self._routes for item in self._route(document, metadata)]

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from gslb.model.dialects.assembly import HostRules, Rule
-from gslb.model.tree import Node, plain
+from gslb.model.dialects.fields import Told
+from gslb.model.tree import Node, Place, plain
 
 __all__ = ["with_one_app_a_host"]
 
@@ -15,14 +16,25 @@ _SCHEME = "x-forwarded-proto"
 _Guarded = dict[tuple[int, str], Rule]
 
 
-def with_one_app_a_host(found: Iterable[HostRules]) -> list[HostRules]:
+def with_one_app_a_host(found: Iterable[HostRules], told: Told) -> list[HostRules]:
     """`found`, with the rules of a listener without TLS and of one with it in one where both have a host at the sites'
-    own ports."""
+    own ports. Where only the latter has it, that is told: an app with TLS is served in the clear, too."""
     doors: dict[tuple[str, int | None], list[HostRules]] = {}
     for item in found:
         doors.setdefault((item.host, item.port), []).append(item)
     guarded: _Guarded = {}
+    _warn_of_clear(doors.values(), told)
     return [item for items in doors.values() for item in _joined(items, guarded)]
+
+
+def _warn_of_clear(doors: Iterable[Sequence[HostRules]], told: Told) -> None:
+    clear: dict[Place, list[str]] = {}
+    for items in doors:
+        if all(item.tls is not None for item in items) and any(rule.backends for item in items for rule in item.rules):
+            clear.setdefault(items[0].place, []).append(items[0].host)
+    for place, hosts in clear.items():
+        message = f"{', '.join(hosts)}: no listener of HTTP has it, and edges serve it there, too"
+        told.warn(place, "listener-clear", message, "attach an HTTPRoute that redirects to a listener of HTTP")
 
 
 def _joined(items: Sequence[HostRules], guarded: _Guarded) -> Sequence[HostRules]:

@@ -116,6 +116,8 @@ def test_a_host_at_two_listeners_is_one_app():
     (app,) = read(BOTH).policy.apps.values()
     assert (app.tls.cert, app.tls.redirect, len(app.routes)) == ("shop.crt", False, 2)
     secure = BOTH.replace("[{name: public}]", "[{name: public, sectionName: https}]") + MOVED
+    assert told(secure) == []
+    assert told(secure.replace(MOVED, "")) == [(8, 21, "listener-clear")], "Gateway API would not serve it by http"
     (app,) = read(secure).policy.apps.values()
     assert (app.tls.redirect, [route.name for route in app.routes]) == (True, ["pay-0", "pay-1"])
     (app,) = read(secure.replace("statusCode: 301", "statusCode: 302")).policy.apps.values()
