@@ -110,6 +110,7 @@ async def matches(stage):
     assert (await ask("/q?v")).json()["name"] == "new"
     assert (await ask("/absent")).json()["name"] == "new"
     assert (await ask("/absent", x_b="1")).json()["name"] == "web"
+    assert (await stage.connection().ask("/q", connection="close\r\nx_a: 12")).status == 400, "an underscore"
 
 
 async def limits(stage):

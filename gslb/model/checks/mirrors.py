@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gslb.model.checks.actions import check_edited
-from gslb.model.checks.headers import check_header_name
+from gslb.model.checks.headers import check_header_name, warn_of_underscore
 from gslb.model.checks.report import Report
 from gslb.model.policy import App
 from gslb.model.routing import ByHeader, Route, Test
@@ -32,6 +32,7 @@ def check_mirrors(report: Report, path: Path, route: Route, app: App) -> None:
             check_edited(report, report.item((*place, "remove"), number), name, removed)
         if isinstance(mirror.by, ByHeader):
             check_header_name(report, (*place, "by", "header"), mirror.by.header, set())
+            warn_of_underscore(report, (*place, "by", "header"), mirror.by.header)
     _users(report, path, route)
     _credentials(report, path, route)
     _calls(report, path, route, app)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gslb.model.checks.actions import check_actions
 from gslb.model.checks.comparing import check_comparisons
-from gslb.model.checks.headers import check_header_name, check_header_value
+from gslb.model.checks.headers import check_header_name, check_header_value, warn_of_underscore
 from gslb.model.checks.mirrors import check_mirrors
 from gslb.model.checks.re2 import REMEDY, re2_refusal
 from gslb.model.checks.report import Report
@@ -85,6 +85,7 @@ def _headers(report: Report, path: Path, headers: Mapping[str, Test]) -> None:
     seen: set[str] = set()
     for name, test in headers.items():
         check_header_name(report, (*path, name), name, seen)
+        warn_of_underscore(report, (*path, name), name)
         if isinstance(test, str):
             check_header_value(report, (*path, name), test)
         elif test.exact is not None:

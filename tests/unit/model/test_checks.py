@@ -157,6 +157,8 @@ GRPC = "      new:\n        protocol: http2\n        check: {grpc: {}, interval:
         (PAY, "match: {regex: '/(?=pay)'}", [(27, 24, "regex")]),
         (PAY, "match: {regex: '/pay/[0-9]+'}", []),
         (PAY, "match: {path: /pay, headers: {x beta: a}}", [(27, 39, "header-name")]),
+        (PAY, "match: {path: /pay, headers: {x_beta: a}}", [(27, 39, "header-underscore")]),
+        ("{to: new, percent: 10}", "{to: new, percent: 10, by: {header: x_user}}", [(29, 46, "header-underscore")]),
         (PAY, "match: {path: /pay, headers: {':path': a}}", [(27, 39, "header-name")]),
         (PAY, "match: {path: /pay, headers: {x-a: a, X-A: a}}", [(27, 47, "duplicate-header")]),
         (PAY, "match: {path: /pay, headers: {x-a: 'a '}}", [(27, 44, "header-value")]),
