@@ -112,14 +112,15 @@ def _value(value: object) -> str:
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """An empty table with a heading."""
+    """An empty table with a heading, at least as wide as that: in a narrow one it would be broken between letters."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
-        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, expand=False
-    )
+        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, expand=False,
+        min_width=len(title),
+    )  # fmt: skip
     for column in columns:
         table.add_column(Text(column), overflow="fold")
     return table

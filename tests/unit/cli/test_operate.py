@@ -302,3 +302,8 @@ def test_where_the_waves_are_is_shown(gslb, publisher, phase, why, said):
     publisher.wave = WAVE.model_copy(update={"phase": phase, "why": why})
     assert said in " ".join(gslb("nodes")[1].split())
     assert json.loads(gslb("status --json")[1])["wave"]["phase"] == phase
+
+
+def test_a_heading_is_whole_over_a_narrow_table(gslb):
+    """It was broken between letters, three lines deep."""
+    assert gslb("latency", "show")[1].splitlines()[0].rstrip() == "Latencies: the policy's"
