@@ -112,7 +112,12 @@ class Holding:
     def _require_newer(self, applied: Applied) -> None:
         rule = generations.refuses(self._record, applied)
         if rule == "older":
-            raise RefusedError(rule, f"{_version(applied)} is older than what this node had", "read the state again")
+            raise RefusedError(
+                rule,
+                f"{_version(applied)} is older than what this node had",
+                "read the state again; where the store was put back to an older copy, give it a higher revision: gslb "
+                "backup, then gslb restore --allow not-empty",
+            )
         if rule is not None:
             raise RefusedError(
                 rule,
