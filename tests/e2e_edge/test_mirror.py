@@ -12,6 +12,34 @@ def mirrored_route(**mirror):
     return {"name": "pay", "split": {"old": 100}, "mirror": [{"to": "copy", "percent": 100, **mirror}], "timeout": "5s"}
 
 
+async def test_a_copy_is_what_its_target_would_get_as_a_side(stage):
+    old, new = stage.backend("old"), stage.backend("new")
+    backends = {"old": {"dc": [old.endpoint]}, "new": {"dc": [new.endpoint], "host": "new.example"}}
+    sides = {
+        "old": {"request": {"set": {"x-legacy": "1", "x-side": "old"}}, "host": "old.example"},
+        "new": {"request": {"set": {"x-side": "new 100%"}, "remove": ["x-gone"]}, "host": "side.example"},
+    }
+    mirror = [{"to": "new", "percent": 100, "remove": ["x-secret"], "compare": {"sample": 100}}]
+    routes = [{"name": "all", "split": {"old": 100, "new": 0}, "sides": sides, "mirror": mirror,
+               "request": {"set": {"x-route": "1", "x-secret": "s"}}}]  # fmt: skip
+    async with stage.edge() as runner:
+        await runner.publish(stage.snapshot(backends, routes))
+        await stage.connection().ask("/", x_gone="1")
+
+        async def copied():
+            saw = [*await seen(old), *await seen(new)]
+            return saw if len(saw) == 3 else None
+
+        saw = await eventually(copied)
+    names = ("host", "x-side", "x-legacy", "x-gone", "x-route", "x-secret", "x-gslb-shadow")
+    told = {(item["name"], *(item["headers"].get(name) for name in names)) for item in saw}
+    assert told == {
+        ("old", "old.example", "old", "1", "1", "1", "s", None),
+        ("old", "old.example", "old", "1", "1", "1", None, "1"),
+        ("new", "side.example", "new 100%", None, None, "1", None, "1"),
+    }
+
+
 async def test_a_stalled_target_does_not_hold_back_uploads(stage):
     old, stalled = stage.backend("old"), stage.backend("stalled", stall="yes")
     backends = {"old": {"dc": [old.endpoint]}, "copy": {"dc": [stalled.endpoint]}}

@@ -28,7 +28,7 @@ from gslb.edge.render.config import (
     noise_name,
     shadow_name,
 )
-from gslb.edge.render.mirroring import SHADOW_HEADER, copied_millionths, mirror_runtime_key
+from gslb.edge.render.mirroring import SHADOW_HEADER, copied_host, copied_millionths, copy_edits, mirror_runtime_key
 from gslb.snapshot.routing import Comparison, Mirror, Route
 from gslb.snapshot.types import WHOLE_BP, App, RouteId, SiteName
 
@@ -208,7 +208,8 @@ def _to_old_side(policy: Resource, app: App, route: Route, index: int, compare: 
     old = compare.reference
     copy = {key: value for key, value in policy.items() if key != "host_rewrite_literal"}
     copy["cluster"] = noise_name(RouteId(app.name, route.name), index, old)
-    host = next((side.host for side in route.sides if side.backend == old and side.host), app.backends[old].host)
+    copy["request_headers_mutations"] = copy_edits(route, route.mirrors[index], old)
+    host = copied_host(app, route, old)
     return {**copy, "host_rewrite_literal": host} if host else copy
 
 

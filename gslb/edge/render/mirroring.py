@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gslb.edge.render.actions import header_edits
 from gslb.edge.render.config import MIRROR_RUNTIME, Resource, shadow_name
 from gslb.edge.render.matching import method_in
 from gslb.model.policy import SAFE_METHODS
+from gslb.snapshot.routing import BackendName, Edits
 from gslb.snapshot.types import WHOLE_BP, App, Mirror, Route, RouteId
 
 __all__ = [
@@ -24,7 +26,9 @@ __all__ = [
     "SHADOW_HEADER",
     "Variant",
     "buffer_bytes",
+    "copied_host",
     "copied_millionths",
+    "copy_edits",
     "mirror_policies",
     "mirror_runtime_key",
     "overriding_fractions",
@@ -127,8 +131,8 @@ def _body_guards(limit_bytes: int, *, bodiless_allowed: bool) -> tuple[Resource,
 def mirror_policies(app: App, route: Route, chosen: Sequence[int]) -> list[dict[str, Any]]:
     """RouteAction.request_mirror_policies of the mirrors `chosen`."""
     route_id = RouteId(app.name, route.name)
-    policies = [(_policy(route_id, index, route.mirrors[index]), route.mirrors[index]) for index in chosen]
-    hosts = {mirror.to: app.backends[mirror.to].host for _, mirror in policies}
+    policies = [(_policy(route_id, index, route), route.mirrors[index]) for index in chosen]
+    hosts = {mirror.to: copied_host(app, route, mirror.to) for _, mirror in policies}
     return [
         {**policy, "host_rewrite_literal": host} if (host := hosts[mirror.to]) else policy
         for policy, mirror in policies
@@ -168,7 +172,13 @@ def mirror_runtime_key(route: RouteId, index: int) -> str:
     return f"{MIRROR_RUNTIME}.{route.app}.{route.route}.{index}"
 
 
-def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:
+def copied_host(app: App, route: Route, to: BackendName) -> str | None:
+    """The host that copies to the backend `to` are asked by; None: the request's own."""
+    return next((side.host for side in route.sides if side.backend == to and side.host), app.backends[to].host)
+
+
+def _policy(route_id: RouteId, index: int, route: Route) -> dict[str, Any]:
+    mirror = route.mirrors[index]
     return {
         "cluster": shadow_name(route_id, index, mirror.to),
         "runtime_fraction": {
@@ -177,13 +187,26 @@ def _policy(route_id: RouteId, index: int, mirror: Mirror) -> dict[str, Any]:
         },
         "trace_sampled": False,
         "disable_shadow_host_suffix_append": True,
-        "request_headers_mutations": [
-            *({"remove": name} for name in _without(mirror)),
-            {
-                "append": {
-                    "header": {"key": SHADOW_HEADER, "value": "1"},
-                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                }
-            },
-        ],
+        "request_headers_mutations": copy_edits(route, mirror, mirror.to),
     }
+
+
+def copy_edits(route: Route, mirror: Mirror, to: BackendName) -> list[dict[str, Any]]:
+    """`request_headers_mutations` of a copy to the backend `to`. It is made of the request as the side that was drawn
+    gets it: what other sides have written goes, and what the target's own side says of requests holds."""
+    own = next((side.request for side in route.sides if side.backend == to), Edits())
+    written = [
+        name for side in route.sides if side.backend != to for name, _ in (*side.request.set, *side.request.added)
+    ]
+    removed = dict.fromkeys((*written, *own.removed))
+    return [
+        *({"remove": name} for name in removed),
+        *({"append": value} for value in header_edits(own, Edits()).get("request_headers_to_add", ())),
+        *({"remove": name} for name in _without(mirror)),
+        {
+            "append": {
+                "header": {"key": SHADOW_HEADER, "value": "1"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        },
+    ]
