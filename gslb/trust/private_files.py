@@ -16,9 +16,10 @@ FORBIDDEN_TO_WRITE = 0o022
 
 
 def make_folder(folder: Path) -> Path:
-    """`folder`, for its owner only, made where it is missing. Raises HostError."""
+    """`folder`, for its owner only, made where it is missing, with those above it. Raises HostError."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([item for item in (folder, *folder.parents) if not item.is_dir()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise HostError(f"cannot make the folder {folder}: {error.strerror}", "name one that you may write") from None
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 
 import pytest
 
@@ -124,3 +125,12 @@ def test_files_are_written_into_their_folders(tmp_path):
     write_files(tmp_path, {"a/b": b"1", "c": b"2"})
     assert ((tmp_path / "a" / "b").read_bytes(), (tmp_path / "c").read_bytes()) == (b"1", b"2")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_and_those_above_it_that_were_missing_are_for_their_owner_only(tmp_path):
+    made = make_folder(tmp_path / "data" / "trust")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (made, made.parent)] == [0o700, 0o700]
+    make_folder(made)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="cannot make the folder"):
+        make_folder(tmp_path / "file" / "trust")
