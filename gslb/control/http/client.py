@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["Client", "TlsFiles", "control_socket", "path_of", "runtime_folder"]
 
 TIMEOUT_S = 60.0
-"""Longer than control takes to hear from every role or to give up on it."""
+"""Of a change: longer than control takes to hear from every role or to give up on it."""
+READ_TIMEOUT_S = 20.0
+"""Of what changes nothing."""
 LIMIT_BYTES = 16 * 1024 * 1024
 _IN_DOUBT = "a change may have been made: gslb status and gslb history tell"
 _START = "is gslb running? start it with gslb run or gslb demo, or say where it is with --server"
+_FROZEN = "look at its log; gslb node status tells what the nodes of a machine do, without control"
 _ELSEWHERE = "ask a machine that has one: --server https://HOST:PORT; of the nodes here tells gslb node status"
 
 
@@ -51,8 +54,8 @@ _TOKEN = re.compile(r"[!-~]{1,256}")
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
@@ -124,7 +127,8 @@ class Client:
         return self._call("DELETE", _target(path, query), None)
 
     def _call(self, method: str, target: str, body: Mapping[str, Any] | None) -> Any:
-        connection, headers = self._connection()
+        timeout_s = READ_TIMEOUT_S if method == "GET" else TIMEOUT_S
+        connection, headers = self._connection(timeout_s)
         reached = False
         try:
             text = None if body is None else json.dumps(body).encode()
@@ -135,9 +139,8 @@ class Client:
             response = connection.getresponse()
             data = _read(response)
         except TimeoutError:
-            raise HostError(
-                f"control at {self.server} did not answer within {TIMEOUT_S:g} s", f"look at its log; {_IN_DOUBT}"
-            ) from None
+            remedy = _FROZEN if method == "GET" else f"look at its log; {_IN_DOUBT}"
+            raise HostError(f"control at {self.server} did not answer within {timeout_s:g} s", remedy) from None
         except (OSError, http.client.HTTPException) as error:
             raise self._broken(error, in_doubt=reached and method != "GET") from error
         finally:
@@ -157,10 +160,10 @@ class Client:
             return HostError(f"the connection to the gslb at {self.server} broke before it had answered", _IN_DOUBT)
         return HostError(*_why(self.server, error))
 
-    def _connection(self) -> tuple[http.client.HTTPConnection, dict[str, str]]:
+    def _connection(self, timeout_s: float) -> tuple[http.client.HTTPConnection, dict[str, str]]:
         """With the headers that say who asks."""
         if not self.server.startswith(("http:", "https:")):
-            return _UnixConnection(self.server.removeprefix("unix:")), {}
+            return _UnixConnection(self.server.removeprefix("unix:"), timeout_s), {}
         url = urlsplit(self.server)
         try:
             port = url.port
@@ -173,8 +176,8 @@ class Client:
             )
         headers = self._authorization(url.scheme, url.hostname)
         if url.scheme == "http":
-            return http.client.HTTPConnection(url.hostname, port, timeout=TIMEOUT_S), headers
-        return http.client.HTTPSConnection(url.hostname, port, timeout=TIMEOUT_S, context=self._tls.context()), headers
+            return http.client.HTTPConnection(url.hostname, port, timeout=timeout_s), headers
+        return http.client.HTTPSConnection(url.hostname, port, timeout=timeout_s, context=self._tls.context()), headers
 
     def _authorization(self, scheme: str, host: str) -> dict[str, str]:
         if not self._token:

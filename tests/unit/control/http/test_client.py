@@ -165,6 +165,10 @@ def test_control_that_does_not_answer(tmp_path, monkeypatch):
     with talking(tmp_path / "s", None), pytest.raises(HostError, match="did not answer") as caught:
         Client(str(tmp_path / "s")).post("/v1/drains", {"site": "dc"})
     assert "may have been made" in caught.value.remedy
+    monkeypatch.setattr(client, "READ_TIMEOUT_S", 0.05)
+    with talking(tmp_path / "t", None), pytest.raises(HostError, match="did not answer") as caught:
+        Client(str(tmp_path / "t")).get("/v1/status")
+    assert "gslb node status" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
