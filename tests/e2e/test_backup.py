@@ -148,8 +148,13 @@ async def test_a_node_that_was_ahead_of_the_backup_takes_what_was_restored(insta
 async def test_a_followed_repository_end_to_end(installation, tmp_path):
     repository = Repository(tmp_path / "repository")
     first = repository.commit(POLICY, "the first")
-    status = await installation.start("--git", f"{repository.path}#main:policies", "--git-interval", "1s")
-    assert (status["git"]["commit"], status["git"]["in_force"]) == (first, True)
+    await installation.start("--git", f"{repository.path}#main:policies", "--git-interval", "1s")
+
+    async def is_first():
+        git = json.loads((await installation.gslb("status", "--json")).out)["git"]
+        return git["commit"] == first and git["in_force"]
+
+    assert await eventually(is_first, 20), "what is in force is told a moment after it is"
     swapped = json.loads(json.dumps(POLICY).replace('["one", "two"]', '["two", "one"]'))
     second = repository.commit(swapped, "the other site\n\ngslb-allow: large-move agreed")
 

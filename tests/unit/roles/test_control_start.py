@@ -50,14 +50,14 @@ async def test_two_controls_that_start_at_once_on_an_empty_store_both_start(cont
         (False, ("dc", "lab"), False),
     ],
 )
-async def test_a_policy_must_have_the_sites_whose_edges_run_here(control, every_site, sites, taken):
+async def test_a_policy_must_have_the_sites_whose_edges_run_here(control, tmp_path, every_site, sites, taken):
     role = control(roles=("control", "edge"), sites=sites, every_site=every_site)
     if taken:
-        await role._take_folder()
+        await role._take_folder(tmp_path / "policy")
         assert role.publisher.current() is not None
         return
     with pytest.raises(RefusedError) as caught:
-        await role._take_folder()
+        await role._take_folder(tmp_path / "policy")
     assert caught.value.rule == "sites-changed"
 
 

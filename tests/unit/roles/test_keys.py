@@ -285,7 +285,7 @@ async def test_control_makes_keys_with_the_policy_and_warns_when_they_are_used_n
     assert secret.hex() not in (data / "gslb.db").read_bytes().hex()
     (folder / "p.yaml").write_text(YAML.replace("dnssec: true", "dnssec: false"))
     with structlog.testing.capture_logs() as lines:
-        await role._take_folder()
+        await role._take_folder(folder)
     assert [(line["event"], line["zone"]) for line in lines if line["log_level"] == "warning"] == [
         ("a zone is not signed any more", ZONE)
     ]
