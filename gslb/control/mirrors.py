@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from gslb.control.changes import AT_CONTROL, problem, require_future, require_known
 from gslb.control.protocol import RoleState
-from gslb.model.words import iso
-from gslb.snapshot.intent import Intent, MirrorStop, Provenance
+from gslb.snapshot.eligibility import said_by
+from gslb.snapshot.intent import Intent, MirrorStop
 from gslb.snapshot.mirror_stops import mirror_stop, narrowest
 from gslb.snapshot.types import Mirror, RouteId, Snapshot
 
@@ -74,13 +74,8 @@ def at_nodes(intent: Intent, reached: Iterable[RoleState], route: tuple[str, str
         stops = state.broken_glass.mirror_stops if state.broken_glass else None
         theirs = ours if stops is None else narrowest(stops, *route, wall_s)
         if theirs != ours:
-            told[state.name] = "copies" if theirs is None else f"stopped {_by(theirs.by)}"
+            told[state.name] = "copies" if theirs is None else f"stopped {said_by(theirs.by)}"
     return told
-
-
-def _by(by: Provenance) -> str:
-    until = f" until {iso(by.expires_s)}" if by.expires_s is not None else ""
-    return f"by {by.author or 'somebody'}{until}" + (f": {by.reason}" if by.reason else "")
 
 
 def _told(mirror: Mirror) -> str:

@@ -117,10 +117,19 @@ class Keeper:
             await self._keep()
 
     async def _relieve(self) -> None:
-        if self._leaving is not None:
-            await self._live.wait()
-            await self._leaving.see_off()
-            self._leaving = None
+        """One that leaves and dies before its time serves nobody, whatever becomes of the next."""
+        if self._leaving is None:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            waiting: list[asyncio.Task[object]] = [
+                tasks.create_task(self._live.wait()),
+                tasks.create_task(self._leaving.ended()),
+            ]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+        await self._leaving.see_off()
+        self._leaving = None
 
     async def _keep(self) -> None:
         pause_s = _FIRST_PAUSE_S

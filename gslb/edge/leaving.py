@@ -24,7 +24,8 @@ _LOOK_S = 0.25
 
 
 class Leaving:
-    """One Envoy that leaves. `see_off` once the next one serves; `end`: at once; `leave`: to the next run."""
+    """One Envoy that leaves. `see_off` once the next one serves, or it has ended before; `end`: at once; `leave`: to
+    the next run."""
 
     def __init__(self, process: EnvoyProcess, files: Files) -> None:
         self._process, self._files = process, files
@@ -42,6 +43,10 @@ class Leaving:
     def of_earlier_run(cls, files: Files) -> Leaving | None:
         process = adopt_leaving(files)
         return cls(process, files) if process is not None else None
+
+    async def ended(self) -> None:
+        """Returns when it has ended by itself, or somebody has ended it."""
+        await self._process.wait()
 
     async def see_off(self) -> None:
         """Returns when it has ended."""

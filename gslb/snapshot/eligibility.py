@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from gslb.errors import Problem
 from gslb.model import policy as written
 from gslb.model.words import iso
+from gslb.snapshot.concerning import is_active
 from gslb.snapshot.intent import Forced, Intent, Provenance
 from gslb.snapshot.types import AppName, Approval, Failback, ForcedState, Guard, SiteName, SlowStart
 
-__all__ = ["approvals", "dangling", "failback", "forced", "guard", "slow_starts"]
+__all__ = ["approvals", "dangling", "failback", "forced", "guard", "said_by", "slow_starts"]
 
 
 def guard(policy: written.Policy) -> Guard:
@@ -32,9 +33,9 @@ def forced(app: AppName, intent: Intent, wall_s: float) -> tuple[ForcedState, ..
     """By site; what was forced for this app alone wins over what was forced for all."""
     found: dict[str, Forced] = {}
     for item in sorted(intent.overrides.forced, key=lambda item: item.app is not None):
-        if item.app in (None, app) and _is_active(item.by, wall_s):
+        if item.app in (None, app) and is_active(item.by, wall_s):
             found[item.site] = item
-    return tuple(ForcedState(SiteName(site), item.state, _detail(item.by)) for site, item in sorted(found.items()))
+    return tuple(ForcedState(SiteName(site), item.state, said_by(item.by)) for site, item in sorted(found.items()))
 
 
 def approvals(app: AppName, intent: Intent) -> tuple[Approval, ...]:
@@ -54,7 +55,7 @@ def slow_starts(app: AppName, intent: Intent, wall_s: float) -> tuple[SlowStart,
         if item.app in (None, app)
         and item.site in intent.policy.sites
         and item.by.expires_s is not None
-        and _is_active(item.by, wall_s)
+        and is_active(item.by, wall_s)
     )
 
 
@@ -63,18 +64,14 @@ def dangling(intent: Intent, wall_s: float) -> Iterable[Problem]:
     policy = intent.policy
     for item in intent.overrides.forced:
         lacking = item.site not in policy.sites or (item.app is not None and item.app not in policy.apps)
-        if lacking and _is_active(item.by, wall_s):
+        if lacking and is_active(item.by, wall_s):
             what = item.site + (f" --app {item.app}" if item.app else "")
             yield Problem("overrides", 0, 0, "override-dangling",
                           f"the forced state of {what} names what this policy lacks",
                           f"undo it first: gslb unforce {what}")  # fmt: skip
 
 
-def _is_active(by: Provenance, wall_s: float) -> bool:
-    return by.expires_s is None or by.expires_s > wall_s
-
-
-def _detail(by: Provenance) -> str:
+def said_by(by: Provenance) -> str:
     """`by NAME until TIME: REASON`."""
     words = [f"by {by.author or 'unknown'}", *([f"until {iso(by.expires_s)}"] if by.expires_s is not None else [])]
     return " ".join(words) + (f": {by.reason}" if by.reason else "")

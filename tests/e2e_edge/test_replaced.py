@@ -150,7 +150,8 @@ async def test_settings_that_change_twice_leave_one_alone(stage, left, monkeypat
     idle.close()
 
 
-async def test_while_the_next_one_cannot_start_the_old_one_serves(stage, left, tmp_path, monkeypatch):
+@pytest.mark.parametrize("dies", [False, True])
+async def test_while_the_next_one_cannot_start_the_old_one_serves(stage, left, tmp_path, monkeypatch, dies):
     monkeypatch.setattr(leaving, "LEAVE_S", 1.0)
     snapshot, before = left
     broken = tmp_path / "envoy"
@@ -167,6 +168,13 @@ async def test_while_the_next_one_cannot_start_the_old_one_serves(stage, left, t
         assert is_there(before)
         assert runner.serves
         assert (await stage.connection().ask("/")).status == 200
+        if dies:
+            os.kill(before, signal.SIGKILL)
+
+            async def nobody_serves():
+                return not runner.serves
+
+            await eventually(nobody_serves)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

@@ -68,7 +68,10 @@ def test_signed_stops_of_mirrors_go_to_the_edges_of_a_machine(gslb, tmp_path):
         assert "on a machine with an edge: gslb node override stop.json --all" in out
         code, out, _ = gslb("node override stop.json --all --json")
         assert (code, set(json.loads(out[out.index("{\n") :])["nodes"])) == (0, {"edge-dc"})
-        mirror = lambda: roles["edge-dc"].snapshot.apps["shop"].routes[0].mirrors[0]  # noqa: E731
+
+        def mirror():
+            return roles["edge-dc"].snapshot.apps["shop"].routes[0].mirrors[0]
+
         assert "by ann (signed: ann)" in mirror().stopped.detail
         code, _, err = gslb("node override stop.json --all")
         assert (code, "[replayed]" in err) == (1, True)
